@@ -1,0 +1,53 @@
+"""The access log: a line for each answer.
+
+Owns its two formats. It is handed finished facts and knows no socket; without it the server does not even take the time.
+"""
+
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from gjrpc import codec
+from gjrpc.messages import Head
+
+
+def _common(peer: str, head: Head, status: int, size: int, seconds: float, now: float) -> str:
+    """The Common Log Format, as Apache defined it, with the seconds taken at its end."""
+    at = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now))
+    version = ".".join(map(str, head.version))
+    return f'{peer} - - [{at}] "{head.verb} {_quoted(head.target)} HTTP/{version}" {status} {size} {seconds:.6f}'
+
+
+def _json(peer: str, head: Head, status: int, size: int, seconds: float, now: float) -> str:
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+    line = {"time": at, "peer": peer, "verb": head.verb, "target": head.target, "status": status, "size": size}
+    return codec.encode(line | {"seconds": round(seconds, 6)}).decode()
+
+
+FORMATS: dict[str, Callable[[str, Head, int, int, float, float], str]] = {"common": _common, "json": _json}
+"""The formats by name: each makes a line of peer, head, status, bytes of body, seconds taken, seconds since the epoch."""
+
+
+class AccessLog:
+    """Writes a line for each answer.
+
+    Args:
+        style: a name from `FORMATS`.
+        stream: a text file.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(self, style: str, stream: TextIO, clock: Callable[[], float] = time.time) -> None:
+        self._format = FORMATS[style]
+        self._stream = stream
+        self._clock = clock
+
+    def write(self, peer: str, head: Head, status: int, size: int, seconds: float) -> None:
+        """Note one answer: who asked, for what, and status, bytes of body and seconds taken."""
+        self._stream.write(self._format(peer, head, status, size, seconds, self._clock()) + "\n")
+        self._stream.flush()
+
+
+def _quoted(target: str) -> str:
+    """A target that can't end the quotation that it stands in; control characters can't be in it."""
+    return target.replace("\\", "\\\\").replace('"', '\\"')

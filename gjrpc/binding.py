@@ -1,0 +1,322 @@
+"""A callable, compiled once into a binder of arguments.
+
+Owns how JSON values and texts become Python arguments (CONVENTION, section 1), and each sentence said when they don't fit. All
+inspection is done here, at registration; a call only runs what was compiled. It knows no names of methods, no message, no HTTP.
+"""
+
+import functools
+import inspect
+import re
+import types
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from inspect import Parameter
+from typing import Any, NoReturn, TypeAlias
+
+import msgspec
+from msgspec import UNSET
+
+from gjrpc import codec
+from gjrpc.errors import InvalidArguments, ParseError, RegistrationError
+
+Bound: TypeAlias = tuple[Sequence[Any], dict[str, Any]]
+"""What `function(*positional, **named)` is called with."""
+
+Text: TypeAlias = str | dict[str, list[str]] | None
+"""Arguments of a GET: the text behind `;`, the query's values by name, or nothing."""
+
+_NOTHING: Bound = ((), {})
+_POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+_STARS: dict[Any, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
+_NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+_REPEATED = (
+    msgspec.inspect.ListType,
+    msgspec.inspect.SetType,
+    msgspec.inspect.FrozenSetType,
+    msgspec.inspect.VarTupleType,
+    msgspec.inspect.TupleType,
+)
+_OBJECTS = (
+    msgspec.inspect.DictType,
+    msgspec.inspect.StructType,
+    msgspec.inspect.DataclassType,
+    msgspec.inspect.TypedDictType,
+    msgspec.inspect.NamedTupleType,
+)
+# msgspec ends its sentences with the place: " - at `$[1].x`", where the first step is the parameter.
+_PLACE = re.compile(r"^(?P<reason>.*?)(?: - at `\$(?:\[(?P<index>\d+)\]|\.(?P<name>\w+))(?P<rest>.*)`)?$", re.DOTALL)
+
+
+class Binding:
+    """The compiled signature of one callable.
+
+    Attributes:
+        names: the parameters' names in order, `*` and `**` kept as they are written.
+
+    Raises:
+        RegistrationError: the callable has no signature, is a coroutine function, or has an annotation that JSON can't be
+            converted to; the text says which and why.
+    """
+
+    __slots__ = (
+        "_annotations",
+        "_by_name",
+        "_forbidden",
+        "_keywords",
+        "_most",
+        "_positional",
+        "_required_names",
+        "_required_positional",
+        "_takes_value",
+        "_text_forms",
+        "_typed_named",
+        "_typed_positional",
+        "_typed_var",
+        "bind_named",
+        "bind_positional",
+        "names",
+    )
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        parameters = list(_signature(function).parameters.values())
+        variable = {p.kind: p for p in parameters if p.kind in _STARS}
+        required = [p for p in parameters if p.default is Parameter.empty and p.kind not in _STARS]
+        self.names = [_STARS.get(p.kind, "") + p.name for p in parameters]
+        self._positional = [p for p in parameters if p.kind in _POSITIONAL]
+        self._keywords = [p.name for p in required if p.kind is Parameter.KEYWORD_ONLY]
+        self._required_positional = len(required) - len(self._keywords)
+        self._most = None if Parameter.VAR_POSITIONAL in variable else len(self._positional)
+        self._takes_value = bool(self._required_positional)
+        self._by_name = None if Parameter.VAR_KEYWORD in variable else {p.name for p in parameters if p.kind in _NAMED}
+        self._required_names = {p.name for p in required}
+        self._forbidden = _taken_names(function, parameters) if self._by_name is None else frozenset()
+        self._annotations = {p.name: inspect.formatannotation(p.annotation) for p in parameters}
+        self._text_forms = {_STARS.get(p.kind, "") + p.name: _text_form(p) for p in parameters}
+        self._typed_var = {kind: _container(p) for kind, p in variable.items() if _is_typed(p)}
+        self._typed_positional = _struct(self._positional, array_like=True)
+        self._typed_named = _struct([p for p in parameters if p.kind in _NAMED], array_like=False)
+        # Functions without annotations take the direct way: their values are not looked at.
+        typed = any(map(_is_typed, parameters))
+        self.bind_positional: Callable[[list[Any]], Bound] = self._convert_positional if typed else self._check_positional
+        self.bind_named: Callable[[dict[str, Any]], Bound] = self._convert_named if typed else self._check_named
+
+    def bind(self, value: Any) -> Bound:
+        """Bind a JSON value by the argument convention.
+
+        Raises:
+            InvalidArguments: names the parameter, what was expected and what came.
+        """
+        kind = type(value)
+        if kind is list:
+            return self.bind_positional(value)
+        if kind is dict:
+            return self.bind_named(value)
+        if (value is None or value == "") and not self._takes_value:
+            return self.bind_positional([])
+        return self.bind_positional([value])
+
+    def bind_text(self, text: Text) -> Bound:
+        """Bind a GET's arguments, each text converted to its parameter's annotation; without one it stays text.
+
+        Raises:
+            InvalidArguments: as `bind`.
+        """
+        if text is None or (text == "" and not self._takes_value):
+            return self.bind_positional([])
+        if isinstance(text, str):
+            return self._convert_positional([self._untext(self._name_at(0), [text])], strict=False)
+        self._check_named(text)
+        return self._convert_named({name: self._untext(name, texts) for name, texts in text.items()}, strict=False)
+
+    def _check_positional(self, values: list[Any]) -> Bound:
+        count = len(values)
+        if count < self._required_positional or self._keywords or (self._most is not None and count > self._most):
+            self._refuse_positional(count)
+        return values, {}
+
+    def _check_named(self, values: dict[str, Any]) -> Bound:
+        given = values.keys()
+        if self._by_name is not None and not given <= self._by_name:
+            self._refuse_unknown(given - self._by_name)
+        if self._forbidden and given & self._forbidden:
+            self._refuse_unknown(given & self._forbidden)
+        if not self._required_names <= given:
+            self._refuse_missing(self._required_names - given)
+        return (), values
+
+    def _convert_positional(self, values: list[Any], strict: bool = True) -> Bound:
+        self._check_positional(values)
+        declared = len(self._positional)
+        first, rest = values[:declared], values[declared:]
+        try:
+            converted = msgspec.structs.astuple(msgspec.convert(first, self._typed_positional, strict=strict))[: len(first)]
+        except msgspec.ValidationError as error:
+            self._refuse_value(error)
+        if not rest:
+            return converted, {}
+        return (*converted, *self._convert_rest(rest, Parameter.VAR_POSITIONAL, strict)), {}
+
+    def _convert_named(self, values: dict[str, Any], strict: bool = True) -> Bound:
+        self._check_named(values)
+        known = self._typed_named.__struct_fields__
+        rest = {name: value for name, value in values.items() if name not in known}
+        first = {name: values[name] for name in values.keys() - rest.keys()} if rest else values
+        try:
+            converted = msgspec.convert(first, self._typed_named, strict=strict)
+        except msgspec.ValidationError as error:
+            self._refuse_value(error)
+        named = {name: getattr(converted, name) for name in first}
+        if rest:
+            named.update(self._convert_rest(rest, Parameter.VAR_KEYWORD, strict))
+        return (), named
+
+    def _convert_rest(self, rest: Any, kind: Any, strict: bool) -> Any:
+        """Convert what `*args` or `**kwargs` will take, where those have an annotation."""
+        item = self._typed_var.get(kind)
+        if item is None:
+            return rest
+        try:
+            return msgspec.convert(rest, item, strict=strict)
+        except msgspec.ValidationError as error:
+            raise InvalidArguments(f"argument {self._star(kind)}: {_lower(str(error))}") from None
+
+    def _untext(self, name: str, texts: list[str]) -> Any:
+        """Prepare a parameter's texts for conversion: repeated keys make a list, objects are read as JSON."""
+        repeated, as_json = (
+            self._text_forms.get(name) or self._text_forms.get(self._star(Parameter.VAR_KEYWORD)) or (False, False)
+        )
+        if len(texts) > 1 and not repeated:
+            raise InvalidArguments(f"argument {name!r}: given {len(texts)} times, and it takes one value")
+        try:
+            values = [codec.decode(text.encode()) for text in texts] if as_json else texts
+        except ParseError as error:
+            raise InvalidArguments(f"argument {name!r}: expected JSON text: {error.message}") from None
+        return values if repeated else values[0]
+
+    def _name_at(self, index: int) -> str:
+        names = [p.name for p in self._positional]
+        return names[index] if index < len(names) else self._star(Parameter.VAR_POSITIONAL)
+
+    def _star(self, kind: Any) -> str:
+        """The name of the `*` or `**` parameter, as it is written, or an empty text."""
+        stars = _STARS[kind]
+        return next((name for name in self.names if name.startswith(stars) and name.count("*") == len(stars)), "")
+
+    def _refuse_positional(self, count: int) -> NoReturn:
+        if count < self._required_positional:
+            self._refuse_missing({p.name for p in self._positional[count : self._required_positional]})
+        if self._most is not None and count > self._most:
+            raise InvalidArguments(
+                f"too many arguments: {count} came, expected at most {self._most} by position ({self._listing()})"
+            )
+        raise InvalidArguments(f"missing argument {self._keywords[0]!r}: it can only be given by name, so send an object")
+
+    def _refuse_missing(self, missing: set[str]) -> NoReturn:
+        names = " and ".join(repr(name.lstrip("*")) for name in self.names if name in missing)
+        raise InvalidArguments(f"missing argument{'s' * (len(missing) > 1)} {names} (expected {self._listing()})")
+
+    def _refuse_unknown(self, unknown: set[str]) -> NoReturn:
+        name = min(unknown)
+        if name in self.names:
+            raise InvalidArguments(f"argument {name!r} can only be given by position, so send an array ({self._listing()})")
+        near = get_close_matches(name, self.names, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise InvalidArguments(f"unknown argument {name!r} (expected {self._listing()}){hint}")
+
+    def _refuse_value(self, error: msgspec.ValidationError) -> NoReturn:
+        place = _PLACE.match(str(error))
+        assert place is not None  # noqa: S101  for mypy: the pattern matches any text
+        index, name, rest = place["index"], place["name"], place["rest"]
+        if index is not None:
+            name = self._name_at(int(index))
+        where = f" at {rest.lstrip('.')}" if rest else ""
+        declared = "" if place["reason"].startswith("Expected") else f" (expected {self._annotations.get(name, 'otherwise')})"
+        raise InvalidArguments(f"argument {name!r}{where}: {_lower(place['reason'])}{declared}") from None
+
+    def _listing(self) -> str:
+        return ", ".join(self.names) if self.names else "no arguments"
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise RegistrationError("it is an async function; plain functions are served (gevent makes their waiting concurrent)")
+    try:
+        return inspect.signature(function, eval_str=True)
+    except (TypeError, ValueError) as error:
+        raise RegistrationError(f"its signature can't be read ({error}); wrap it in a function that has one") from error
+    except Exception as error:  # evaluating a text annotation can raise anything
+        raise RegistrationError(f"an annotation can't be evaluated: {type(error).__name__}: {error}") from error
+
+
+def _taken_names(function: Callable[..., Any], parameters: list[Parameter]) -> frozenset[str]:
+    """Names that `**kwargs` can't take, since the callable has already bound them (`self`, a partial's arguments)."""
+    if isinstance(function, functools.partial):
+        inner: Any = function.func
+    elif inspect.ismethod(function):
+        inner = function.__func__
+    elif inspect.isroutine(function):
+        return frozenset()
+    else:
+        inner = function.__init__ if inspect.isclass(function) else type(function).__call__
+    visible = {p.name for p in parameters}
+    return frozenset(p.name for p in inspect.signature(inner).parameters.values() if p.kind in _NAMED) - visible
+
+
+def _is_typed(parameter: Parameter) -> bool:
+    return parameter.annotation not in (Parameter.empty, Any, object)
+
+
+def _struct(parameters: list[Parameter], *, array_like: bool) -> type[msgspec.Struct]:
+    """A Struct with the parameters as its fields: msgspec compiles it once and converts all arguments in one step."""
+    columns = [(p.name, _field_type(p)) if p.default is p.empty else (p.name, _field_type(p), UNSET) for p in parameters]
+    try:
+        struct = msgspec.defstruct("Arguments", columns, array_like=array_like, kw_only=not array_like)
+        msgspec.json.Decoder(struct)  # compiles it, and so finds what msgspec can't convert to
+    except TypeError as error:
+        raise RegistrationError(f"an annotation can't be converted from JSON: {error}") from error
+    return struct
+
+
+def _field_type(parameter: Parameter) -> Any:
+    if not _is_typed(parameter):
+        return Any
+    unknown = next((t for t in _inner_types(_type_info(parameter)) if isinstance(t, msgspec.inspect.CustomType)), None)
+    if unknown is not None:
+        raise RegistrationError(
+            f"parameter {parameter.name!r} is annotated {inspect.formatannotation(parameter.annotation)}, and "
+            f"{unknown.cls.__name__} can't be made from JSON; use a dataclass, a msgspec.Struct or a JSON type"
+        )
+    return parameter.annotation
+
+
+def _container(parameter: Parameter) -> Any:
+    """The type of all that `*args` or `**kwargs` takes."""
+    item: Any = _field_type(parameter)
+    return types.GenericAlias(list, item) if parameter.kind is Parameter.VAR_POSITIONAL else types.GenericAlias(dict, (str, item))
+
+
+def _type_info(parameter: Parameter) -> msgspec.inspect.Type:
+    try:
+        return msgspec.inspect.type_info(parameter.annotation)
+    except Exception as error:  # msgspec raises several kinds for what is no type
+        shown = inspect.formatannotation(parameter.annotation)
+        raise RegistrationError(f"parameter {parameter.name!r} is annotated {shown}, which is no type: {error}") from error
+
+
+def _inner_types(info: msgspec.inspect.Type) -> list[msgspec.inspect.Type]:
+    """A type and those inside it (list items, union members), without the fields of objects."""
+    parts: list[Any] = [*getattr(info, "types", ()), *getattr(info, "item_types", ())]
+    parts += [getattr(info, name) for name in ("item_type", "key_type", "value_type", "type") if hasattr(info, name)]
+    return [info] + [inner for part in parts for inner in _inner_types(part)]
+
+
+def _text_form(parameter: Parameter) -> tuple[bool, bool]:
+    """Whether a parameter takes repeated keys, and whether its texts are JSON."""
+    if not _is_typed(parameter):
+        return False, False
+    inner = _inner_types(_type_info(parameter))
+    return any(isinstance(t, _REPEATED) for t in inner), any(isinstance(t, _OBJECTS) for t in inner)
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]

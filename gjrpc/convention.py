@@ -1,0 +1,138 @@
+"""The native dialect: request ⇄ call (CONVENTION, sections 1 and 3).
+
+Owns how a path, a query and a one-key object name a method and its arguments, and how a result and a problem are written. It
+runs nothing, and it knows no HTTP status but the number that it is told to write.
+"""
+
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+from gjrpc import codec
+from gjrpc.binding import Text
+from gjrpc.errors import CallError, InvalidRequest
+from gjrpc.messages import Headers
+
+PROBLEM: Headers = (("Content-Type", "application/problem+json"),)
+"""RFC 9457, section 3."""
+
+
+class Call:
+    """A method's name and the arguments for it.
+
+    Attributes:
+        name: the method's name.
+        arguments: a JSON value; or, where `text` is set, what `gjrpc.binding.Text` describes.
+        text: whether the arguments are text that wants conversion.
+    """
+
+    __slots__ = ("arguments", "name", "text")
+
+    def __init__(self, name: str, arguments: Any, text: bool = False) -> None:
+        self.name = name
+        self.arguments = arguments
+        self.text = text
+
+    def __repr__(self) -> str:
+        return f"<Call {self.name} {self.arguments!r}>"
+
+
+@lru_cache(maxsize=1024)
+def read_target(target: str) -> Call:
+    """Read the call that a path and query spell: `/NAME`, `/NAME;VALUE` or `/NAME?p=v&q=w`.
+
+    Remembered by its text (the reading is a pure function of it), since a client asks for the same again and again.
+
+    Raises:
+        InvalidRequest: it is not UTF-8, has no name, or has both a value and a query.
+    """
+    path, question, query = target.partition("?")
+    name, semicolon, value = path[1:].partition(";")
+    if not name:
+        raise InvalidRequest("no method is named: GET /NAME calls one, GET /list_methods lists them")
+    if semicolon and question:
+        raise InvalidRequest("arguments came both as ;VALUE and as ?name=value: give one of them")
+    arguments: Text = _percent_decoded(value) if semicolon else _read_query(query) if query else None
+    return Call(_percent_decoded(name), arguments, text=True)
+
+
+def read_message(message: Any) -> Call:
+    """Read `{"NAME": ARGS}`, already decoded.
+
+    Raises:
+        InvalidRequest: it is not an object with exactly one key.
+    """
+    if type(message) is dict and len(message) == 1:
+        ((name, arguments),) = message.items()
+        return Call(name, arguments)
+    what = f"an object with {len(message)} keys" if isinstance(message, dict) else _json_type(message)
+    raise InvalidRequest(
+        f'expected an object with exactly one key, {{"NAME": ARGS}}, got {what}; several calls go as a JSON-RPC 2.0 batch'
+    )
+
+
+def read_named_body(target: str, body: bytes, max_depth: int = codec.MAX_DEPTH) -> Call:
+    """Read a `POST /NAME`, whose body is the arguments; an empty one means none.
+
+    Raises:
+        ParseError: the body is malformed.
+        InvalidRequest: the path has arguments too.
+    """
+    spelled = read_target(target)
+    if spelled.arguments is not None:
+        raise InvalidRequest("a POST takes its arguments from the body, and the path has some too: give one of them")
+    return Call(spelled.name, codec.decode(body, max_depth) if body else [])
+
+
+@lru_cache(maxsize=4096)
+def _opening(name: str) -> bytes:
+    return b"{" + codec.encode(name) + b":"
+
+
+def success(name: str, result: bytes) -> bytes:
+    """Write `{"NAME": RESULT}`; `result` is JSON already."""
+    return _opening(name) + result + b"}"
+
+
+def problem(status: int, error: CallError, method: str | None = None) -> bytes:
+    """Write an error as RFC 9457 asks (section 3.1); `error.data` must be known to be JSON."""
+    fields: dict[str, Any] = {"type": "about:blank", "title": phrase(status), "status": status, "detail": error.message}
+    if method is not None:
+        fields["method"] = method
+    if error.ref is not None:
+        fields["ref"] = error.ref
+    if error.data is not None:
+        fields["data"] = error.data
+    return codec.encode(fields)
+
+
+def phrase(status: int) -> str:
+    """The phrase of a status; RFC 9457, section 4.2.1: with `about:blank` the title should be it."""
+    return _PHRASES.get(status, "Error")
+
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+
+def _percent_decoded(text: str) -> str:
+    try:
+        return unquote_to_bytes(text.encode("latin-1")).decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"the path {text!r} is not percent-encoded UTF-8") from None
+
+
+def _read_query(query: str) -> dict[str, list[str]]:
+    arguments: dict[str, list[str]] = {}
+    try:
+        text = query.encode("latin-1").decode()
+        for name, value in parse_qsl(text, keep_blank_values=True, errors="strict"):
+            arguments.setdefault(name, []).append(value)
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"the query {query!r} is not percent-encoded UTF-8") from None
+    return arguments
+
+
+def _json_type(value: Any) -> str:
+    names = {list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
+    return names.get(type(value), "null")

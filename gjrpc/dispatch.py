@@ -1,0 +1,118 @@
+"""Runs a call and says how it ended.
+
+Owns the one place where exceptions become errors, the reference that ties an answer to the log, and the record of a finished
+call. It knows neither dialect nor HTTP; how a blocking method is run stands in `runtime`.
+"""
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TypeAlias
+
+from gjrpc import codec
+from gjrpc.convention import Call
+from gjrpc.errors import CallError, InternalError, InvalidArguments, MethodNotFound
+from gjrpc.registry import Method, Registry
+from gjrpc.runtime import Runtime
+
+log = logging.getLogger("gjrpc.dispatch")
+
+Outcome: TypeAlias = bytes | CallError
+"""A result as JSON, or the error to tell."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What an observer is told about a call that has ended.
+
+    Attributes:
+        method: the name that was asked for.
+        seconds: from the look-up of the method to its encoded result.
+        error: the error that was told, or None.
+    """
+
+    method: str
+    seconds: float
+    error: CallError | None
+
+
+Observer: TypeAlias = Callable[[Finished], None]
+
+
+class Dispatcher:
+    """Runs the calls of one registry.
+
+    Args:
+        registry: where the methods are.
+        runtime: runs blocking methods and those with a deadline.
+        observers: each is called with a `Finished` after each call; without any, nothing is measured.
+    """
+
+    def __init__(self, registry: Registry, runtime: Runtime, observers: Sequence[Observer] = ()) -> None:
+        self.registry = registry
+        self.runtime = runtime
+        self._observers = tuple(observers)
+        self.run: Callable[[Call], Outcome] = self._observed if observers else self._run
+        """Run a call to its end; raises nothing that a method raised."""
+
+    def _run(self, call: Call) -> Outcome:
+        method = self.registry.find(call.name) or self.registry.find_dispatched(call.name)
+        if method is None:
+            return self._unknown(call.name)
+        binding = method.binding
+        try:
+            positional, named = binding.bind_text(call.arguments) if call.text else binding.bind(call.arguments)
+        except InvalidArguments as error:
+            return error
+        try:
+            if method.blocking or method.deadline is not None:
+                return codec.encode(self.runtime.call(method, positional, named))
+            return codec.encode(method.function(*positional, **named))
+        except CallError as error:
+            return self._told(error, method)
+        except codec.NotJSON as error:
+            return failure(f"the method's result is not JSON: {error}", error, method)
+        except self.runtime.passing:
+            raise
+        except BaseException as error:  # noqa: BLE001  the one place: also a SystemExit in a method must not end the server
+            return failure("the method failed; the server's log has the details under this ref", error, method)
+
+    def _observed(self, call: Call) -> Outcome:
+        start = time.perf_counter()
+        outcome = self._run(call)
+        finished = Finished(call.name, time.perf_counter() - start, outcome if isinstance(outcome, CallError) else None)
+        for observe in self._observers:
+            try:
+                observe(finished)
+            except Exception:
+                log.exception("observer %r failed", observe)
+        return outcome
+
+    def _unknown(self, name: str) -> MethodNotFound:
+        near = get_close_matches(name[:100], self.registry.list_methods(), 3)
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "; list_methods lists them all"
+        return MethodNotFound(f"no method {name!r}{hint}")
+
+    def _told(self, error: CallError, method: Method) -> CallError:
+        """An error that the method means for the client, once its message and data are known to be JSON."""
+        try:
+            codec.encode((error.message, error.data))
+        except codec.NotJSON as cause:
+            return failure(f"the method's error data is not JSON: {cause}", error, method)
+        return error
+
+
+def failure(sentence: str, error: BaseException, method: Method | None = None) -> InternalError:
+    """Log an exception under a new reference, and give the error to tell, which carries no more than that.
+
+    Args:
+        sentence: for the client and the log; it gives nothing away.
+        error: goes to the log with its traceback.
+        method: the method that raised it, if one did.
+    """
+    ref = secrets.token_hex(6)
+    log.error("ref %s: %s%s", ref, f"method {method.name}: " if method else "", sentence, exc_info=error)
+    return InternalError(sentence, ref=ref)

@@ -1,0 +1,195 @@
+"""The exception tree, on one screen.
+
+Owns what can go wrong and what each error carries: a JSON-RPC code, a message meant for the client, data. It knows no
+HTTP status (`wsgi` has that table) and no wire form (`convention` and `jsonrpc` render).
+
+    GjrpcError
+    ├── RegistrationError     a function can't be registered so (also a ValueError)
+    ├── SettingsError         an option, file or address that can't be used; `serve` ends with exit code 2
+    ├── CallError             how a call fails, told to the client; applications raise it, or a subclass
+    │   ├── ParseError        the message is not JSON
+    │   ├── InvalidRequest    it is JSON, but no call
+    │   ├── MethodNotFound
+    │   ├── InvalidArguments
+    │   ├── InternalError     the method or its result failed; carries the log's `ref`
+    │   ├── Unauthorized, Forbidden, TooLarge, Overloaded, DeadlineExceeded
+    │   └── Misdirected, VerbNotAllowed, BadMessage     refused before there is a call
+    └── ClientError           what `gjrpc.Client` raises
+        ├── MisuseError       the caller's own mistake; nothing was sent
+        ├── RemoteError       the server answered with an error
+        └── WireError         no answer could be had
+"""
+
+from typing import Any
+
+
+class GjrpcError(Exception):
+    """The base of all errors of this library."""
+
+
+class RegistrationError(GjrpcError, ValueError):
+    """A function, name or signature that can't be registered; the text says which and why."""
+
+
+class SettingsError(GjrpcError):
+    """An option, file or address that can't be used; the text says which, and what to do."""
+
+
+class CallError(GjrpcError):
+    """A failed call, in words meant for the client.
+
+    Raise it in a method to answer with your own error:
+    `raise CallError("no such host", code=7, data={"host": host}, status=404)`.
+
+    Args:
+        message: one sentence; it is sent.
+        code: the JSON-RPC 2.0 error code, an integer (section 5.1 of its specification).
+        data: anything JSON can hold; sent beside the message.
+        status: the HTTP status, 400 to 599; None takes the one that `wsgi` lists for the class.
+    """
+
+    code = -32000
+    status: int | None = None
+    ref: str | None = None
+
+    def __init__(self, message: str, *, code: int | None = None, data: Any = None, status: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.data = data
+        if code is not None:
+            self.code = code
+        if status is not None:
+            if not 400 <= status <= 599:
+                raise ValueError(f"status={status}: an error's HTTP status lies between 400 and 599")
+            self.status = status
+
+
+class ParseError(CallError):
+    """The bytes are not the JSON that is accepted."""
+
+    code = -32700
+
+
+class InvalidRequest(CallError):
+    """The message is JSON, but no call."""
+
+    code = -32600
+
+
+class MethodNotFound(CallError):
+    """No method has this name."""
+
+    code = -32601
+
+
+class InvalidArguments(CallError):
+    """The arguments do not fit the method's signature or annotations."""
+
+    code = -32602
+
+
+class InternalError(CallError):
+    """The method raised something that it did not mean for the client, or its result is not JSON.
+
+    Args:
+        message: a sentence that gives nothing away.
+        ref: the reference under which the log has the exception.
+    """
+
+    code = -32603
+
+    def __init__(self, message: str, *, ref: str) -> None:
+        super().__init__(message)
+        self.ref = ref
+
+
+class TooLarge(CallError):
+    """The request's body is larger than the limit."""
+
+    code = -32001
+
+
+class Overloaded(CallError):
+    """The server can't take the call now; it may later."""
+
+    code = -32002
+
+
+class DeadlineExceeded(CallError):
+    """The method did not end within its deadline."""
+
+    code = -32003
+
+
+class Unauthorized(CallError):
+    """No credentials, or wrong ones."""
+
+    code = -32004
+
+
+class Forbidden(CallError):
+    """The caller, its origin or its way of asking is not allowed."""
+
+    code = -32005
+
+
+class Misdirected(CallError):
+    """The request names a host that this server does not answer for (RFC 9110, section 15.5.20)."""
+
+    code = -32006
+
+
+class VerbNotAllowed(CallError):
+    """An HTTP verb that the path does not know; `allow` lists those that it does."""
+
+    code = -32007
+
+    def __init__(self, message: str, *, allow: str) -> None:
+        super().__init__(message)
+        self.allow = allow
+
+
+class BadMessage(CallError):
+    """Bytes that are no HTTP message to be served, or one beyond a limit; `status` says which (RFC 9110, section 15.5)."""
+
+    code = -32008
+    status = 400
+
+
+class ClientError(GjrpcError):
+    """The base of what `gjrpc.Client` raises."""
+
+
+class MisuseError(ClientError):
+    """The caller's own mistake (a bad URL, arguments that JSON can't hold); nothing was sent."""
+
+
+class RemoteError(ClientError):
+    """The server answered with an error.
+
+    Attributes:
+        status: the HTTP status.
+        detail: the server's sentence.
+        method: the method's name, or None.
+        ref: the reference for the server's log, or None.
+        data: what the method supplied, or None.
+        code: the JSON-RPC 2.0 code, or None for a native answer.
+    """
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        status: int,
+        method: str | None = None,
+        ref: str | None = None,
+        data: Any = None,
+        code: int | None = None,
+    ) -> None:
+        known = f"{method}: " if method else ""
+        super().__init__(f"{known}{detail} (HTTP {status}{f', ref {ref}' if ref else ''})")
+        self.status, self.detail, self.method, self.ref, self.data, self.code = status, detail, method, ref, data, code
+
+
+class WireError(ClientError):
+    """No answer could be had: the connection failed or broke, time ran out, or the bytes were no answer."""

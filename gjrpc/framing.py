@@ -1,0 +1,262 @@
+"""The syntax of a request's head, and where its message ends.
+
+Owns the rules of RFC 9112 and 9110 for what is refused, each beside its sentence, and the limits of one message. The grammar of a
+head is llhttp's (through httptools); what llhttp leaves open is closed here. Pure functions of bytes: no buffer, no connection.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httptools
+
+from gjrpc.errors import BadMessage
+from gjrpc.messages import Head, Request
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+# RFC 9112, 3: request-line = method SP request-target SP HTTP-version; of the versions only 1.0 and 1.1 are served here.
+REQUEST_LINE = re.compile(rb"(?P<verb>" + _TOKEN + rb") [\x21-\x7e\x80-\xff]+ HTTP/1\.[01]")
+# RFC 9112, 5: field-line = field-name ":" OWS field-value OWS. "No whitespace is allowed between the field name and colon"
+# (5.1). A line that begins with a blank is obs-fold, for which "a server MUST reject the message by sending a 400" (5.2); a bare
+# CR or LF and control characters have no place in it (2.2, and RFC 9110, 5.5).
+_FIELD_LINE = re.compile(rb"(?P<name>" + _TOKEN + rb"):[\t\x20-\x7e\x80-\xff]*")
+_HEAD = re.compile(REQUEST_LINE.pattern + rb"\r\n(?:" + _FIELD_LINE.pattern.replace(b"?P<name>", b"?:") + rb"\r\n)*\r\n")
+# RFC 9112, 7.1: chunk-size = 1*HEXDIG, then extensions, which "a recipient MUST ignore".
+_CHUNK_LINE = re.compile(rb"(?P<size>[0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
+_LONGEST_CHUNK_LINE = 256
+# RFC 9110, 6.5.1: a sender must not put fields for framing, routing, authentication or content format into a trailer.
+_NO_TRAILERS = frozenset(
+    b"authorization connection content-encoding content-length content-range content-type cookie expect host keep-alive "
+    b"proxy-authorization te trailer transfer-encoding upgrade".split()
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one message may cost, in bytes or pieces; each is answered with the status beside it.
+
+    Attributes:
+        target: bytes of the request line; 414.
+        head: bytes of the head; 431.
+        headers: header lines; 431.
+        body: bytes of the body without its transfer coding; 413.
+    """
+
+    target: int = 8 * 1024
+    head: int = 32 * 1024
+    headers: int = 100
+    body: int = 10 * 1024 * 1024
+
+
+class Parsed:
+    """A parsed head, and how its message goes on.
+
+    Attributes:
+        request: the request, whole if there is no body.
+        length: bytes of body to come, or None where it is chunked.
+        keep_alive: whether the client wants to go on with this connection.
+        expects: whether it waits for `100 Continue`.
+    """
+
+    __slots__ = ("expects", "keep_alive", "length", "request")
+
+    def __init__(self, head: Head, length: int | None, keep_alive: bool, expects: bool) -> None:
+        self.request = Request(head)
+        self.length = length
+        self.keep_alive = keep_alive
+        self.expects = expects
+
+
+class Chunked:
+    """Takes the chunked coding off a body (RFC 9112, 7.1); trailers are checked and dropped."""
+
+    __slots__ = ("_left", "_limits", "_read", "_trailer_bytes", "body", "done")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._left = 0
+        self._trailer_bytes = 0
+        self._read: Callable[[bytes | bytearray, int], int] = self._size_line
+        self.body = bytearray()
+        self.done = False
+
+    def feed(self, buffer: bytes | bytearray, at: int) -> int:
+        """Read on from `at` and say how far it went."""
+        while not self.done:
+            reached = self._read(buffer, at)
+            if reached == at:
+                break
+            at = reached
+        return at
+
+    def _size_line(self, buffer: bytes | bytearray, at: int) -> int:
+        end = _line_end(buffer, at, _LONGEST_CHUNK_LINE, "chunk-size line")
+        if end < 0:
+            return at
+        line = _CHUNK_LINE.fullmatch(buffer, at, end)
+        if line is None:
+            raise BadMessage("malformed chunk-size line")
+        self._left = int(line["size"], 16)
+        if len(self.body) + self._left > self._limits.body:
+            raise BadMessage(f"the body has more bytes than the limit, {self._limits.body}", status=413)
+        self._read = self._data if self._left else self._trailer
+        return end + 2
+
+    def _data(self, buffer: bytes | bytearray, at: int) -> int:
+        piece = buffer[at : at + self._left]
+        self.body += piece
+        self._left -= len(piece)
+        if not self._left:
+            self._read = self._data_end
+        return at + len(piece)
+
+    def _data_end(self, buffer: bytes | bytearray, at: int) -> int:
+        ending = buffer[at : at + 2]
+        if not b"\r\n".startswith(ending):
+            raise BadMessage("a chunk is longer than its size")
+        if len(ending) < 2:
+            return at
+        self._read = self._size_line
+        return at + 2
+
+    def _trailer(self, buffer: bytes | bytearray, at: int) -> int:
+        end = _line_end(buffer, at, self._limits.head - self._trailer_bytes, "trailer")
+        if end < 0:
+            return at
+        if end == at:
+            self.done = True
+            return at + 2
+        line = _FIELD_LINE.fullmatch(buffer, at, end)
+        if line is None or line["name"].lower() in _NO_TRAILERS:
+            raise BadMessage("malformed or forbidden trailer field")
+        self._trailer_bytes += end + 2 - at
+        return end + 2
+
+
+def _line_end(buffer: bytes | bytearray, at: int, limit: int, what: str) -> int:
+    end = buffer.find(b"\r\n", at, at + limit + 2)
+    if end < 0 and len(buffer) - at > limit:
+        raise BadMessage(f"the {what} is longer than {limit} bytes")
+    return end
+
+
+class _Collector:
+    """What llhttp found in a head."""
+
+    def __init__(self) -> None:
+        self.target = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+
+    def on_url(self, part: bytes) -> None:
+        self.target += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name, value))
+
+
+def parse_head(head: bytes, limits: Limits) -> Parsed:
+    """Parse a whole head, the empty line included.
+
+    Raises:
+        BadMessage: it breaks RFC 9112 or a limit; 400, 414, 417 or 431.
+    """
+    _check_grammar(head, limits)
+    verb, _, rest = head.partition(b" ")
+    found = _Collector()
+    try:
+        # llhttp knows a list of methods; any other token has the same framing, and the application answers 405 to it.
+        httptools.HttpRequestParser(found).feed_data(b"PATCH " + rest)
+    except httptools.HttpParserUpgrade:
+        pass  # RFC 9110, 7.8: "A server MAY ignore a received Upgrade header field"
+    except httptools.HttpParserError as error:
+        raise BadMessage(f"malformed request: {error}") from None
+    headers = [(name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")) for name, value in found.headers]
+    return _frame(verb.decode("ascii"), found.target.decode("latin-1"), headers, head)
+
+
+def _check_grammar(head: bytes, limits: Limits) -> None:
+    line_end = head.index(b"\r\n")
+    if line_end > limits.target:
+        raise too_long_target(limits)
+    if len(head) > limits.head or head.count(b"\r\n") - 2 > limits.headers:
+        raise too_large_head(limits)
+    if not _HEAD.fullmatch(head):
+        if not REQUEST_LINE.fullmatch(head, 0, line_end):
+            raise bad_request_line(head[:line_end])
+        raise BadMessage("malformed header line")
+
+
+def _frame(verb: str, target: str, headers: list[tuple[str, str]], raw: bytes) -> Parsed:
+    version = (1, 1) if b" HTTP/1.1\r\n" in raw[: raw.index(b"\r\n") + 2] else (1, 0)
+    length = _body_length(headers, version)
+    hosts = [value for name, value in headers if name == "host"]
+    # RFC 9112, 3.2: "A server MUST respond with a 400 … to any HTTP/1.1 request message that lacks a Host header field and to any
+    # request message that contains more than one Host header field line or a Host header field with an invalid field value."
+    if len(hosts) > 1 or (not hosts and version == (1, 1)) or (hosts and not _HOST.fullmatch(hosts[0])):
+        raise BadMessage(f"expected one valid Host header, got {len(hosts)}: {', '.join(map(repr, hosts))}")
+    target = _origin_form(verb, target, hosts)
+    connection = {token.strip().lower() for name, value in headers if name == "connection" for token in value.split(",")}
+    expect = [value.lower() for name, value in headers if name == "expect"]
+    # RFC 9110, 10.1.1: "A server that receives an Expect field value containing a member other than 100-continue MAY respond with
+    # a 417"; and "a server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that expectation."
+    if expect and expect != ["100-continue"]:
+        raise BadMessage(f"the expectation {expect[0]!r} can't be met", status=417)
+    return Parsed(
+        # A name with an underscore could pass for one with a hyphen in an environ: such headers are dropped, as pywsgi does.
+        Head(verb, target, [(name, value) for name, value in headers if "_" not in name], version),
+        length,
+        keep_alive="close" not in connection and (version == (1, 1) or "keep-alive" in connection),
+        expects=bool(expect) and version == (1, 1) and length != 0,
+    )
+
+
+# RFC 3986, 3.2: host, IPv6 literals in brackets, and a port; RFC 9112 lets it be empty.
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
+
+
+def _body_length(headers: list[tuple[str, str]], version: tuple[int, int]) -> int | None:
+    """The bytes of the body, None for chunked (RFC 9112, 6.3)."""
+    codings = [value for name, value in headers if name == "transfer-encoding"]
+    lengths = [value for name, value in headers if name == "content-length"]
+    if codings:
+        # RFC 9112, 6.1: both "ought to be handled as an error", and an HTTP/1.0 message with it has "faulty framing".
+        if lengths or version == (1, 0) or [value.lower() for value in codings] != ["chunked"]:
+            raise BadMessage("the only transfer coding understood is one chunked, on HTTP/1.1 and without a Content-Length")
+        return None
+    if not lengths:
+        return 0
+    # RFC 9110, 8.6: Content-Length = 1*DIGIT; a list of equal values MAY be taken, and is not.
+    if len(lengths) > 1 or not (lengths[0].isascii() and lengths[0].isdigit()) or len(lengths[0]) > 15:
+        raise BadMessage(f"expected one Content-Length, a number; got {', '.join(map(repr, lengths))}")
+    return int(lengths[0])
+
+
+def _origin_form(verb: str, target: str, hosts: list[str]) -> str:
+    """The target as path and query (RFC 9112, 3.2), whatever form it came in."""
+    if "#" in target:
+        raise BadMessage("a request target has no fragment")
+    if target.startswith("/") or (target == "*" and verb == "OPTIONS"):
+        return target
+    scheme, separator, rest = target.partition("://")
+    if not separator or scheme.lower() not in ("http", "https"):
+        raise BadMessage(f"the request target {target[:100]!r} is neither a path nor a URL")
+    authority, slash, path = rest.partition("/")
+    # RFC 9112, 3.2.2: with the absolute-form the Host is to be the same; another one is a way past checks.
+    if not hosts or authority.lower() != hosts[0].lower():
+        raise BadMessage("the host of the request target is not the one in Host")
+    return slash + path or "/"
+
+
+def too_long_target(limits: Limits) -> BadMessage:
+    """The refusal of a request line beyond its limit; 414 (RFC 9112, 3)."""
+    return BadMessage(f"the request line is longer than {limits.target} bytes", status=414)
+
+
+def too_large_head(limits: Limits) -> BadMessage:
+    """The refusal of a head beyond its limits; 431 (RFC 6585, 5)."""
+    return BadMessage(f"the head is larger than {limits.head} bytes or has over {limits.headers} headers", status=431)
+
+
+def bad_request_line(line: bytes) -> BadMessage:
+    """The refusal of a line that is no request line; 400 (RFC 9112, 3)."""
+    return BadMessage(f"malformed request line {line[:100].decode('latin-1')!r}; expected VERB TARGET HTTP/1.1")

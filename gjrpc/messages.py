@@ -1,0 +1,73 @@
+"""Request and Response: the values that go between the wire and the application.
+
+They know neither who reads them off a socket or an environ, nor what a method is. Both are immutable by agreement: the head of a
+request is shared by all requests that carry the same bytes.
+"""
+
+from collections.abc import Iterable
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class Head:
+    """What stands before a request's body.
+
+    Attributes:
+        verb: the HTTP method, `GET`.
+        target: path and query as they came, still percent-encoded, `/add?a=1`.
+        headers: names in lower case, values without surrounding blanks, in order; text as latin-1.
+        version: `(1, 1)` or `(1, 0)`.
+    """
+
+    __slots__ = ("content_type", "headers", "host", "origin", "target", "verb", "version")
+
+    def __init__(
+        self, verb: str, target: str, headers: Iterable[tuple[str, str]] = (), version: tuple[int, int] = (1, 1)
+    ) -> None:
+        self.verb = verb
+        self.target = target
+        self.headers: Headers = tuple(headers)
+        self.version = version
+        self.host = self.get("host")
+        self.origin = self.get("origin")
+        self.content_type = self.get("content-type")
+
+    def get(self, name: str) -> str | None:
+        """The first value of a header (name in lower case), or None."""
+        for known, value in self.headers:
+            if known == name:
+                return value
+        return None
+
+    def __repr__(self) -> str:
+        return f"<Head {self.verb} {self.target}>"
+
+
+class Request:
+    """A whole request: its head, and its body without transfer coding."""
+
+    __slots__ = ("body", "head")
+
+    def __init__(self, head: Head, body: bytes = b"") -> None:
+        self.head = head
+        self.body = body
+
+    def __repr__(self) -> str:
+        return f"<Request {self.head.verb} {self.head.target}, {len(self.body)} bytes>"
+
+
+JSON: Headers = (("Content-Type", "application/json"),)
+
+
+class Response:
+    """An answer: status, body, and headers without those that describe the connection or the length."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, body: bytes = b"", headers: Headers = JSON) -> None:
+        self.status = status
+        self.body = body
+        self.headers = headers
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status}, {len(self.body)} bytes>"

@@ -1,0 +1,278 @@
+"""Names and the methods behind them.
+
+Owns which names there are, how functions, instances and other registries come in, and the three introspection methods. It knows
+no request: a call only looks a name up. Registration is the moment for mistakes: each is an error at once, saying which and why.
+"""
+
+import inspect
+import pydoc
+import types
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar, overload
+
+from gjrpc.binding import Binding, Bound
+from gjrpc.errors import MethodNotFound, RegistrationError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Prefixes and names that mean something else on the wire (CONVENTION, sections 4 and 6).
+_RESERVED = {
+    "jsonrpc": "it marks a JSON-RPC 2.0 message",
+    "rpc.": "names that begin with 'rpc.' belong to the JSON-RPC 2.0 specification",
+    "-/": "'/-/' holds what is not a method",
+}
+
+
+class Method:
+    """A registered function with what a call of it needs.
+
+    Attributes:
+        name: the name it is called by.
+        function: the callable.
+        binding: its compiled arguments; see `gjrpc.binding.Binding`.
+        blocking: whether it must run off the event loop, in a thread.
+        deadline: seconds it may take, or None.
+        description: text for people; the docstring unless given.
+    """
+
+    __slots__ = ("binding", "blocking", "deadline", "description", "function", "name")
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        binding: Binding,
+        *,
+        blocking: bool = False,
+        deadline: float | None = None,
+        description: str | None = None,
+    ) -> None:
+        self.name = name
+        self.function = function
+        self.binding = binding
+        self.blocking = blocking
+        self.deadline = deadline
+        self.description = pydoc.getdoc(function) if description is None else description
+
+    def __repr__(self) -> str:
+        return f"<Method {self.name}({', '.join(self.binding.names)})>"
+
+    def renamed(self, name: str) -> "Method":
+        """The same method under another name."""
+        options = {"blocking": self.blocking, "deadline": self.deadline, "description": self.description}
+        return Method(name, self.function, self.binding, **options)  # type: ignore[arg-type]  # a dict of keywords
+
+
+class Registry:
+    """The methods of an application.
+
+    >>> registry = Registry()
+    >>> @registry.method
+    ... def add(a: int, b: int = 10) -> int:
+    ...     return a + b
+    """
+
+    def __init__(self) -> None:
+        self._methods: dict[str, Method] = {}
+        self._fallback: Callable[[str, Any], Any] | None = None
+        for function in (self.list_methods, self.method_signature, self.method_help):
+            self.register(function)
+        self._introspection = frozenset(self._methods)
+        self.find: Callable[[str], Method | None] = self._methods.get
+        """The method of this name, or None: the look-up of every call."""
+
+    @overload
+    def method(self, function: F, /) -> F: ...
+    @overload
+    def method(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        blocking: bool = False,
+        deadline: float | None = None,
+        description: str | None = None,
+    ) -> Callable[[F], F]: ...
+    def method(self, function: F | None = None, /, **options: Any) -> F | Callable[[F], F]:
+        """Register the decorated function, which stays as it is; bare, or with the options of `register`.
+
+        Raises:
+            RegistrationError: as `register`.
+        """
+        if function is not None:
+            return self.register(function, **options)
+
+        def decorate(decorated: F) -> F:
+            return self.register(decorated, **options)
+
+        return decorate
+
+    def register(
+        self,
+        function: F,
+        name: str | None = None,
+        *,
+        blocking: bool = False,
+        deadline: float | None = None,
+        description: str | None = None,
+    ) -> F:
+        """Register any callable and return it.
+
+        Args:
+            name: what it is called by; its `__name__` unless given.
+            blocking: it waits in C or computes for long: run it in a thread, so that it stalls nobody.
+            deadline: seconds after which the caller gets an error (HTTP 504) instead of waiting on.
+            description: text for people, instead of the docstring.
+
+        Raises:
+            RegistrationError: the name is taken, empty or reserved, or the signature can't be bound.
+        """
+        if not callable(function):
+            raise RegistrationError(f"{function!r} can't be registered: it is not callable")
+        if name is None:
+            name = _own_name(function)
+        if deadline is not None and not 0 < deadline < float("inf"):
+            raise RegistrationError(f"method {name!r}: deadline={deadline!r}; expected a number of seconds above 0")
+        try:
+            binding = Binding(function)
+        except RegistrationError as error:
+            raise RegistrationError(f"method {name!r} can't be registered: {error}") from error
+        self._add(Method(name, function, binding, blocking=blocking, deadline=deadline, description=description))
+        return function
+
+    register_function = register
+    """py-jrpc's name for `register`."""
+
+    def register_instance(self, instance: object, prefix: str = "") -> None:
+        """Register the public methods of an instance, and, with dotted names, those of the instances that it holds.
+
+        Only objects of classes written in Python are entered, never modules, classes or built-in values, and no name with
+        a leading underscore, so that nothing is reached that nobody meant to serve. Properties are not run to look inside.
+
+        An instance with a `_dispatch(method, params)` gets every call whose name is not registered, as in py-jrpc; it says
+        that it knows no such method by raising `gjrpc.errors.MethodNotFound`, or NameError as there.
+
+        Raises:
+            RegistrationError: nothing in it can be called, a name is taken, or a second instance has a `_dispatch`.
+        """
+        found = dict(_public_methods(instance, prefix))
+        dispatch = getattr(instance, "_dispatch", None)
+        if not found and dispatch is None:
+            raise RegistrationError(f"{type(instance).__name__} instance: it has no public method and no _dispatch")
+        if dispatch is not None and self._fallback is not None:
+            raise RegistrationError(f"{type(instance).__name__} instance: another instance's _dispatch is registered already")
+        for name, function in found.items():
+            self.register(function, name)
+        if dispatch is not None:
+            self._fallback = dispatch
+
+    def include(self, other: "Registry", prefix: str = "") -> None:
+        """Take over all methods of another registry, each name behind `prefix`.
+
+        Raises:
+            RegistrationError: a name is taken; then none of them is added.
+        """
+        renamed = [method.renamed(prefix + method.name) for method in other if method.name not in other._introspection]
+        for method in renamed:
+            self._check(method.name)
+        for method in renamed:
+            self._add(method)
+
+    def find_dispatched(self, name: str) -> Method | None:
+        """The method that hands `name` to an instance's `_dispatch`, or None where there is none."""
+        dispatch = self._fallback
+        if dispatch is None or any(part.startswith("_") for part in name.split(".")):
+            return None
+
+        def call(params: Any) -> Any:
+            try:
+                return dispatch(name, params)
+            except NameError as error:
+                if error.name is None:  # raised by hand; the interpreter's own, which is a fault, carries the name it missed
+                    raise MethodNotFound(f"no method {name!r}") from error
+                raise
+
+        return Method(name, call, _RAW, description=pydoc.getdoc(dispatch))
+
+    def __iter__(self) -> Iterator[Method]:
+        return iter(self._methods.values())
+
+    def __len__(self) -> int:
+        return len(self._methods)
+
+    def __repr__(self) -> str:
+        return f"<Registry of {len(self)} methods>"
+
+    def list_methods(self) -> list[str]:
+        """List the names of all methods, sorted."""
+        return sorted(self._methods)
+
+    def method_signature(self, method_name: str) -> dict[str, Any]:
+        """Give the parameter names of a method."""
+        method = self._methods.get(method_name)
+        return {method_name: method.binding.names if method else "method/function not found"}
+
+    def method_help(self, method_name: str) -> str:
+        """Give the documentation of a method."""
+        method = self._methods.get(method_name)
+        return method.description if method else f"Method [{method_name}] not found"
+
+    def _add(self, method: Method) -> None:
+        self._check(method.name)
+        self._methods[method.name] = method
+
+    def _check(self, name: str) -> None:
+        if not isinstance(name, str) or not name:
+            raise RegistrationError(f"method name {name!r}: expected a text that is not empty")
+        if not name.isprintable():
+            raise RegistrationError(f"method name {name!r}: it holds a character that can't be printed")
+        for reserved, why in _RESERVED.items():
+            if name == reserved or (reserved.endswith((".", "/")) and name.startswith(reserved)):
+                raise RegistrationError(f"method name {name!r} is reserved: {why}")
+        if name in self._methods:
+            raise RegistrationError(f"method name {name!r} is taken by {self._methods[name].function!r}; give another name=")
+
+
+class _Raw(Binding):
+    """Passes the arguments as they came, as one value: what `_dispatch(method, params)` is given."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.names = ["params"]
+
+    def bind(self, value: Any) -> Bound:
+        return (value,), {}
+
+    def bind_text(self, text: Any) -> Bound:
+        if isinstance(text, dict):
+            text = {name: list(texts) if len(texts) > 1 else texts[0] for name, texts in text.items()}
+        return ("" if text is None else text,), {}
+
+
+_RAW = _Raw()
+
+
+def _own_name(function: Callable[..., Any]) -> str:
+    name = getattr(function, "__name__", None) or getattr(getattr(function, "func", None), "__name__", None)
+    if name is None or name == "<lambda>":
+        raise RegistrationError(f"{function!r} has no name of its own; give one with name=")
+    return str(name)
+
+
+def _public_methods(instance: object, prefix: str, seen: tuple[object, ...] = ()) -> Iterable[tuple[str, Callable[..., Any]]]:
+    """The callables of an instance and, below dotted names, of the instances that it holds; a cycle is entered once."""
+    for name in dir(instance):
+        if name.startswith("_") or isinstance(inspect.getattr_static(instance, name), property):
+            continue
+        value = getattr(instance, name)
+        if inspect.isroutine(value) or (_is_own_object(value) and callable(value)):
+            yield prefix + name, value
+        elif _is_own_object(value) and not any(value is other for other in (instance, *seen)):
+            yield from _public_methods(value, f"{prefix}{name}.", (instance, *seen))
+
+
+def _is_own_object(value: object) -> bool:
+    """Whether a value is an instance of a class written in Python, so neither a module nor a class nor a built-in value."""
+    heap_type = 1 << 9  # Py_TPFLAGS_HEAPTYPE, as PEP 3123's type flags name it
+    return bool(type(value).__flags__ & heap_type) and not isinstance(value, (type, types.ModuleType))

@@ -1,0 +1,171 @@
+"""The server: gevent's `WSGIServer`, strict, quick, and stopping in good order.
+
+Owns the listening socket, TLS handshakes, the set of connections with the clock they are held to, and draining. What happens on a
+connection is `connection`'s.
+"""
+
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gevent
+import gevent.event
+import gevent.ssl
+from gevent.pywsgi import LoggingLogAdapter, WSGIServer
+
+from gjrpc.access import AccessLog
+from gjrpc.connection import Connection, Timeouts
+from gjrpc.errors import SettingsError
+from gjrpc.framing import Limits
+from gjrpc.green import Green
+from gjrpc.http1 import Memory, Writer
+from gjrpc.runtime import Plain
+from gjrpc.wsgi import Application
+
+log = logging.getLogger("gjrpc.server")
+
+
+class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
+    """Serves an `Application`, or any other WSGI callable, from one process.
+
+    >>> Server(("127.0.0.1", 9999), Application(registry)).serve_forever()
+
+    Args:
+        listener: `(host, port)`, or a bound and listening socket.
+        application: the callable.
+        ssl_context: turns TLS on; one made under monkey-patching, or a `gevent.ssl.SSLContext`.
+        limits: what one message may cost; its `body` is the application's `max_body` unless given.
+        timeouts: what one client may take.
+        access_log: where each answer is noted, or None.
+        options: the other options of `gevent.pywsgi.WSGIServer`, such as `backlog` and `spawn`.
+
+    Attributes:
+        draining: whether it is stopping: nothing is accepted, and each answer closes its connection.
+    """
+
+    handler_class = Connection
+    backlog = 1024
+
+    def __init__(
+        self,
+        listener: Any,
+        application: Any,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
+        access_log: AccessLog | None = None,
+        **options: Any,
+    ) -> None:
+        self.short_way = isinstance(application, Application)
+        self.limits = limits or (Limits(body=application.max_body) if self.short_way else Limits())
+        self.timeouts = timeouts or Timeouts()
+        self.access_log = access_log
+        self.heads = Memory()
+        self.writer = Writer()
+        self.now = time.monotonic()
+        self.draining = False
+        self._connections: set[Connection] = set()
+        self._empty = gevent.event.Event()
+        self._empty.set()
+        self._sweeper: gevent.Greenlet | None = None
+        if ssl_context is not None:
+            if not isinstance(ssl_context, gevent.ssl.SSLContext):
+                raise SettingsError(
+                    "this SSLContext would block the event loop: make it after gevent.monkey.patch_all(), or from gevent.ssl"
+                )
+            options["ssl_context"] = ssl_context
+        options.setdefault("error_log", LoggingLogAdapter(logging.getLogger("gjrpc.wsgi.errors"), logging.ERROR))
+        super().__init__(listener, application, log=None, **options)
+        if self.short_way:
+            application.ready = lambda: not self.draining
+            if isinstance(application.dispatcher.runtime, Plain):
+                application.dispatcher.runtime = Green()
+
+    def __repr__(self) -> str:
+        state = "draining" if self.draining else "serving" if self.started else "not started"
+        return f"<Server {self.url}, {state}, {len(self._connections)} connections>"
+
+    @property
+    def url(self) -> str:
+        """Where it can be reached, as a URL; `unix:PATH` for a Unix socket."""
+        if not isinstance(self.address, tuple):
+            return f"unix:{self.address}"
+        host, port = self.address[:2]
+        return f"http{'s' * self.ssl_enabled}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def start(self) -> None:
+        """Bind and begin to accept; returns at once.
+
+        Raises:
+            OSError: the address can't be bound.
+        """
+        super().start()
+        self._sweeper = gevent.spawn(self._sweep)
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Stop in good order: accept no more, close idle connections, wait for the calls in flight.
+
+        Args:
+            timeout: seconds to wait for them, instead of the `grace` timeout; connections left then are closed.
+        """
+        self.draining = True
+        self.close()
+        for connection in list(self._connections):
+            connection.close_if_waiting()
+        if not self._empty.wait(self.timeouts.grace if timeout is None else timeout):
+            log.warning("%d connections were still open at the end of the grace period and are closed", len(self._connections))
+            for connection in list(self._connections):
+                connection.socket.close()
+        if self._sweeper is not None:
+            self._sweeper.kill()
+
+    @contextmanager
+    def attending(self, connection: Connection) -> Iterator[None]:
+        """Keep a connection among those that time and draining are watched for."""
+        self._connections.add(connection)
+        self._empty.clear()
+        try:
+            yield
+        finally:
+            self._connections.discard(connection)
+            if not self._connections:
+                self._empty.set()
+
+    def handle(self, sock: Any, address: Any) -> None:
+        """Serve one accepted connection to its end."""
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            # Nagle's algorithm holds a small piece back until the last one is acknowledged (RFC 896): 40 ms on a kept connection.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        super().handle(sock, address)
+
+    def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
+        """Shake hands within the deadline, then serve; a failure is one line in the log."""
+        try:
+            with gevent.Timeout(self.timeouts.handshake, TimeoutError(f"not done within {self.timeouts.handshake:g} s")):
+                sock = self.wrap_socket(client_socket, **self.ssl_args)
+        except (OSError, EOFError) as error:
+            reason = getattr(error, "reason", None) or error
+            log.warning("%s: TLS handshake failed: %s", address[0] if isinstance(address, tuple) else "unix", reason)
+            return
+        with sock:
+            self.handle(sock, address)
+
+    def update_environ(self) -> None:
+        """Name the server in the environ, without asking the DNS as pywsgi does."""
+        host, port = self.address[:2] if isinstance(self.address, tuple) else ("localhost", "")
+        self.environ.setdefault("SERVER_NAME", str(host))
+        self.environ.setdefault("SERVER_PORT", str(port))
+
+    def _sweep(self) -> None:
+        """Look at all connections twice a second: one timer for all, and none on the path of a call."""
+        while True:
+            gevent.sleep(0.5)
+            self.now = time.monotonic()
+            for connection in [c for c in self._connections if c.expires < self.now]:
+                log.info("%s: too slow: %r", connection.peer, connection)
+                connection.expire()

@@ -1,0 +1,234 @@
+"""The application: a pure WSGI callable over a pure `respond(Request) -> Response`.
+
+Owns which request goes to which dialect, who may ask (hosts, origins), what lies under `/-/`, and *the* table from error to HTTP
+status. It needs no gevent and no socket; two doors lead to `respond`: WSGI here, and the project's own server.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from gjrpc import codec, convention, errors
+from gjrpc._version import __version__
+from gjrpc.convention import Call
+from gjrpc.dispatch import Dispatcher, Observer
+from gjrpc.errors import CallError
+from gjrpc.messages import JSON, Head, Headers, Request, Response
+from gjrpc.origins import Gate
+from gjrpc.registry import Registry
+from gjrpc.runtime import Runtime, running
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import InputStream, StartResponse, WSGIEnvironment
+
+MAX_BODY = 10 * 1024 * 1024
+"""Bytes that a request's body may have, unless told otherwise."""
+
+STATUS: dict[type[CallError], int] = {
+    errors.ParseError: 400,
+    errors.InvalidRequest: 400,
+    errors.InvalidArguments: 400,
+    errors.Unauthorized: 401,
+    errors.Forbidden: 403,
+    errors.MethodNotFound: 404,
+    errors.VerbNotAllowed: 405,
+    errors.TooLarge: 413,
+    errors.Misdirected: 421,
+    errors.InternalError: 500,
+    errors.CallError: 500,
+    errors.Overloaded: 503,
+    errors.DeadlineExceeded: 504,
+}
+"""The HTTP status of each kind of error; a subclass has its nearest ancestor's, an error's own `status` comes first."""
+
+_METHOD_VERBS = "GET, HEAD, POST, OPTIONS"
+_ROOT_VERBS = "POST, OPTIONS"
+_PAGE_VERBS = "GET, HEAD, OPTIONS"
+
+
+class Application:
+    """Puts a registry on HTTP, under any WSGI server.
+
+    Args:
+        registry: the methods.
+        max_body: bytes that a request's body may have; 413 beyond.
+        max_depth: levels that its JSON may nest; 400 beyond.
+        allowed_hosts: the `Host` names to answer for, without port; `*` or none for any; 421 for others.
+        allowed_origins: origins (`https://example.org`) that may call besides the same one; `*` for any; 403 for others.
+        runtime: runs blocking methods and deadlines; by default gevent's where gevent has patched the process, else in place.
+        observers: each is called with a `gjrpc.dispatch.Finished` after each call.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        max_body: int = MAX_BODY,
+        max_depth: int = codec.MAX_DEPTH,
+        allowed_hosts: Iterable[str] = ("*",),
+        allowed_origins: Iterable[str] = (),
+        runtime: Runtime | None = None,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self.registry = registry
+        self.max_body = max_body
+        self.max_depth = max_depth
+        self.ready: Callable[[], bool] = lambda: True
+        """Tells `/-/ready` whether new calls are welcome; the server sets it."""
+        self.dispatcher = Dispatcher(registry, runtime or running(), observers)
+        self._gate = Gate(allowed_hosts, allowed_origins)
+        self._verbs: dict[str, Callable[[Request], Response]] = {
+            "GET": self._get,
+            "HEAD": self._get,
+            "POST": self._post,
+            "OPTIONS": self._options,
+        }
+        self._pages: dict[str, Callable[[], Response]] = {
+            "/-/": self._index,
+            "/-/healthy": self._healthy,
+            "/-/ready": self._readiness,
+        }
+
+    def respond(self, request: Request) -> Response:
+        """Answer one request; raises nothing that the request or a method could cause."""
+        head = request.head
+        handle = self._verbs.get(head.verb)
+        try:
+            if head.origin is not None or self._gate.guards_hosts:
+                self._gate.check(head)
+            if handle is None:
+                raise errors.VerbNotAllowed(f"{head.verb} is not supported here", allow=_allowed(head.target))
+            return handle(request)
+        except CallError as error:
+            return refusal(error)
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """The WSGI door (PEP 3333)."""
+        try:
+            response = self.respond(Request(_head(environ), _body(environ, self.max_body)))
+        except CallError as error:
+            response = refusal(error)
+        headers = [*response.headers, ("Content-Length", str(len(response.body)))]
+        start_response(
+            f"{response.status} {convention.phrase(response.status)}", headers if response.status != 204 else headers[:-1]
+        )
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
+
+    def _get(self, request: Request) -> Response:
+        target = request.head.target
+        if target.startswith("/-/"):
+            return self._page(target)
+        if request.body:
+            raise errors.InvalidRequest("a GET takes its arguments from the path, and it came with a body: send it with POST")
+        return self._native(convention.read_target(target))
+
+    def _post(self, request: Request) -> Response:
+        target = request.head.target
+        if target == "/":
+            return self._native(convention.read_message(codec.decode(request.body, self.max_depth)))
+        if target.startswith("/-/"):
+            raise errors.VerbNotAllowed("there is nothing to POST to under /-/", allow=_PAGE_VERBS)
+        if target.startswith("/?"):
+            raise errors.InvalidRequest("POST / takes no query: name the method and its arguments in the body")
+        return self._native(convention.read_named_body(target, request.body, self.max_depth))
+
+    def _options(self, request: Request) -> Response:
+        return Response(204, headers=(("Allow", _allowed(request.head.target)),))
+
+    def _native(self, call: Call) -> Response:
+        outcome = self.dispatcher.run(call)
+        if isinstance(outcome, CallError):
+            return refusal(outcome, call.name)
+        return Response(200, convention.success(call.name, outcome))
+
+    def _page(self, target: str) -> Response:
+        page = self._pages.get(target.partition("?")[0])
+        if page is None:
+            raise errors.MethodNotFound(f"no page {target!r}; there are {', '.join(self._pages)}")
+        return page()
+
+    def _index(self) -> Response:
+        return _json({"gjrpc": __version__, "pages": sorted(self._pages), "methods": self.registry.list_methods()})
+
+    def _healthy(self) -> Response:
+        return _json({"healthy": True})
+
+    def _readiness(self) -> Response:
+        if not self.ready():
+            raise errors.Overloaded("shutting down")
+        return _json({"ready": True})
+
+
+def refusal(error: CallError, method: str | None = None) -> Response:
+    """An error as a response: the one place where an error gets its status, headers and problem body."""
+    status = error.status or next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    return Response(status, convention.problem(status, error, method), convention.PROBLEM + _headers(error))
+
+
+def _headers(error: CallError) -> Headers:
+    """RFC 9110: 401 names a challenge (15.5.2), 405 the allowed methods (15.5.6), 503 may say when to come back (15.6.4)."""
+    if isinstance(error, errors.VerbNotAllowed):
+        return (("Allow", error.allow),)
+    if isinstance(error, errors.Unauthorized):
+        return (("WWW-Authenticate", 'Bearer realm="gjrpc"'),)
+    if isinstance(error, errors.Overloaded):
+        return (("Retry-After", "1"),)
+    return ()
+
+
+def _allowed(target: str) -> str:
+    path = target.partition("?")[0]
+    return _ROOT_VERBS if path in ("/", "*") else _PAGE_VERBS if path.startswith("/-/") else _METHOD_VERBS
+
+
+def _json(value: Any) -> Response:
+    return Response(200, codec.encode(value), JSON)
+
+
+def _head(environ: "WSGIEnvironment") -> Head:
+    headers = [(name[5:].replace("_", "-").lower(), value) for name, value in environ.items() if name.startswith("HTTP_")]
+    if environ.get("CONTENT_TYPE"):
+        headers.append(("content-type", environ["CONTENT_TYPE"]))
+    return Head(environ["REQUEST_METHOD"], _target(environ), headers)
+
+
+def _target(environ: "WSGIEnvironment") -> str:
+    """Path and query as they came. PATH_INFO can't tell `;` from `%3B`, so the servers' own names for the raw text come first."""
+    mount = quote(environ.get("SCRIPT_NAME", "").encode("latin-1"))
+    raw: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+    if raw.startswith(mount + "/"):
+        return raw[len(mount) :]
+    path = quote(environ.get("PATH_INFO", "").encode("latin-1"), safe="/;:@!$&'()*+,=~") or "/"
+    query = environ.get("QUERY_STRING", "")
+    return f"{path}?{query}" if query else path
+
+
+def _body(environ: "WSGIEnvironment", limit: int) -> bytes:
+    """The request's body, of which no more than the limit is read, whatever length was announced.
+
+    Raises:
+        TooLarge, InvalidRequest
+    """
+    announced = environ.get("CONTENT_LENGTH") or ""
+    if announced and not (announced.isascii() and announced.isdigit()):
+        raise errors.InvalidRequest(f"Content-Length {announced!r}: expected a number of bytes")
+    if announced:
+        return _read(environ["wsgi.input"], int(announced), limit)
+    if environ.get("wsgi.input_terminated") or "HTTP_TRANSFER_ENCODING" in environ:
+        return _read(environ["wsgi.input"], None, limit)
+    return b""
+
+
+def _read(stream: "InputStream", length: int | None, limit: int) -> bytes:
+    if length is not None and length > limit:
+        raise errors.TooLarge(f"the body has {length} bytes; the limit is {limit}")
+    wanted = limit + 1 if length is None else length
+    pieces: list[bytes] = []
+    while wanted and (piece := stream.read(min(wanted, 65536))):
+        pieces.append(piece)
+        wanted -= len(piece)
+    if length is None and not wanted:
+        raise errors.TooLarge(f"the body has more bytes than the limit, {limit}")
+    if length is not None and wanted:
+        raise errors.InvalidRequest(f"the body ended {wanted} bytes before its Content-Length")
+    return b"".join(pieces)
