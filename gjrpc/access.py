@@ -5,7 +5,7 @@ Owns its two formats. It is handed finished facts and knows no socket; without i
 
 import time
 from collections.abc import Callable
-from typing import TextIO
+from typing import Any, Protocol, TextIO
 
 from gjrpc import codec
 from gjrpc.messages import Head
@@ -28,6 +28,14 @@ FORMATS: dict[str, Callable[[str, Head, int, int, float, float], str]] = {"commo
 """The formats by name: each makes a line of peer, head, status, bytes of body, seconds taken, seconds since the epoch."""
 
 
+class AnswerLog(Protocol):
+    """Whatever wants to know of each answer."""
+
+    def write(self, address: Any, head: Head, status: int, size: int, seconds: float) -> None:
+        """Note one answer: the socket address of who asked, for what, and status, bytes of body and seconds taken."""
+        ...
+
+
 class AccessLog:
     """Writes a line for each answer.
 
@@ -42,10 +50,15 @@ class AccessLog:
         self._stream = stream
         self._clock = clock
 
-    def write(self, peer: str, head: Head, status: int, size: int, seconds: float) -> None:
-        """Note one answer: who asked, for what, and status, bytes of body and seconds taken."""
-        self._stream.write(self._format(peer, head, status, size, seconds, self._clock()) + "\n")
+    def write(self, address: Any, head: Head, status: int, size: int, seconds: float) -> None:
+        """Write the line of one answer."""
+        self._stream.write(self._format(peer_name(address), head, status, size, seconds, self._clock()) + "\n")
         self._stream.flush()
+
+
+def peer_name(address: Any) -> str:
+    """The host of a socket address; `unix` where there is none."""
+    return str(address[0]) if isinstance(address, tuple) else "unix"
 
 
 def _quoted(target: str) -> str:

@@ -6,7 +6,6 @@ Owns the order of reading and answering on a socket, and the two ways to an answ
 
 import logging
 import socket
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 from gevent.hub import get_hub
 from gevent.pywsgi import WSGIHandler
 
+from gjrpc.access import peer_name
 from gjrpc.dispatch import failure
 from gjrpc.errors import BadMessage, CallError
 from gjrpc.http1 import CONTINUE, Reader
@@ -65,6 +65,7 @@ class Connection(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         self.socket = sock
         self.client_address = address
         self.server = server
+        self._tls = server.ssl_enabled
         self.waiting = True
         self.expires = server.now + server.timeouts.head
         self._expired = False
@@ -81,7 +82,7 @@ class Connection(WSGIHandler):  # type: ignore[misc]  # gevent has no types
     @property
     def peer(self) -> str:
         """The client's address for people and logs."""
-        return self.client_address[0] if isinstance(self.client_address, tuple) else "unix"
+        return peer_name(self.client_address)
 
     def handle(self) -> None:
         """Serve the connection until it ends; never raises what a client can cause."""
@@ -109,7 +110,7 @@ class Connection(WSGIHandler):  # type: ignore[misc]  # gevent has no types
 
     def _serve(self) -> None:
         reader = self._reader
-        receive = self._receive_tls if isinstance(self.socket, ssl.SSLSocket) else self._receive_plain
+        receive = self._receive_tls if self._tls else self._receive_plain
         while data := receive():
             self.waiting = False
             request = reader.receive(data)
@@ -168,7 +169,9 @@ class Connection(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         keep_alive = self._reader.parsed.keep_alive and not server.draining  # type: ignore[union-attr]  # it was read
         self._send(server.writer.write(response, keep_alive=keep_alive, head=request.head))
         if server.access_log:
-            server.access_log.write(self.peer, request.head, response.status, len(response.body), time.perf_counter() - start)
+            server.access_log.write(
+                self.client_address, request.head, response.status, len(response.body), time.perf_counter() - start
+            )
         return keep_alive
 
     def _answer_wsgi(self, request: Request) -> bool:
@@ -194,7 +197,7 @@ class Connection(WSGIHandler):  # type: ignore[misc]  # gevent has no types
                 self.code = 500
                 self._send(self.server.writer.write(refusal(refused), keep_alive=False, head=head))
         if self.server.access_log:
-            self.server.access_log.write(self.peer, head, self.code, self.response_length, time.perf_counter() - start)
+            self.server.access_log.write(self.client_address, head, self.code, self.response_length, time.perf_counter() - start)
         return not self.close_connection
 
     def finalize_headers(self) -> None:
@@ -259,13 +262,10 @@ class Connection(WSGIHandler):  # type: ignore[misc]  # gevent has no types
 
     def _send(self, data: bytes) -> None:
         """Send all, in one write wherever the client takes it."""
-        if isinstance(self.socket, ssl.SSLSocket):
+        try:
+            sent = 0 if self._tls else self.socket._sock.send(data)
+        except BlockingIOError:  # its buffer is full: all waits below
             sent = 0
-        else:
-            try:
-                sent = self.socket._sock.send(data)
-            except BlockingIOError:
-                sent = 0
         if sent < len(data):
             timeouts = self.server.timeouts
             self.expires = self.server.now + timeouts.write + len(data) / timeouts.rate
@@ -287,10 +287,10 @@ class Connection(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         except OSError as gone:
             log.debug("%s went away: %s", self.peer, gone)
         if self.server.access_log:
-            self.server.access_log.write(self.peer, Head("-", "-"), response.status, len(response.body), 0.0)
+            self.server.access_log.write(self.client_address, Head("-", "-"), response.status, len(response.body), 0.0)
 
     def _shutdown(self, how: int) -> None:
         try:
-            self.socket._sock.shutdown(how) if not isinstance(self.socket, ssl.SSLSocket) else self.socket.shutdown(how)
+            self.socket.shutdown(how)
         except OSError as gone:
             log.debug("%s went away: %s", self.peer, gone)

@@ -75,6 +75,7 @@ class Registry:
     def __init__(self) -> None:
         self._methods: dict[str, Method] = {}
         self._fallback: Callable[[str, Any], Any] | None = None
+        self._fallback_blocks = False
         for function in (self.list_methods, self.method_signature, self.method_help):
             self.register(function)
         self._introspection = frozenset(self._methods)
@@ -143,7 +144,7 @@ class Registry:
     register_function = register
     """py-jrpc's name for `register`."""
 
-    def register_instance(self, instance: object, prefix: str = "") -> None:
+    def register_instance(self, instance: object, prefix: str = "", *, blocking: bool = False) -> None:
         """Register the public methods of an instance, and, with dotted names, those of the instances that it holds.
 
         Only objects of classes written in Python are entered, never modules, classes or built-in values, and no name with
@@ -162,9 +163,10 @@ class Registry:
         if dispatch is not None and self._fallback is not None:
             raise RegistrationError(f"{type(instance).__name__} instance: another instance's _dispatch is registered already")
         for name, function in found.items():
-            self.register(function, name)
+            self.register(function, name, blocking=blocking)
         if dispatch is not None:
             self._fallback = dispatch
+            self._fallback_blocks = blocking
 
     def include(self, other: "Registry", prefix: str = "") -> None:
         """Take over all methods of another registry, each name behind `prefix`.
@@ -192,7 +194,7 @@ class Registry:
                     raise MethodNotFound(f"no method {name!r}") from error
                 raise
 
-        return Method(name, call, _RAW, description=pydoc.getdoc(dispatch))
+        return Method(name, call, _RAW, blocking=self._fallback_blocks, description=pydoc.getdoc(dispatch))
 
     def __iter__(self) -> Iterator[Method]:
         return iter(self._methods.values())

@@ -17,7 +17,7 @@ import gevent.event
 import gevent.ssl
 from gevent.pywsgi import LoggingLogAdapter, WSGIServer
 
-from gjrpc.access import AccessLog
+from gjrpc.access import AnswerLog, peer_name
 from gjrpc.connection import Connection, Timeouts
 from gjrpc.errors import SettingsError
 from gjrpc.framing import Limits
@@ -37,7 +37,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
     Args:
         listener: `(host, port)`, or a bound and listening socket.
         application: the callable.
-        ssl_context: turns TLS on; one made under monkey-patching, or a `gevent.ssl.SSLContext`.
+        ssl_context: turns TLS on.
         limits: what one message may cost; its `body` is the application's `max_body` unless given.
         timeouts: what one client may take.
         access_log: where each answer is noted, or None.
@@ -58,7 +58,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         ssl_context: ssl.SSLContext | None = None,
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
-        access_log: AccessLog | None = None,
+        access_log: AnswerLog | None = None,
         **options: Any,
     ) -> None:
         self.short_way = isinstance(application, Application)
@@ -74,11 +74,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         self._empty.set()
         self._sweeper: gevent.Greenlet | None = None
         if ssl_context is not None:
-            if not isinstance(ssl_context, gevent.ssl.SSLContext):
-                raise SettingsError(
-                    "this SSLContext would block the event loop: make it after gevent.monkey.patch_all(), or from gevent.ssl"
-                )
-            options["ssl_context"] = ssl_context
+            options["ssl_context"] = _cooperative(ssl_context)
         options.setdefault("error_log", LoggingLogAdapter(logging.getLogger("gjrpc.wsgi.errors"), logging.ERROR))
         super().__init__(listener, application, log=None, **options)
         if self.short_way:
@@ -150,7 +146,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
                 sock = self.wrap_socket(client_socket, **self.ssl_args)
         except (OSError, EOFError) as error:
             reason = getattr(error, "reason", None) or error
-            log.warning("%s: TLS handshake failed: %s", address[0] if isinstance(address, tuple) else "unix", reason)
+            log.warning("%s: TLS handshake failed: %s", peer_name(address), reason)
             return
         with sock:
             self.handle(sock, address)
@@ -169,3 +165,17 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             for connection in [c for c in self._connections if c.expires < self.now]:
                 log.info("%s: too slow: %r", connection.peer, connection)
                 connection.expire()
+
+
+def _cooperative(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Make a context's sockets wait on the event loop: one made before patching, or without it, would block all others.
+
+    Raises:
+        SettingsError: it is of a class of its own, which can't be changed.
+    """
+    if not isinstance(context, gevent.ssl.SSLContext):
+        try:
+            context.__class__ = gevent.ssl.SSLContext  # the same object but for its methods: gevent's class adds no fields
+        except TypeError as error:
+            raise SettingsError(f"a {type(context).__name__} can't be served; make an ssl.SSLContext") from error
+    return context

@@ -1,0 +1,294 @@
+"""py-jrpc's own names, on this project's parts.
+
+Owns what a program written for py-jrpc 2.1.1 finds: its four classes and two exceptions. Nothing else here depends on it. The
+answers on the wire are this project's (CONVENTION, section 8, lists the differences).
+"""
+
+import socket
+import socketserver
+import ssl
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import gevent
+import requests
+from gevent.hub import get_hub
+
+from gjrpc import codec
+from gjrpc.convention import phrase
+from gjrpc.errors import MethodNotFound
+from gjrpc.messages import Head
+from gjrpc.registry import Registry
+from gjrpc.server import Server
+from gjrpc.wsgi import Application
+
+TIMEOUT = 30.0
+"""Seconds that `SimpleTCPClient` waits for a server."""
+
+
+class HTTPError(Exception):
+    """The server answered with an error; `code` is the HTTP status, `body` the text of the answer."""
+
+    def __init__(self, response: requests.Response) -> None:
+        super().__init__(f"HTTP Error {response.status_code}: {phrase(response.status_code)}")
+        self.code = response.status_code
+        self.body = response.text
+
+
+class URLError(Exception):
+    """No answer could be had; `reason` says why."""
+
+    def __init__(self, reason: BaseException) -> None:
+        super().__init__(f"<urlopen error {reason}>")
+        self.reason = reason
+
+
+class SimpleTCPRequestHandler(BaseHTTPRequestHandler):
+    """Notes answers; a subclass may note them in its own way by `log_request` and `log_error`.
+
+    One is made for each answer, with `client_address`, `requestline`, `command`, `path` and `server`; requests are read and
+    answered elsewhere, so there is nothing else to override.
+    """
+
+    def __init__(self, server: "SimpleTCPServer", client_address: Any, head: Head) -> None:
+        # BaseHTTPRequestHandler's own __init__ would read from a socket.
+        self.server = server  # type: ignore[assignment]  # no socketserver.BaseServer, but with what is asked of one here
+        self.client_address = client_address
+        self.command = head.verb
+        self.path = head.target
+        self.request_version = f"HTTP/{head.version[0]}.{head.version[1]}"
+        self.requestline = f"{self.command} {self.path} {self.request_version}"
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Note an answer, unless the server was made with `logging=False`."""
+        if self.server.logging:  # type: ignore[attr-defined]
+            super().log_request(code, size)
+
+
+class SimpleTCPDispatcher:
+    """Holds the functions that requests may call.
+
+    Attributes:
+        registry: the registry behind it.
+    """
+
+    def __init__(self) -> None:
+        self.registry = Registry()
+        self._blocking = False
+
+    @property
+    def functions(self) -> dict[str, Callable[..., Any]]:
+        """The functions by name."""
+        return {method.name: method.function for method in self.registry}
+
+    def register_function(self, function: Callable[..., Any], name: str | None = None) -> None:
+        """Register a function.
+
+        Raises:
+            gjrpc.errors.RegistrationError: the name is taken (py-jrpc silently kept the first), empty or reserved.
+        """
+        self.registry.register(function, name, blocking=self._blocking)
+
+    def register_instance(self, instance: object) -> None:
+        """Register the public methods of an instance, or its `_dispatch(method, params)`."""
+        self.registry.register_instance(instance, blocking=self._blocking)
+
+    def list_methods(self) -> list[str]:
+        """List the names of all methods, sorted."""
+        return self.registry.list_methods()
+
+    def method_signature(self, method_name: str) -> dict[str, Any]:
+        """Give the parameter names of a method."""
+        return self.registry.method_signature(method_name)
+
+    def method_help(self, method_name: str) -> str:
+        """Give the documentation of a method."""
+        return self.registry.method_help(method_name)
+
+    def _dispatch(self, method: str, params: Any) -> Any:
+        """Call a method in this process and give its result, by the argument convention.
+
+        Raises:
+            NameError: there is no such method, as in py-jrpc.
+            gjrpc.errors.InvalidArguments: the arguments don't fit.
+        """
+        found = self.registry.find(method) or self.registry.find_dispatched(method)
+        if found is None:
+            raise NameError(f"method [{method}] is not supported")
+        positional, named = found.binding.bind(params)
+        try:
+            return found.function(*positional, **named)
+        except MethodNotFound as error:
+            raise NameError(error.message) from error
+
+
+class SimpleTCPServer(SimpleTCPDispatcher):
+    """Serves its functions over HTTP; with `socketserver.ThreadingMixIn` before it, each runs in a thread.
+
+    Args:
+        address: `(host, port)`.
+        request_handler: a subclass of `SimpleTCPRequestHandler`, for its way of logging.
+        logging: whether answers are noted on standard error.
+        bind_and_activate: whether to bind and listen at once, or on `serve_forever`.
+
+    Attributes:
+        socket: the listening socket. Replace it by one wrapped with `SSLContext.wrap_socket(…, server_side=True)`, before
+            serving, to turn TLS on.
+        server_address: where it listens.
+
+    Raises:
+        OSError: the address can't be bound.
+    """
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        request_handler: type[SimpleTCPRequestHandler] = SimpleTCPRequestHandler,
+        logging: bool = True,
+        bind_and_activate: bool = True,
+    ) -> None:
+        super().__init__()
+        # Threads in py-jrpc were what let two functions run at once; here it is the pool for blocking methods that does.
+        self._blocking = isinstance(self, socketserver.ThreadingMixIn)
+        self.logging = logging
+        self.RequestHandlerClass = request_handler
+        self.server_address: Any = address
+        self.socket: Any = None
+        self._wake: Any = None
+        self._stopped = threading.Event()
+        self._stopped.set()
+        if bind_and_activate:
+            self.server_bind()
+
+    def server_bind(self) -> None:
+        """Bind and listen."""
+        family = socket.AF_INET6 if ":" in self.server_address[0] else socket.AF_INET
+        self.socket = socket.create_server(self.server_address, family=family, backlog=Server.backlog)
+        self.server_address = self.socket.getsockname()
+
+    def fileno(self) -> int:
+        """The listening socket's descriptor."""
+        return int(self.socket.fileno())
+
+    def serve_forever(self, poll_interval: float = 0.5) -> None:
+        """Serve until `shutdown`, or until an exception such as KeyboardInterrupt; `poll_interval` is not needed and ignored."""
+        if self.socket is None:
+            self.server_bind()
+        listener, context = _unwrapped(self.socket)
+        self.socket = listener
+        hub = get_hub()
+        server = Server(listener, Application(self.registry), ssl_context=context, access_log=_HandlerLog(self))
+        self._wake = hub.loop.async_()
+        self._wake.start(lambda: gevent.spawn(server.stop))
+        self._stopped.clear()
+        try:
+            server.serve_forever()
+        finally:
+            self._wake.close()
+            self._wake = None
+            self._stopped.set()
+
+    def shutdown(self) -> None:
+        """Let `serve_forever`, in another thread, end its calls and return; wait for that."""
+        if self._wake is not None:
+            self._wake.send()
+        self._stopped.wait()
+
+    def server_close(self) -> None:
+        """Close the listening socket."""
+        if self.socket is not None:
+            self.socket.close()
+
+    def __enter__(self) -> "SimpleTCPServer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server_close()
+
+
+class _HandlerLog:
+    """Tells a request handler of the user's about each answer; takes the place of `gjrpc.access.AccessLog`."""
+
+    def __init__(self, server: SimpleTCPServer) -> None:
+        self._server = server
+
+    def write(self, address: Any, head: Head, status: int, size: int, _seconds: float) -> None:
+        handler = self._server.RequestHandlerClass(self._server, address, head)
+        if status >= 400:
+            handler.log_error("code %d, message %s", status, phrase(status))
+        handler.log_request(status, size)
+
+
+class SimpleTCPClient:
+    """Calls methods by attribute: `client.add(1, 2)` gives the JSON *text* `{"add":3}`. `gjrpc.Client` gives decoded results.
+
+    Args:
+        host, port: of the server.
+        ssl: whether to speak TLS.
+        verify: as in `requests`: True, False, or the path of a CA file.
+
+    Raises:
+        URLError, HTTPError: on making one too, since it asks for the list of methods.
+    """
+
+    def __init__(self, host: str, port: int = 80, ssl: bool = False, verify: bool | str = True) -> None:
+        self.url = f"http{'s' * ssl}://{host}:{port}"
+        self._session = requests.Session()
+        self._session.verify = verify
+        self.methods: list[str] = codec.decode(self.get("list_methods").encode())["list_methods"]
+
+    def get(self, url: str) -> str:
+        """The body of a GET of a path below the server's URL."""
+        return self._text("GET", f"{self.url}/{url.lstrip('/')}")
+
+    def post(self, data: Any) -> str:
+        """The body of a POST of any value as JSON, as in `post({"add": [1, 2]})`."""
+        return self._text("POST", self.url + "/", codec.encode(data))
+
+    def geturl(self) -> str:
+        """The server's URL."""
+        return self.url
+
+    def _text(self, verb: str, url: str, body: bytes | None = None) -> str:
+        headers = {"Content-Type": "application/json"} if body is not None else None
+        try:
+            response = self._session.request(verb, url, data=body, headers=headers, timeout=TIMEOUT)
+        except requests.RequestException as error:
+            raise URLError(error) from error
+        if response.status_code >= 400:
+            raise HTTPError(response)
+        response.encoding = "utf-8"
+        return response.text
+
+    def __getattr__(self, name: str) -> "_Method":
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return _Method(self, name)
+
+    def __dir__(self) -> list[str]:
+        return ["post", "get", "geturl", *self.methods]
+
+
+class _Method:
+    """A method of the server by its name, dotted where attributes follow."""
+
+    def __init__(self, client: SimpleTCPClient, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def __getattr__(self, name: str) -> "_Method":
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return _Method(self._client, f"{self._name}.{name}")
+
+    def __call__(self, *args: Any) -> str:
+        return self._client.post({self._name: args})
+
+
+def _unwrapped(listener: Any) -> tuple[Any, ssl.SSLContext | None]:
+    """A listening socket without its TLS layer, and the context of that layer."""
+    if not hasattr(listener, "context"):
+        return listener, None
+    return socket.socket(fileno=listener.detach()), listener.context

@@ -1,0 +1,175 @@
+"""Every option, declared once: name, type, default and help.
+
+Owns the options of `gjrpc.serve`; the command line, the environment (`GJRPC_…`), the TOML file and the table in the README are
+derived from the fields below. It knows what an option means only in words.
+"""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import click
+
+from gjrpc.access import FORMATS
+from gjrpc.codec import MAX_DEPTH
+from gjrpc.connection import Timeouts
+from gjrpc.errors import SettingsError
+from gjrpc.framing import Limits
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PREFIX = "GJRPC"
+"""What the options' names in the environment begin with."""
+
+_limits = Limits()
+_timeouts = Timeouts()
+
+
+def _option(default: Any, text: str, metavar: str | None = None) -> Any:
+    return field(default=default, metadata={"help": text, "metavar": metavar})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The options of the server; times are in seconds, sizes in bytes."""
+
+    bind: str = _option("127.0.0.1:9999", "Where to listen: HOST:PORT, [IPv6]:PORT or unix:PATH.", "ADDRESS")
+    cert: str | None = _option(None, "Certificate for TLS, a PEM file; its chain behind it.", "FILE")
+    key: str | None = _option(None, "Private key for it, a PEM file; by default it stands in the same file.", "FILE")
+    client_ca: str | None = _option(None, "Ask clients for a certificate signed by one of these CAs, a PEM file.", "FILE")
+    self_signed: bool = _option(False, "TLS with a throw-away certificate, for trying out.")
+    allowed_hosts: tuple[str, ...] | None = _option(
+        None, "Host names to answer for, * for any; by default the loopback names on a loopback address, else any.", "NAMES"
+    )
+    allowed_origins: tuple[str, ...] = _option((), "Origins of web pages that may call, besides the same one.", "ORIGINS")
+    access_log: Literal["off", "common", "json"] = _option("off", "A line on standard output for each answer.")
+    log_level: Literal["debug", "info", "warning", "error"] = _option("info", "What goes to the log on standard error.")
+    threads: int = _option(10, "Threads for methods registered as blocking.")
+    backlog: int = _option(1024, "Connections that may wait to be accepted.")
+    max_target: int = _option(_limits.target, "Bytes of a request line.")
+    max_head: int = _option(_limits.head, "Bytes of a request's head.")
+    max_headers: int = _option(_limits.headers, "Header lines of a request.")
+    max_body: int = _option(_limits.body, "Bytes of a request's body.")
+    max_depth: int = _option(MAX_DEPTH, "Levels of arrays and objects in a request's JSON.")
+    handshake_timeout: float = _option(_timeouts.handshake, "For a TLS handshake.")
+    head_timeout: float = _option(_timeouts.head, "For a request's head, also from the connect to its first byte.")
+    body_timeout: float = _option(_timeouts.body, "For the begin of a request's body; then --min-rate counts.")
+    idle_timeout: float = _option(_timeouts.idle, "Between two requests on a connection.")
+    write_timeout: float = _option(_timeouts.write, "For a client to begin to take its answer; then --min-rate counts.")
+    min_rate: float = _option(_timeouts.rate, "Bytes a second that a body or an answer has to move at the least.")
+    grace: float = _option(_timeouts.grace, "At a stop, for the calls in flight.")
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of one message."""
+        return Limits(target=self.max_target, head=self.max_head, headers=self.max_headers, body=self.max_body)
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """The time limits of one connection."""
+        return Timeouts(
+            handshake=self.handshake_timeout,
+            head=self.head_timeout,
+            body=self.body_timeout,
+            idle=self.idle_timeout,
+            write=self.write_timeout,
+            rate=self.min_rate,
+            grace=self.grace,
+        )
+
+
+class _Words(click.ParamType):  # type: ignore[type-arg]  # generic only since click 8.2
+    """Words between commas; a list where the file has one."""
+
+    name = "words"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        words: Iterable[Any] = value.split(",") if isinstance(value, str) else value
+        return tuple(str(word).strip() for word in words if str(word).strip())
+
+
+# The type of an option by its field's annotation, without `| None`.
+_TYPES: dict[Any, Any] = {
+    str: click.STRING,
+    int: click.IntRange(min=1),
+    float: click.FloatRange(min=0, min_open=True),
+    bool: click.BOOL,
+    tuple[str, ...]: _Words(),
+}
+
+
+def options() -> list[click.Option]:
+    """The command line's options, as click takes them; each also reads its variable of the environment."""
+    return [_click_option(declared) for declared in fields(Settings)] + [
+        click.Option(
+            ["--config"],
+            type=click.Path(exists=True, dir_okay=False),
+            metavar="FILE",
+            envvar=f"{PREFIX}_CONFIG",
+            show_envvar=True,
+            is_eager=True,
+            expose_value=False,
+            callback=lambda context, _, path: _read_config(context, path),
+            help="TOML file with any of these options, as in: access-log = 'json'.",
+        )
+    ]
+
+
+def table() -> str:
+    """The options as a Markdown table, for the README."""
+    rows = ["| option | default | meaning |", "|---|---|---|"]
+    for declared in fields(Settings):
+        default = "" if declared.default in (None, (), False) else f"`{declared.default}`"
+        rows.append(f"| `{_flag(declared)}` | {default} | {declared.metadata['help']} |")
+    return "\n".join(rows) + "\n"
+
+
+def _flag(declared: Field[Any]) -> str:
+    return "--" + declared.name.replace("_", "-")
+
+
+def _click_option(declared: Field[Any]) -> click.Option:
+    kind = next((part for part in get_args(declared.type) if part is not type(None)), None) or declared.type
+    if get_origin(declared.type) in (tuple, Literal):
+        kind = declared.type
+    assert declared.default is not MISSING  # noqa: S101  for mypy: every option has a default
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    shown = None if declared.default in (None, (), False) else True
+    return click.Option(
+        [_flag(declared)],
+        type=click.Choice(choices) if choices else _TYPES[kind],
+        is_flag=kind is bool,
+        default=declared.default,
+        metavar=declared.metadata["metavar"],
+        envvar=f"{PREFIX}_{declared.name.upper()}",
+        show_envvar=True,
+        show_default=shown,
+        help=declared.metadata["help"],
+    )
+
+
+def _read_config(context: click.Context, path: str | None) -> None:
+    """Take a TOML file's values as defaults, which the environment and the command line come before.
+
+    Raises:
+        SettingsError: it is not TOML, or has an option that does not exist.
+    """
+    if path is None:
+        return
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path}: not a TOML file that can be read: {error}") from error
+    named = {key.replace("-", "_"): value for key, value in values.items()}
+    unknown = sorted(named.keys() - {declared.name for declared in fields(Settings)} - {"target"})
+    if unknown:
+        raise SettingsError(f"{path}: there is no option {unknown[0]!r}; --help lists them all")
+    context.default_map = {**(context.default_map or {}), **named}
+
+
+assert {"off", *FORMATS} == set(get_args(Settings.__annotations__["access_log"]))  # noqa: S101  each format can be chosen
