@@ -5,9 +5,13 @@ Stricter than RFC 8259 where the contract says so (section 5), and exact: an int
 """
 
 import math
+import operator
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
+from decimal import Decimal
+from enum import Enum
 from itertools import accumulate
 from typing import Any
 
@@ -22,8 +26,15 @@ _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NUMBER = re.compile(rb"-?\d+(?P<fraction>[.eE][\d.eE+-]*)?")
+_MAX_DIGITS = 4300
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_STEP = [0] * 256
+_STEP[ord("[")] = _STEP[ord("{")] = 1
+_STEP[ord("]")] = _STEP[ord("}")] = -1
+# What has no NaN in it and needs no look at its bytes.
+_PLAIN = frozenset({str, int, bool, bytes, type(None)})
+_CAPITAL_N, _CAPITAL_I = b"NI"
 
 
 class NotJSON(GjrpcError):
@@ -37,12 +48,15 @@ def decode(body: bytes, max_depth: int = MAX_DEPTH) -> Any:
         ParseError: malformed, and where; or beyond a limit: nesting, integers of over 4,300 digits, numbers beyond a double.
     """
     if len(body) > max_depth and depth_exceeds(body, max_depth):
-        raise ParseError(f"malformed JSON: nested deeper than {max_depth} levels")
+        raise ParseError(f"malformed JSON: nested deeper than {max_depth} levels (byte {_deep_byte(body, max_depth)})")
     try:
         return _decode(body)
-    except msgspec.ValidationError as error:
+    except msgspec.ValidationError:
         # An untyped decoder has one kind left: a number that Python can't hold.
-        raise ParseError(f"malformed JSON: {error} (integers may have 4,300 digits, others must fit a double)") from None
+        raise ParseError(
+            "malformed JSON: a number out of range; integers may have 4,300 digits, a sign counted as one, "
+            f"and others must fit a double (byte {_large_byte(body)})"
+        ) from None
     except msgspec.DecodeError as error:
         raise ParseError(_sentence(body, str(error))) from None
     except UnicodeDecodeError as error:
@@ -66,20 +80,51 @@ def encode(value: Any) -> bytes:
         raise NotJSON(f"a str with a lone surrogate ({error.reason})") from error
     except (TypeError, ValueError, OverflowError) as error:
         raise NotJSON(str(error)) from error
-    # The encoder writes NaN and infinities as null without a word: only then need the value be walked.
-    if b"null" in encoded:
-        for item in _walk(value):
-            if isinstance(item, float) and not math.isfinite(item):
-                raise NotJSON(f"a float that is {item}: JSON has no such number")
+    except Exception as error:  # a field that is not set, or whatever else an object does when it is read
+        raise NotJSON(f"a {type(value).__name__} that can't be read") from error
+    if type(value) in _PLAIN or not _may_hold_nan(encoded):
+        return encoded
+    number = not_finite(value)
+    if number is not None:
+        raise NotJSON(f"a {type(number).__name__} that is {number}: JSON has no such number")
     return encoded
+
+
+def not_finite(value: Any) -> float | Decimal | None:
+    """The first NaN or infinity in a value, or None."""
+    for item in _walk(value):
+        if isinstance(item, (float, Decimal)) and not _is_finite(item):
+            return item
+    return None
 
 
 def depth_exceeds(body: bytes, limit: int) -> bool:
     """Tell whether arrays and objects nest deeper than `limit`, in linear time and without recursion."""
     if body.count(b"[") + body.count(b"{") <= limit:
         return False
-    brackets = _STRING.sub(b"", body).translate(None, _ALL_BUT_BRACKETS)
-    return max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > limit
+    return limit + 1 in _depths(_STRING.sub(b"", body).translate(None, _ALL_BUT_BRACKETS))
+
+
+def _depths(text: bytes) -> Iterator[int]:
+    return accumulate(map(_STEP.__getitem__, text))
+
+
+def _blanked(body: bytes) -> bytes:
+    """The body with its strings blanked, so that each byte keeps its place."""
+    return _STRING.sub(lambda string: b" " * len(string[0]), body)
+
+
+def _deep_byte(body: bytes, limit: int) -> int:
+    return operator.indexOf(_depths(_blanked(body)), limit + 1)
+
+
+def _large_byte(body: bytes) -> int:
+    """Where the first number begins that is out of range; all before it is well-formed."""
+    return next((n.start() for n in _NUMBER.finditer(_blanked(body)) if _is_out_of_range(n)), 0)
+
+
+def _is_out_of_range(number: re.Match[bytes]) -> bool:
+    return math.isinf(float(number[0])) if number["fraction"] else len(number[0]) > _MAX_DIGITS
 
 
 def _sentence(body: bytes, reason: str) -> str:
@@ -98,19 +143,50 @@ def _bad_byte(body: bytes, error: UnicodeDecodeError) -> int:
     return error.start
 
 
+def _may_hold_nan(encoded: bytes) -> bool:
+    """Whether a value must be walked to tell: the encoder writes NaN and infinities without a word.
+
+    Floats become `null`, or text where they are an object's key; a Decimal becomes `"NaN"` or `"Infinity"`.
+    """
+    return (
+        encoded.find(b"null") >= 0
+        or encoded.find(b'nan":') >= 0
+        or encoded.find(b'inf":') >= 0
+        or (_CAPITAL_N in encoded and encoded.find(b"NaN") >= 0)
+        or (_CAPITAL_I in encoded and encoded.find(b"Infinity") >= 0)
+    )
+
+
+def _is_finite(number: float | Decimal) -> bool:
+    return number.is_finite() if isinstance(number, Decimal) else math.isfinite(number)
+
+
 def _walk(value: Any) -> Iterator[Any]:
     """Every value inside `value` that the encoder would have visited; a stack, so that depth costs no recursion."""
     stack = [value]
     while stack:
         item = stack.pop()
         yield item
-        if isinstance(item, Mapping):
-            stack.extend(item.values())
+        if isinstance(item, dict):
+            stack.extend(item)
+            stack.extend(dict.values(item))
         elif isinstance(item, (list, tuple, set, frozenset)):
             stack.extend(item)
-        elif isinstance(item, msgspec.Struct):
-            stack.extend(getattr(item, name) for name in item.__struct_fields__)
-        elif is_dataclass(item):
-            stack.extend(getattr(item, field.name) for field in fields(item))
-        elif hasattr(item, "__attrs_attrs__"):
-            stack.extend(getattr(item, field.name) for field in item.__attrs_attrs__)
+        elif isinstance(item, Enum):
+            stack.append(item.value)
+        else:
+            stack.extend(_field_values(item))
+
+
+def _field_values(item: Any) -> Iterator[Any]:
+    """The fields that the encoder could read; it leaves out the others, and so does this."""
+    for name in _field_names(item):
+        with suppress(Exception):
+            yield getattr(item, name)
+
+
+def _field_names(item: Any) -> Iterable[str]:
+    if isinstance(item, msgspec.Struct):
+        return item.__struct_fields__
+    attributes = fields(item) if is_dataclass(item) else getattr(item, "__attrs_attrs__", ())
+    return [attribute.name for attribute in attributes]

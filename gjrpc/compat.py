@@ -236,7 +236,7 @@ class SimpleTCPClient:
     def __init__(self, host: str, port: int = 80, ssl: bool = False, verify: bool | str = True) -> None:
         self.url = f"http{'s' * ssl}://{host}:{port}"
         self._session = requests.Session()
-        self._session.verify = verify
+        self._verify = verify
         self.methods: list[str] = codec.decode(self.get("list_methods").encode())["list_methods"]
 
     def get(self, url: str) -> str:
@@ -254,7 +254,7 @@ class SimpleTCPClient:
     def _text(self, verb: str, url: str, body: bytes | None = None) -> str:
         headers = {"Content-Type": "application/json"} if body is not None else None
         try:
-            response = self._session.request(verb, url, data=body, headers=headers, timeout=TIMEOUT)
+            response = self._session.request(verb, url, data=body, headers=headers, timeout=TIMEOUT, verify=self._verify)
         except requests.RequestException as error:
             raise URLError(error) from error
         if response.status_code >= 400:

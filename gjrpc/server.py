@@ -76,6 +76,8 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         if ssl_context is not None:
             options["ssl_context"] = _cooperative(ssl_context)
         options.setdefault("error_log", LoggingLogAdapter(logging.getLogger("gjrpc.wsgi.errors"), logging.ERROR))
+        if hasattr(listener, "setblocking"):
+            listener.setblocking(False)  # accepting from a blocking one would hold the loop
         super().__init__(listener, application, log=None, **options)
         if self.short_way:
             application.ready = lambda: not self.draining

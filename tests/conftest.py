@@ -48,7 +48,7 @@ class Served:
             self.server.start()
             self._stop = hub.loop.async_()
             self._stop.start(lambda: gevent.spawn(self.server.stop))
-        except BaseException as error:  # handed to the test's own thread
+        except BaseException as error:  # noqa: BLE001  handed to the test's own thread
             self._failure = error
             return
         finally:
