@@ -7,14 +7,14 @@ call. It knows neither dialect nor HTTP; how a blocking method is run stands in 
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from gjrpc import codec
 from gjrpc.convention import Call
-from gjrpc.errors import CallError, InternalError, InvalidArguments, MethodNotFound
+from gjrpc.errors import CallError, InternalError, MethodNotFound
 from gjrpc.registry import Method, Registry
 from gjrpc.runtime import Runtime
 
@@ -58,6 +58,10 @@ class Dispatcher:
         self.run: Callable[[Call], Outcome] = self._observed if observers else self._run
         """Run a call to its end; raises nothing that a method raised."""
 
+    def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
+        """Run a function over several calls, at the same time where the runtime can; what it returned comes in their order."""
+        return self.runtime.map(function, items)
+
     def _run(self, call: Call) -> Outcome:
         method = self.registry.find(call.name) or self.registry.find_dispatched(call.name)
         if method is None:
@@ -65,9 +69,6 @@ class Dispatcher:
         binding = method.binding
         try:
             positional, named = binding.bind_text(call.arguments) if call.text else binding.bind(call.arguments)
-        except InvalidArguments as error:
-            return error
-        try:
             if method.blocking or method.deadline is not None:
                 return codec.encode(self.runtime.call(method, positional, named))
             return codec.encode(method.function(*positional, **named))
@@ -100,7 +101,7 @@ class Dispatcher:
         """An error that the method means for the client, once its message and data are known to be JSON."""
         try:
             codec.encode((error.message, error.data))
-        except codec.NotJSON as cause:
+        except (codec.NotJSON, AttributeError) as cause:  # a subclass's __init__ may have set neither
             return failure(f"the method's error data is not JSON: {cause}", error, method)
         return error
 

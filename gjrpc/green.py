@@ -3,7 +3,7 @@
 Owns what a method's `blocking` and `deadline` mean on an event loop. Imported by the server, and by `runtime` where gevent runs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gevent
@@ -11,6 +11,9 @@ from gevent.hub import get_hub
 
 from gjrpc.errors import DeadlineExceeded
 from gjrpc.registry import Method
+
+WIDTH = 32
+"""Entries of one batch that may wait at the same time."""
 
 
 class Green:
@@ -37,6 +40,34 @@ class Green:
                 if fired is not timeout:
                     raise
                 raise DeadlineExceeded(f"the call took longer than its deadline of {method.deadline:g} s") from None
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        """Run a function over all items, up to `WIDTH` at a time.
+
+        One greenlet works through the items, and a second one stands by, which the loop starts only if the first has to wait;
+        that one calls a third, and so on. So items that need not wait cost no greenlet each.
+        """
+        results: list[Any] = [None] * len(items)
+        todo = iter(enumerate(items))
+        helpers: list[gevent.Greenlet] = []
+        running = 0
+
+        def work() -> None:
+            nonlocal running
+            running += 1
+            if len(helpers) < WIDTH - 1:
+                helpers.append(gevent.spawn(work))
+            for index, item in todo:
+                results[index] = function(item)
+            running -= 1
+
+        try:
+            work()
+            if running:
+                gevent.joinall([helper for helper in helpers if helper], raise_error=True)
+        finally:
+            gevent.killall(helpers, block=False)
+        return results
 
 
 def _in_place(method: Method, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:

@@ -5,7 +5,7 @@ which is right under servers that give each request a thread or a process; `gjrp
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from gjrpc.registry import Method
@@ -25,6 +25,10 @@ class Runtime(Protocol):
         """
         ...
 
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
+        """Run a function over all items, perhaps several at a time, and give what it returned in their order."""
+        ...
+
 
 class Plain:
     """Runs a method where it is called. A thread can't be stopped, so here a deadline only binds servers that have their own."""
@@ -34,6 +38,10 @@ class Plain:
     def call(self, method: Method, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
         """Run it here and now."""
         return method.function(*positional, **named)
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
+        """One after the other."""
+        return map(function, items)
 
 
 def running() -> Runtime:

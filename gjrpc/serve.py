@@ -71,6 +71,7 @@ def _run(target: str | None, **values: Any) -> None:
         access_log=AccessLog(chosen.access_log, sys.stdout) if chosen.access_log != "off" else None,
     )
     _stop_on_signals(server)
+    _reload_on_signal(context, chosen)
     server.start()
     _announce(server, served, target, trust)
     if not address.is_local and context is None:
@@ -143,6 +144,23 @@ def _stop_on_signals(server: Server) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         gevent.signal_handler(number, stop, number.name)
+
+
+def _reload_on_signal(context: ssl.SSLContext | None, chosen: Settings) -> None:
+    """SIGHUP reads the certificate again; a broken one leaves the old one in use, and the log says so."""
+
+    def reload() -> None:
+        if context is None or chosen.cert is None:
+            log.info("SIGHUP: there is no certificate file to read again")
+            return
+        try:
+            tls.reload(context, chosen.cert, chosen.key, chosen.client_ca)
+        except SettingsError as error:
+            log.error("SIGHUP: the old certificate stays in use: %s", error)
+        else:
+            log.info("SIGHUP: new connections get the certificate as it is now in %s", chosen.cert)
+
+    gevent.signal_handler(signal.SIGHUP, reload)
 
 
 def _raise_descriptor_limit() -> None:

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from gjrpc import codec, convention, errors
+from gjrpc import codec, convention, errors, jsonrpc
 from gjrpc._version import __version__
 from gjrpc.convention import Call
 from gjrpc.dispatch import Dispatcher, Observer
 from gjrpc.errors import CallError
+from gjrpc.jsonrpc import MAX_ANSWER, MAX_BATCH, Dialect
 from gjrpc.messages import JSON, Head, Headers, Request, Response
 from gjrpc.origins import Gate
 from gjrpc.registry import Registry
@@ -53,6 +54,8 @@ class Application:
         registry: the methods.
         max_body: bytes that a request's body may have; 413 beyond.
         max_depth: levels that its JSON may nest; 400 beyond.
+        max_batch: entries that a JSON-RPC 2.0 batch may have; one -32600 beyond.
+        max_answer: bytes that the results of a batch may have together; -32001 for those beyond.
         allowed_hosts: the `Host` names to answer for, without port; `*` or none for any; 421 for others.
         allowed_origins: origins (`https://example.org`) that may call besides the same one; `*` for any; 403 for others.
         runtime: runs blocking methods and deadlines; by default gevent's where gevent has patched the process, else in place.
@@ -65,6 +68,8 @@ class Application:
         *,
         max_body: int = MAX_BODY,
         max_depth: int = codec.MAX_DEPTH,
+        max_batch: int = MAX_BATCH,
+        max_answer: int = MAX_ANSWER,
         allowed_hosts: Iterable[str] = ("*",),
         allowed_origins: Iterable[str] = (),
         runtime: Runtime | None = None,
@@ -76,6 +81,7 @@ class Application:
         self.ready: Callable[[], bool] = lambda: True
         """Tells `/-/ready` whether new calls are welcome; the server sets it."""
         self.dispatcher = Dispatcher(registry, runtime or running(), observers)
+        self._jsonrpc = Dialect(self.dispatcher.run, self.dispatcher.each, max_batch=max_batch, max_answer=max_answer)
         self._gate = Gate(allowed_hosts, allowed_origins)
         self._verbs: dict[str, Callable[[Request], Response]] = {
             "GET": self._get,
@@ -125,12 +131,25 @@ class Application:
     def _post(self, request: Request) -> Response:
         target = request.head.target
         if target == "/":
-            return self._native(convention.read_message(codec.decode(request.body, self.max_depth)))
+            return self._message(request.body)
         if target.startswith("/-/"):
             raise errors.VerbNotAllowed("there is nothing to POST to under /-/", allow=_PAGE_VERBS)
         if target.startswith("/?"):
             raise errors.InvalidRequest("POST / takes no query: name the method and its arguments in the body")
         return self._native(convention.read_named_body(target, request.body, self.max_depth))
+
+    def _message(self, body: bytes) -> Response:
+        """Answer a `POST /` in the dialect that it speaks."""
+        try:
+            message = codec.decode(body, self.max_depth)
+        except errors.ParseError as error:
+            if not jsonrpc.looks_like_message(body):
+                raise
+            return Response(200, jsonrpc.write_error(error))
+        if not jsonrpc.is_message(message):
+            return self._native(convention.read_message(message))
+        answer = self._jsonrpc.answer(message)
+        return Response(204, headers=()) if answer is None else Response(200, answer)
 
     def _options(self, request: Request) -> Response:
         return Response(204, headers=(("Allow", _allowed(request.head.target)),))

@@ -1,0 +1,136 @@
+"""The JSON-RPC 2.0 dialect: message ⇄ call (CONVENTION, section 4).
+
+Owns the specification's request and response objects and its batches; "section N" below is https://www.jsonrpc.org/specification.
+Each slot of a batch is read, run and written on its own. It runs nothing itself, and it knows no HTTP.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+from gjrpc import codec
+from gjrpc.convention import Call
+from gjrpc.errors import CallError, InvalidRequest, TooLarge
+
+MAX_BATCH = 1000
+"""Entries that a batch may have, unless told otherwise."""
+
+MAX_ANSWER = 64 * 1024 * 1024
+"""Bytes that a batch's results may have together, unless told otherwise."""
+
+Run: TypeAlias = Callable[[Call], bytes | CallError]
+Map: TypeAlias = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
+
+_NULL = b"null"
+# Section 4: an id "MUST contain a String, Number, or NULL value"; bool is a kind of int only in Python.
+_ID_TYPES = (int, str, float, type(None))
+
+
+def is_message(message: Any) -> bool:
+    """Whether decoded JSON is of this dialect: an object with a `jsonrpc` member, or an array."""
+    return type(message) is list or (type(message) is dict and "jsonrpc" in message)
+
+
+def looks_like_message(body: bytes) -> bool:
+    """Whether bytes that are not JSON were meant to be of this dialect."""
+    return body.lstrip()[:1] == b"[" or b'"jsonrpc"' in body
+
+
+class Dialect:
+    """Answers the messages of one application.
+
+    Args:
+        run: runs a call and gives its result as JSON, or its error.
+        each: runs a function over the slots of a batch, perhaps at the same time, and gives what came of each in order.
+        max_batch: entries that a batch may have.
+        max_answer: bytes that its results may have together; those beyond become errors.
+    """
+
+    def __init__(self, run: Run, each: Map, *, max_batch: int = MAX_BATCH, max_answer: int = MAX_ANSWER) -> None:
+        self._run = run
+        self._each = each
+        self._max_batch = max_batch
+        self._max_answer = max_answer
+
+    def answer(self, message: Any) -> bytes | None:
+        """Answer a decoded message, single or batch; None where nothing is to be said (section 4.1)."""
+        if type(message) is list:
+            return self._batch(message)
+        return self._single(message)
+
+    def _single(self, entry: Any) -> bytes | None:
+        request_id = _NULL
+        try:
+            request_id = _read_id(entry)
+            call = _read_call(entry)
+        except InvalidRequest as error:
+            return write_error(error, request_id)
+        outcome = self._run(call)
+        if "id" not in entry:  # section 4.1: "The Server MUST NOT reply to a Notification"
+            return None
+        if isinstance(outcome, CallError):
+            return write_error(outcome, request_id)
+        return b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (outcome, request_id)
+
+    def _batch(self, entries: list[Any]) -> bytes | None:
+        if not entries:  # section 6: "not … an Array with at least one value, the response … MUST be a single Response object"
+            return write_error(InvalidRequest("the batch is empty"))
+        if len(entries) > self._max_batch:
+            return write_error(InvalidRequest(f"the batch has {len(entries)} entries; the limit is {self._max_batch}"))
+        room = self._max_answer
+
+        def bounded(entry: Any) -> bytes | None:
+            nonlocal room
+            answer = self._single(entry)
+            if answer is not None:
+                room -= len(answer)
+                if room < 0:
+                    return write_error(TooLarge(f"the batch's results have over {self._max_answer} bytes"), _read_id(entry))
+            return answer
+
+        answers = [answer for answer in self._each(bounded, entries) if answer is not None]
+        return b"[%b]" % b",".join(answers) if answers else None
+
+
+def write_error(error: CallError, request_id: bytes = _NULL) -> bytes:
+    """Write a response object with an error (section 5.1); `request_id` is JSON already."""
+    fields: dict[str, Any] = {"code": error.code, "message": error.message}
+    if error.ref is not None:
+        fields["data"] = {"ref": error.ref}
+    elif error.data is not None:
+        fields["data"] = error.data
+    return b'{"jsonrpc":"2.0","error":%b,"id":%b}' % (codec.encode(fields), request_id)
+
+
+def _read_id(entry: Any) -> bytes:
+    """The id as JSON, for the answer; `null` where there is none.
+
+    Raises:
+        InvalidRequest: the entry is no object, or its id is neither string, number nor null.
+    """
+    if type(entry) is not dict:
+        raise InvalidRequest("expected a request object")
+    request_id = entry.get("id")
+    if type(request_id) is int:
+        return b"%d" % request_id
+    if type(request_id) not in _ID_TYPES:
+        raise InvalidRequest("the id is neither a string nor a number nor null")
+    return codec.encode(request_id)
+
+
+def _read_call(entry: dict[str, Any]) -> Call:
+    """Read a request object (section 4).
+
+    Raises:
+        InvalidRequest: names the member that is wrong.
+    """
+    if entry.get("jsonrpc") != "2.0":
+        raise InvalidRequest('the member "jsonrpc" must be exactly "2.0"')
+    method = entry.get("method")
+    if type(method) is not str:
+        raise InvalidRequest('the member "method" must be a string')
+    params = entry.get("params")
+    if params is None:
+        params = []
+    elif type(params) is not list and type(params) is not dict:
+        raise InvalidRequest('the member "params" must be an array or an object')
+    return Call(method, params)
