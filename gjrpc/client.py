@@ -1,0 +1,254 @@
+"""The Python client: a server's methods as attributes.
+
+Owns how a call is written, its answer read, and a server's methods described; the wire is `wire`'s. It knows no server and no
+gevent; under monkey patching it works as it is.
+"""
+
+import fnmatch
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from inspect import Parameter, Signature
+from typing import Any
+
+import requests
+
+from gjrpc import codec
+from gjrpc.errors import ClientError, MisuseError, ParseError, RemoteError, WireError
+from gjrpc.wire import Wire, identity, limits
+
+_INTROSPECTION = ("list_methods", "method_signature", "method_help")
+
+
+class Client:
+    """Calls the methods of a server: `client.add(1, 2)`, `client.stats.cpu()`, `client.call("odd-name", 1)`.
+
+    An attribute is a `RemoteMethod`; looking at one sends nothing. Arguments are positional or named, not both. `dir(client)`,
+    `help(client.add)` and `inspect.signature(client.add)` ask the server, once. The names `call` and `close`, and those with a
+    leading underscore, are no methods as attributes; `client.call("close")` reaches such a method too.
+
+    Threads and greenlets may share a client, processes may not: make one after a fork. Cookies are not kept. Proxies, `NO_PROXY`
+    and `REQUESTS_CA_BUNDLE` are read from the environment once, here; a unix socket or a loopback host is never asked through
+    a proxy, and `.netrc` is not read.
+
+    A call is repeated where nothing can have run: no connection could be had, or the answer was 503 with `Retry-After` (waited
+    for, at most `gjrpc.wire.MAX_WAIT`). One that is declared idempotent is repeated also when the connection breaks, time runs out,
+    or the answer is 502, 503 or 504.
+
+    Args:
+        url: `http://host:port`, `https://host:port/prefix` or `unix:/path/to.sock`.
+        verify: True (the public authorities), a file or folder of authorities in PEM, or False to trust anyone.
+        cert: a client certificate: a PEM file with both parts, or `(certificate, key)`.
+        timeout: seconds to wait for a connection, and for the next bytes of an answer; or `(connect, read)`; None for ever.
+            It holds for each try. A call waits at most `read` for a free connection of the pool.
+        retries: how often one call is repeated at most.
+        pool: connections at most; further calls wait for one.
+        headers: sent with each call.
+        auth: `(user, password)`, or what requests takes: a callable that changes the prepared request.
+        idempotent: names of methods that may run twice, `*` as in file names: `("ping", "list_*", "stats.*")`.
+
+    Raises:
+        MisuseError: an argument that can't be used.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        verify: bool | str | os.PathLike[str] = True,
+        cert: str | tuple[str, str] | None = None,
+        timeout: float | tuple[float | None, float | None] | None = 30.0,
+        retries: int = 2,
+        pool: int = 10,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | Callable[[requests.PreparedRequest], requests.PreparedRequest] | None = None,
+        idempotent: Iterable[str] = (),
+    ) -> None:
+        self._repeatable = _matcher(idempotent)
+        self._wire = Wire(url, verify, identity(cert), limits(timeout), retries, pool, headers, auth)
+        self._listed: tuple[str, ...] | None = None
+        self._described: dict[str, tuple[Signature | None, str]] = {}
+
+    def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Call a method by its name and give its result.
+
+        Raises:
+            MisuseError: arguments that can't be sent, or the client is closed; nothing was sent.
+            RemoteError: the server answered with an error.
+            WireError: no answer could be had.
+        """
+        return _read(name, self._wire.post(name, _write(name, args, kwargs), self._repeatable(name) is not None))
+
+    def close(self) -> None:
+        """Close the connections; calls in flight end first, later ones are a `MisuseError`. Closing twice is fine."""
+        self._wire.close()
+
+    def __getattr__(self, name: str) -> "RemoteMethod":
+        if name.startswith("_"):
+            raise AttributeError(f"no method is reached by the attribute {name!r}: it begins with an underscore")
+        return RemoteMethod(self, name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._names("")})
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Client {self._wire!r}>"
+
+    def _names(self, prefix: str) -> set[str]:
+        """What may follow a prefix in an attribute; nothing where the server can't be asked, since `dir` must not raise."""
+        if self._listed is None:
+            try:
+                listed = self.call("list_methods")
+            except ClientError:
+                return set()
+            self._listed = tuple(name for name in listed if isinstance(name, str)) if isinstance(listed, list) else ()
+        parts = {name[len(prefix) :].partition(".")[0] for name in self._listed if name.startswith(prefix)}
+        return {part for part in parts if part.isidentifier() and not part.startswith("_")}
+
+    def _describe(self, name: str) -> tuple[Signature | None, str]:
+        """A method's signature, if it can be read, and help, as the server tells them; asked for once."""
+        if name not in self._described:
+            names, text = self.call("method_signature", name), self.call("method_help", name)
+            self._described[name] = _signature(names.get(name) if isinstance(names, dict) else None), str(text)
+        return self._described[name]
+
+
+class RemoteMethod:
+    """A method of a server, by name; call it, or reach a dotted name by a further attribute."""
+
+    __slots__ = ("_client", "_name")
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call it; raises what `Client.call` does."""
+        return self._client.call(self._name, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> "RemoteMethod":
+        if name.startswith("_"):
+            raise AttributeError(f"no method is reached by the attribute {name!r}: it begins with an underscore")
+        return RemoteMethod(self._client, f"{self._name}.{name}")
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._client._names(self._name + ".")})
+
+    def __repr__(self) -> str:
+        signature, _ = self._client._described.get(self._name, (None, ""))
+        return f"<RemoteMethod {self._name}{signature or ''} of {self._client._wire.url}>"
+
+    @property
+    def __name__(self) -> str:
+        return self._name
+
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]  # a class's is a constant; this one is the server's
+        try:
+            return self._client._describe(self._name)[1]
+        except ClientError as error:
+            return f"A method of {self._client._wire.url}, whose help could not be had: {error}"
+
+    @property
+    def __signature__(self) -> Signature:
+        """What `inspect.signature` gives; the server tells the parameters' names, and not which have defaults."""
+        try:
+            signature, _ = self._client._describe(self._name)
+        except ClientError as error:
+            raise AttributeError(str(error)) from error  # inspect then shows (*args, **kwargs), which holds
+        if signature is None:
+            raise AttributeError(f"the server gives no signature for {self._name!r}")
+        return signature
+
+
+def _write(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
+    """The body of a call; no arguments are `[]`, which can't be mistaken for a value."""
+    if not isinstance(name, str) or not name:
+        raise MisuseError(f"method name {name!r}: expected a text that is not empty")
+    if args and kwargs:
+        raise MisuseError(f"{name}: arguments by position and by name in one call have no form in JSON: name them all")
+    try:
+        return codec.encode({name: kwargs or args})
+    except codec.NotJSON as error:
+        raise MisuseError(f"{name}: an argument can't be sent: {error}") from error
+
+
+def _read(name: str, response: requests.Response) -> Any:
+    """The result in an answer.
+
+    Raises:
+        RemoteError: its status is 400 or more.
+        WireError: it is no answer to the call.
+    """
+    status, body = response.status_code, response.content
+    if status >= 400:
+        raise _remote_error(name, status, response.reason, body)
+    if 300 <= status < 400:
+        where = response.headers.get("Location")
+        raise WireError(f"{name}: HTTP {status} points to {where!r}, and no redirect is followed: give the Client the right URL")
+    try:
+        message = codec.decode(body, max_depth=len(body))  # as deep as Python can hold: the caller chose the server
+    except ParseError as error:
+        raise WireError(f"{name}: {_unexpected(name, status, body)} ({error})") from error
+    if status == 200 and type(message) is dict and len(message) == 1 and name in message:
+        return message[name]
+    raise WireError(f"{name}: {_unexpected(name, status, body)}")
+
+
+def _unexpected(name: str, status: int, body: bytes) -> str:
+    return f'expected HTTP 200 with {{"{name}": RESULT}}, got HTTP {status} with {_excerpt(body)}'
+
+
+def _excerpt(body: bytes) -> str:
+    text = body[:200].decode(errors="replace")
+    return f"{text!r}{'…' if len(body) > 200 else ''}" if body else "an empty body"
+
+
+def _remote_error(name: str, status: int, reason: str | None, body: bytes) -> RemoteError:
+    """Read an error's body: a problem (RFC 9457, section 3), or whatever a proxy on the way had to say."""
+    try:
+        problem = codec.decode(body)
+    except ParseError:  # no problem then: the excerpt tells what it is
+        problem = None
+    told = problem if isinstance(problem, dict) else {}
+    detail, method, ref = told.get("detail", told.get("title")), told.get("method"), told.get("ref")
+    if not isinstance(detail, str):
+        return RemoteError(f"{reason or 'no reason given'}, with {_excerpt(body)}", status=status, method=name)
+    return RemoteError(
+        detail,
+        status=status,
+        method=method if isinstance(method, str) else name,
+        ref=ref if isinstance(ref, str) else None,
+        data=told.get("data"),
+    )
+
+
+def _signature(names: Any) -> Signature | None:
+    """A signature of parameter names as `method_signature` gives them, `*` and `**` in front; None if they are none."""
+    kinds: list[Any] = [Parameter.POSITIONAL_OR_KEYWORD, Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD]
+    parameters = []
+    try:
+        for name in map(str, names):
+            stars = len(name) - len(name.lstrip("*"))
+            parameters.append(Parameter(name[stars:], kinds[stars]))
+            if stars == 1:
+                kinds[0] = Parameter.KEYWORD_ONLY
+        return Signature(parameters)
+    except (TypeError, ValueError, IndexError):
+        return None
+
+
+def _matcher(patterns: Iterable[str]) -> Callable[[str], Any]:
+    """One match for all patterns, since it is tried on each call."""
+    if isinstance(patterns, str):
+        raise MisuseError(f"idempotent={patterns!r}: expected several names, as in ({patterns!r},)")
+    try:
+        return re.compile("|".join(map(fnmatch.translate, (*_INTROSPECTION, *patterns)))).match
+    except TypeError as error:
+        raise MisuseError(f"idempotent={patterns!r}: expected names of methods: {error}") from error
