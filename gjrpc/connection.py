@@ -4,8 +4,10 @@ Owns the order of reading and answering on a socket, and the two ways to an answ
 `respond(Request)`; any other WSGI callable gets an environ. Syntax is `http1`'s; which connections there are is the server's.
 """
 
+import _socket
 import logging
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +15,14 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from gevent.hub import get_hub
+import gevent
+import gevent.socket
 from gevent.pywsgi import WSGIHandler
 
 from gjrpc.access import peer_name
 from gjrpc.dispatch import failure
-from gjrpc.errors import BadMessage, CallError
+from gjrpc.errors import BadMessage, CallError, Overloaded
+from gjrpc.green import Green
 from gjrpc.http1 import CONTINUE, Reader
 from gjrpc.messages import Head, Request, Response
 from gjrpc.wsgi import refusal
@@ -27,6 +31,14 @@ log = logging.getLogger("gjrpc.connection")
 
 _RECEIVE = 64 * 1024
 _NEVER = float("inf")
+_HURRY = 1.0  # seconds for a client that is only waited for so as not to lose what it sends
+
+
+class _GoneError(Exception):
+    """The client is gone, or takes nothing any more."""
+
+
+_PASSING: tuple[type[BaseException], ...] = (_GoneError, *Green.passing)
 
 
 @dataclass(frozen=True)
@@ -65,14 +77,16 @@ class Connection(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         self.socket = sock
         self.client_address = address
         self.server = server
-        self._tls = server.ssl_enabled
         self.waiting = True
-        self.expires = server.now + server.timeouts.head
-        self._expired = False
-        self._received = 0
-        self._body_since: float | None = None
+        self.expires = server.now + (_HURRY if server.draining else server.timeouts.head)
+        self._tls = server.ssl_enabled
         self._reader = Reader(server.limits, server.heads)
         self._answer: Callable[[Request], bool] = self._answer_short if server.short_way else self._answer_wsgi
+        self._watcher = server.loop.io(sock.fileno(), 1)
+        self._busy = self._paused = self._late = False
+        self._part_since: float | None = None
+        self._body_since: float | None = None
+        self._received = 0
         self._corked: bytearray | None = None
 
     def __repr__(self) -> str:
@@ -84,82 +98,131 @@ class Connection(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         """The client's address for people and logs."""
         return peer_name(self.client_address)
 
-    def handle(self) -> None:
-        """Serve the connection until it ends; never raises what a client can cause."""
-        with self.server.attending(self):
-            try:
-                self._serve()
-            except BadMessage as error:
-                self._refuse(error)
-            except (OSError, EOFError) as error:
-                log.debug("%s went away: %s", self.peer, error)
-            except Exception as error:  # noqa: BLE001  a fault of the server itself: logged with its ref, and told
-                self._refuse(failure("the server failed; its log has the details under this ref", error))
+    def open(self) -> None:
+        """Begin to serve: from now on, whatever comes is read and answered by one of the server's workers."""
+        self.server.attend(self)
+        self._watcher.start(self._on_readable)
+
+    def advance(self) -> None:
+        """Read what has come, and answer what is complete of it; never raises what a client can cause."""
+        goes_on = False
+        try:
+            goes_on = self._read()
+        except BadMessage as error:
+            self._refuse(error)
+        except _GoneError as error:
+            log.debug("%s went away: %s", self.peer, error)
+        except Exception as error:  # noqa: BLE001  a fault of the server itself: logged with its ref, and told
+            self._refuse(failure("the server failed; its log has the details under this ref", error))
+        finally:  # also where the worker is killed in the middle of a call
+            if goes_on:
+                self._rest()
+            else:
+                self.close()
+
+    def close(self) -> None:
+        """Close the connection at once."""
+        self.server.dismiss(self)
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher.close()
+            self._watcher = None
+            self.socket.close()
 
     def expire(self) -> None:
         """End the connection: its client has taken too long."""
-        self._expired = True
         self.expires = _NEVER
-        # A reader wakes up with nothing, and a writer with an error.
-        self._shutdown(socket.SHUT_RD if self.waiting or not self._reader.between else socket.SHUT_RDWR)
+        if self._busy:  # it does not take its answer: that wakes up with an error
+            self._shutdown(socket.SHUT_RDWR)
+        elif self.waiting:
+            self.close()
+        else:
+            self._late = self._busy = True
+            gevent.spawn(self.advance)
 
-    def close_if_waiting(self) -> None:
-        """End the connection if that loses no request."""
-        if self.waiting:
-            self._shutdown(socket.SHUT_RD)
+    def drain(self) -> None:
+        """End the connection if that loses no request: one that has come already is answered first."""
+        if self.waiting and not self._busy:
+            self._busy = True
+            gevent.spawn(self.advance)
 
-    def _serve(self) -> None:
-        reader = self._reader
-        receive = self._receive_tls if self._tls else self._receive_plain
-        while data := receive():
-            self.waiting = False
-            request = reader.receive(data)
-            while request is not None:
-                self.expires = _NEVER
-                if not self._answer(request):
-                    return
-                request = None if reader.between else reader.next()
-            if reader.between:
-                self.waiting = True
-                self.expires = self.server.now + self.server.timeouts.idle
-                self._body_since = None
-            else:
-                self._note_part(len(data))
-        if self._expired and not self.waiting:
+    def abandon(self) -> None:
+        """Close the connection in the middle of a call, and say so where the client can still be told."""
+        if self.expires == _NEVER:
+            try:
+                refused = refusal(Overloaded("the server is stopping, and the call took too long"))
+                self.socket.send(self.server.writer.write(refused, keep_alive=False))
+            except OSError as gone:
+                log.debug("%s went away: %s", self.peer, gone)
+        self.close()
+
+    def _on_readable(self) -> None:
+        """Hand the connection to a worker. Runs in the hub, where nothing may wait."""
+        if self._busy:  # bytes of a further request, which stay in the socket until this one is answered
+            self._watcher.stop()
+            self._paused = True
+        else:
+            self._busy = True
+            self.server.workers.run(self)
+
+    def _rest(self) -> None:
+        self._busy = False
+        if self._paused:
+            self._paused = False
+            self._watcher.start(self._on_readable)
+
+    def _read(self) -> bool:
+        """Read once, or until TLS has no more; say whether the connection goes on."""
+        if self._late:
             raise BadMessage("the request took too long to come", status=408)
-        reader.end()
+        while True:
+            try:
+                data = self.socket.recv(_RECEIVE)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                return not (self.waiting and self.server.draining)
+            except OSError as error:
+                raise _GoneError(error) from error
+            if not data:
+                self._reader.end()
+                return False
+            if not self._take(data):
+                return False
+            if not (self._tls and self.socket.pending()):  # decrypted bytes don't wake a watcher
+                return True
 
-    def _receive_plain(self) -> bytes:
-        """Wait, then read: after an answer the next request is almost never there yet."""
-        # The watcher that gevent's socket has anyway; a second one would cost memory on each idle connection.
-        get_hub().wait(self.socket._read_event)
-        try:
-            data: bytes = self.socket._sock.recv(_RECEIVE)
-        except BlockingIOError:  # woken without data
-            data = self.socket.recv(_RECEIVE)
-        return data
+    def _take(self, data: bytes) -> bool:
+        """Answer the requests that these bytes complete; say whether the connection goes on."""
+        reader = self._reader
+        self.waiting = False
+        request = reader.receive(data)
+        while request is not None:
+            self.expires = _NEVER
+            self._part_since = self._body_since = None
+            if not self._answer(request):
+                return False
+            request = None if reader.between else reader.next()
+        if reader.between:
+            self.waiting = True
+            self.expires = self.server.now + self.server.timeouts.idle
+        else:
+            self._take_part(len(data))
+        return True
 
-    def _receive_tls(self) -> bytes:
-        if not self.socket.pending():  # decrypted bytes don't wake a socket
-            get_hub().wait(self.socket._read_event)
-        data: bytes = self.socket.recv(_RECEIVE)
-        return data
-
-    def _note_part(self, count: int) -> None:
+    def _take_part(self, count: int) -> None:
         """Set the time for what is left of a request that came in part."""
-        server = self.server
+        now, timeouts = self.server.now, self.server.timeouts
+        if self._part_since is None:
+            self._part_since = now
+            self.expires = now + timeouts.head
         if not self._reader.in_body:
-            if self.expires == _NEVER or self._received == 0:
-                self.expires = server.now + server.timeouts.head
-            self._received = 1
             return
         if self._body_since is None:
-            self._body_since = server.now
+            self._body_since = now
             self._received = 0
             if self._reader.parsed is not None and self._reader.parsed.expects:
                 self._send(CONTINUE)
         self._received += count
-        self.expires = self._body_since + server.timeouts.body + self._received / server.timeouts.rate
+        self.expires = self._body_since + timeouts.body + self._received / timeouts.rate
 
     def _answer_short(self, request: Request) -> bool:
         """Answer by the application's own door; say whether the connection goes on."""
@@ -188,9 +251,9 @@ class Connection(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         self.response_length = self.code = 0
         try:
             self.run_application()
-        except OSError:
+        except _PASSING:
             raise
-        except Exception as error:  # noqa: BLE001  whatever the application raises is told as a 500
+        except BaseException as error:  # noqa: BLE001  whatever the application raises is told as a 500
             refused = failure("the application failed; the server's log has the details under this ref", error)
             self.close_connection = True
             if not self.headers_sent:
@@ -261,16 +324,41 @@ class Connection(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         return environ
 
     def _send(self, data: bytes) -> None:
-        """Send all, in one write wherever the client takes it."""
+        """Send all, in one write wherever the client takes it.
+
+        Raises:
+            _GoneError: the client does not take it any more, or not in time.
+        """
         try:
-            sent = 0 if self._tls else self.socket._sock.send(data)
-        except BlockingIOError:  # its buffer is full: all waits below
+            sent = self.socket.send(data)
+        except (BlockingIOError, ssl.SSLWantWriteError):
             sent = 0
+        except OSError as error:
+            raise _GoneError(error) from error
         if sent < len(data):
-            timeouts = self.server.timeouts
-            self.expires = self.server.now + timeouts.write + len(data) / timeouts.rate
-            self.socket.sendall(memoryview(data)[sent:])
-            self.expires = _NEVER
+            self._send_waiting(memoryview(data)[sent:])
+
+    def _send_waiting(self, data: memoryview) -> None:
+        before, timeouts = self.expires, self.server.timeouts
+        self.expires = self.server.now + timeouts.write + len(data) / timeouts.rate
+        try:
+            self._waiting_socket().sendall(data)
+        except OSError as error:
+            raise _GoneError(error) from error
+        finally:
+            if self._tls:
+                self.socket.settimeout(0)
+        self.expires = before
+
+    def _waiting_socket(self) -> Any:
+        """The socket, in a form that waits on the event loop; a plain one has none until it must."""
+        if self._tls:
+            self.socket.settimeout(None)
+            return self.socket
+        if isinstance(self.socket, _socket.socket):
+            # The watcher goes on: the descriptor stays the same.
+            self.socket = gevent.socket.socket(fileno=self.socket.detach())
+        return self.socket
 
     def _refuse(self, error: CallError) -> None:
         """Answer with an error and close, so that the client can read it."""
@@ -278,16 +366,23 @@ class Connection(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         log.info("%s: refused: %s %s", self.peer, response.status, error.message)
         try:
             self._send(self.server.writer.write(response, keep_alive=False))
-            # Bytes left unread would make the close a reset, which can overtake the answer (RFC 9112, 9.6).
-            self.expires = self.server.now + 1
-            self._shutdown(socket.SHUT_WR)
-            left = _RECEIVE
-            while left > 0 and (data := self.socket.recv(_RECEIVE)):
-                left -= len(data)
-        except OSError as gone:
+            self._linger()
+        except (_GoneError, OSError) as gone:
             log.debug("%s went away: %s", self.peer, gone)
         if self.server.access_log:
             self.server.access_log.write(self.client_address, Head("-", "-"), response.status, len(response.body), 0.0)
+
+    def _linger(self) -> None:
+        """Take what the client still sends, for a while (RFC 9112, 9.6).
+
+        Bytes left unread would make the close a reset, which can overtake the answer.
+        """
+        self.expires = self.server.now + _HURRY
+        self._shutdown(socket.SHUT_WR)
+        waiting = self._waiting_socket()
+        left = _RECEIVE
+        while left > 0 and (data := waiting.recv(_RECEIVE)):
+            left -= len(data)
 
     def _shutdown(self, how: int) -> None:
         try:

@@ -4,16 +4,16 @@ Owns the listening socket, TLS handshakes, the set of connections with the clock
 connection is `connection`'s.
 """
 
+import _socket
 import logging
 import socket
 import ssl
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import gevent
 import gevent.event
+import gevent.socket
 import gevent.ssl
 from gevent.pywsgi import LoggingLogAdapter, WSGIServer
 
@@ -24,6 +24,7 @@ from gjrpc.framing import Limits
 from gjrpc.green import Green
 from gjrpc.http1 import Memory, Writer
 from gjrpc.runtime import Plain
+from gjrpc.workers import Workers
 from gjrpc.wsgi import Application
 
 log = logging.getLogger("gjrpc.server")
@@ -41,7 +42,8 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         limits: what one message may cost; its `body` is the application's `max_body` unless given.
         timeouts: what one client may take.
         access_log: where each answer is noted, or None.
-        options: the other options of `gevent.pywsgi.WSGIServer`, such as `backlog` and `spawn`.
+        options: the other options of `gevent.pywsgi.WSGIServer` that are about more than a connection: `backlog`, `environ`,
+            `error_log`.
 
     Attributes:
         draining: whether it is stopping: nothing is accepted, and each answer closes its connection.
@@ -69,6 +71,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         self.writer = Writer()
         self.now = time.monotonic()
         self.draining = False
+        self.workers = Workers()
         self._connections: set[Connection] = set()
         self._empty = gevent.event.Event()
         self._empty.set()
@@ -114,44 +117,58 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         self.draining = True
         self.close()
         for connection in list(self._connections):
-            connection.close_if_waiting()
+            connection.drain()
         if not self._empty.wait(self.timeouts.grace if timeout is None else timeout):
             log.warning("%d connections were still open at the end of the grace period and are closed", len(self._connections))
             for connection in list(self._connections):
-                connection.socket.close()
+                connection.abandon()
+        self.workers.stop()
         if self._sweeper is not None:
             self._sweeper.kill()
 
-    @contextmanager
-    def attending(self, connection: Connection) -> Iterator[None]:
+    def attend(self, connection: Connection) -> None:
         """Keep a connection among those that time and draining are watched for."""
         self._connections.add(connection)
         self._empty.clear()
-        try:
-            yield
-        finally:
-            self._connections.discard(connection)
-            if not self._connections:
-                self._empty.set()
 
-    def handle(self, sock: Any, address: Any) -> None:
-        """Serve one accepted connection to its end."""
+    def dismiss(self, connection: Connection) -> None:
+        """Forget a connection that is closed."""
+        self._connections.discard(connection)
+        if not self._connections:
+            self._empty.set()
+
+    def do_read(self) -> Any:
+        """Accept one connection, as a bare socket: gevent's own is made where a client must be waited for."""
+        try:
+            descriptor, address = self.socket._accept()
+        except BlockingIOError:
+            return None
+        sock = _socket.socket(self.socket.family, self.socket.type, self.socket.proto, descriptor)
+        sock.setblocking(False)
+        return sock, address
+
+    def do_handle(self, sock: Any, address: Any) -> None:
+        """Begin to serve an accepted connection; runs in the hub, where nothing may wait."""
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             # Nagle's algorithm holds a small piece back until the last one is acknowledged (RFC 896): 40 ms on a kept connection.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        super().handle(sock, address)
+        if self.ssl_enabled:
+            gevent.spawn(self._shake_hands, sock, address)
+        else:
+            self.handler_class(sock, address, self).open()
 
-    def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
+    def _shake_hands(self, sock: Any, address: Any) -> None:
         """Shake hands within the deadline, then serve; a failure is one line in the log."""
+        waiting = gevent.socket.socket(fileno=sock.detach())
         try:
             with gevent.Timeout(self.timeouts.handshake, TimeoutError(f"not done within {self.timeouts.handshake:g} s")):
-                sock = self.wrap_socket(client_socket, **self.ssl_args)
+                secured = self.wrap_socket(waiting, **self.ssl_args)
         except (OSError, EOFError) as error:
-            reason = getattr(error, "reason", None) or error
-            log.warning("%s: TLS handshake failed: %s", peer_name(address), reason)
+            log.warning("%s: TLS handshake failed: %s", peer_name(address), getattr(error, "reason", None) or error)
+            waiting.close()
             return
-        with sock:
-            self.handle(sock, address)
+        secured.settimeout(0)
+        self.handler_class(secured, address, self).open()
 
     def update_environ(self) -> None:
         """Name the server in the environ, without asking the DNS as pywsgi does."""
