@@ -32,8 +32,8 @@ class Client:
     a proxy, and `.netrc` is not read.
 
     A call is repeated where nothing can have run: no connection could be had, or the answer was 503 with `Retry-After` (waited
-    for, at most `gjrpc.wire.MAX_WAIT`). One that is declared idempotent is repeated also when the connection breaks, time runs out,
-    or the answer is 502, 503 or 504.
+    for, at most `gjrpc.wire.MAX_WAIT`). One that is declared idempotent is repeated also when the connection breaks, time runs
+    out, or the answer is 502, 503 or 504.
 
     Args:
         url: `http://host:port`, `https://host:port/prefix` or `unix:/path/to.sock`.
