@@ -1,7 +1,7 @@
 """The Python client: a server's methods as attributes.
 
-Owns how a call is written, its answer read, and a server's methods described; the wire is `wire`'s. It knows no server and no
-gevent; under monkey patching it works as it is.
+Owns what a caller sees: methods by name, what they may be repeated, and what the server tells of them. How a call is written is
+`dialects`', how it travels `wire`'s. It knows no gevent; under monkey patching it works as it is.
 """
 
 import fnmatch
@@ -9,13 +9,17 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from inspect import Parameter, Signature
-from typing import Any
+from typing import Any, Literal, TypeVar, overload
 
+import msgspec
 import requests
 
-from gjrpc import codec
-from gjrpc.errors import ClientError, MisuseError, ParseError, RemoteError, WireError
+from gjrpc.batch import Batch, Names, public
+from gjrpc.dialects import JSONRPC, Dialect, Native
+from gjrpc.errors import ClientError, MisuseError, WireError
 from gjrpc.wire import Wire, identity, limits
+
+T = TypeVar("T")
 
 _INTROSPECTION = ("list_methods", "method_signature", "method_help")
 
@@ -24,8 +28,8 @@ class Client:
     """Calls the methods of a server: `client.add(1, 2)`, `client.stats.cpu()`, `client.call("odd-name", 1)`.
 
     An attribute is a `RemoteMethod`; looking at one sends nothing. Arguments are positional or named, not both. `dir(client)`,
-    `help(client.add)` and `inspect.signature(client.add)` ask the server, once. The names `call` and `close`, and those with a
-    leading underscore, are no methods as attributes; `client.call("close")` reaches such a method too.
+    `help(client.add)` and `inspect.signature(client.add)` ask the server, once. The names `call`, `batch`, `notify` and `close`,
+    and those with a leading underscore, are no methods as attributes; `client.call("close")` reaches such a method too.
 
     Threads and greenlets may share a client, processes may not: make one after a fork. Cookies are not kept. Proxies, `NO_PROXY`
     and `REQUESTS_CA_BUNDLE` are read from the environment once, here; a unix socket or a loopback host is never asked through
@@ -46,6 +50,8 @@ class Client:
         headers: sent with each call.
         auth: `(user, password)`, or what requests takes: a callable that changes the prepared request.
         idempotent: names of methods that may run twice, `*` as in file names: `("ping", "list_*", "stats.*")`.
+        dialect: `native`, or `jsonrpc` for any server that speaks JSON-RPC 2.0: it is asked at the URL exactly as given.
+            Batches and notifications are JSON-RPC 2.0 in either.
 
     Raises:
         MisuseError: an argument that can't be used.
@@ -63,30 +69,57 @@ class Client:
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | Callable[[requests.PreparedRequest], requests.PreparedRequest] | None = None,
         idempotent: Iterable[str] = (),
+        dialect: Literal["native", "jsonrpc"] = "native",
     ) -> None:
+        if dialect not in ("native", "jsonrpc"):
+            raise MisuseError(f"dialect={dialect!r}: expected 'native' or 'jsonrpc'")
+        self._jsonrpc = JSONRPC()
+        self._dialect: Dialect = self._jsonrpc if dialect == "jsonrpc" else Native()
         self._repeatable = _matcher(idempotent)
-        self._wire = Wire(url, verify, identity(cert), limits(timeout), retries, pool, headers, auth)
+        self._wire = Wire(url, verify, identity(cert), limits(timeout), retries, pool, headers, auth, exact=dialect == "jsonrpc")
         self._listed: tuple[str, ...] | None = None
         self._described: dict[str, tuple[Signature | None, str]] = {}
 
-    def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+    @overload
+    def call(self, name: str, /, *args: Any, result: type[T], **kwargs: Any) -> T: ...
+    @overload
+    def call(self, name: str, /, *args: Any, result: Any = ..., **kwargs: Any) -> Any: ...
+    def call(self, name: str, /, *args: Any, result: Any = Any, **kwargs: Any) -> Any:
         """Call a method by its name and give its result.
+
+        Args:
+            name: the method's name.
+            args, kwargs: its arguments, by position or by name. A parameter that is named `result` is reached by an attribute,
+                `client.method(result=…)`.
+            result: a type that the result is converted to and checked against, by msgspec.
 
         Raises:
             MisuseError: arguments that can't be sent, or the client is closed; nothing was sent.
             RemoteError: the server answered with an error.
-            WireError: no answer could be had.
+            WireError: no answer could be had, or its result is not of the type `result`.
         """
-        return _read(name, self._wire.post(name, _write(name, args, kwargs), self._repeatable(name) is not None))
+        return self._call(name, args, kwargs, result)
+
+    def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any = Any) -> Any:
+        body = self._dialect.write(name, (args, kwargs))
+        value = self._dialect.read(name, self._wire.post(name, body, self._repeatable(name) is not None))
+        return value if result is Any else _converted(name, value, result)
+
+    def batch(self) -> Batch:
+        """Queue calls and send them in one request, a JSON-RPC 2.0 batch, when the with-block ends; see `gjrpc.batch.Batch`."""
+        return Batch(self._jsonrpc, self._send_batch)
+
+    @property
+    def notify(self) -> Names:
+        """Calls that want no answer, JSON-RPC 2.0 notifications: `client.notify.log("x")`; what becomes of one is not told."""
+        return Names(self._notify)
 
     def close(self) -> None:
         """Close the connections; calls in flight end first, later ones are a `MisuseError`. Closing twice is fine."""
         self._wire.close()
 
     def __getattr__(self, name: str) -> "RemoteMethod":
-        if name.startswith("_"):
-            raise AttributeError(f"no method is reached by the attribute {name!r}: it begins with an underscore")
-        return RemoteMethod(self, name)
+        return RemoteMethod(self, public(name))
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self._names("")})
@@ -99,6 +132,13 @@ class Client:
 
     def __repr__(self) -> str:
         return f"<Client {self._wire!r}>"
+
+    def _send_batch(self, body: bytes, names: list[str]) -> requests.Response:
+        return self._wire.post("batch", body, all(map(self._repeatable, names)))
+
+    def _notify(self, name: str, /, *args: Any, **kwargs: Any) -> None:
+        body = self._jsonrpc.write_notification(name, (args, kwargs))
+        self._jsonrpc.read_nothing(name, self._wire.post(name, body, self._repeatable(name) is not None))
 
     def _names(self, prefix: str) -> set[str]:
         """What may follow a prefix in an attribute; nothing where the server can't be asked, since `dir` must not raise."""
@@ -130,12 +170,11 @@ class RemoteMethod:
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call it; raises what `Client.call` does."""
-        return self._client.call(self._name, *args, **kwargs)
+        return self._client._call(self._name, args, kwargs)
 
     def __getattr__(self, name: str) -> "RemoteMethod":
-        if name.startswith("_"):
-            raise AttributeError(f"no method is reached by the attribute {name!r}: it begins with an underscore")
-        return RemoteMethod(self._client, f"{self._name}.{name}")
+        further = public(name)  # first, since a copy in the making has no `_client` yet
+        return RemoteMethod(self._client, f"{self._name}.{further}")
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self._client._names(self._name + ".")})
@@ -167,68 +206,6 @@ class RemoteMethod:
         return signature
 
 
-def _write(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
-    """The body of a call; no arguments are `[]`, which can't be mistaken for a value."""
-    if not isinstance(name, str) or not name:
-        raise MisuseError(f"method name {name!r}: expected a text that is not empty")
-    if args and kwargs:
-        raise MisuseError(f"{name}: arguments by position and by name in one call have no form in JSON: name them all")
-    try:
-        return codec.encode({name: kwargs or args})
-    except codec.NotJSON as error:
-        raise MisuseError(f"{name}: an argument can't be sent: {error}") from error
-
-
-def _read(name: str, response: requests.Response) -> Any:
-    """The result in an answer.
-
-    Raises:
-        RemoteError: its status is 400 or more.
-        WireError: it is no answer to the call.
-    """
-    status, body = response.status_code, response.content
-    if status >= 400:
-        raise _remote_error(name, status, response.reason, body)
-    if 300 <= status < 400:
-        where = response.headers.get("Location")
-        raise WireError(f"{name}: HTTP {status} points to {where!r}, and no redirect is followed: give the Client the right URL")
-    try:
-        message = codec.decode(body, max_depth=len(body))  # as deep as Python can hold: the caller chose the server
-    except ParseError as error:
-        raise WireError(f"{name}: {_unexpected(name, status, body)} ({error})") from error
-    if status == 200 and type(message) is dict and len(message) == 1 and name in message:
-        return message[name]
-    raise WireError(f"{name}: {_unexpected(name, status, body)}")
-
-
-def _unexpected(name: str, status: int, body: bytes) -> str:
-    return f'expected HTTP 200 with {{"{name}": RESULT}}, got HTTP {status} with {_excerpt(body)}'
-
-
-def _excerpt(body: bytes) -> str:
-    text = body[:200].decode(errors="replace")
-    return f"{text!r}{'…' if len(body) > 200 else ''}" if body else "an empty body"
-
-
-def _remote_error(name: str, status: int, reason: str | None, body: bytes) -> RemoteError:
-    """Read an error's body: a problem (RFC 9457, section 3), or whatever a proxy on the way had to say."""
-    try:
-        problem = codec.decode(body)
-    except ParseError:  # no problem then: the excerpt tells what it is
-        problem = None
-    told = problem if isinstance(problem, dict) else {}
-    detail, method, ref = told.get("detail", told.get("title")), told.get("method"), told.get("ref")
-    if not isinstance(detail, str):
-        return RemoteError(f"{reason or 'no reason given'}, with {_excerpt(body)}", status=status, method=name)
-    return RemoteError(
-        detail,
-        status=status,
-        method=method if isinstance(method, str) else name,
-        ref=ref if isinstance(ref, str) else None,
-        data=told.get("data"),
-    )
-
-
 def _signature(names: Any) -> Signature | None:
     """A signature of parameter names as `method_signature` gives them, `*` and `**` in front; None if they are none."""
     kinds: list[Any] = [Parameter.POSITIONAL_OR_KEYWORD, Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD]
@@ -252,3 +229,10 @@ def _matcher(patterns: Iterable[str]) -> Callable[[str], Any]:
         return re.compile("|".join(map(fnmatch.translate, (*_INTROSPECTION, *patterns)))).match
     except TypeError as error:
         raise MisuseError(f"idempotent={patterns!r}: expected names of methods: {error}") from error
+
+
+def _converted(name: str, value: Any, wanted: Any) -> Any:
+    try:
+        return msgspec.convert(value, wanted)
+    except msgspec.ValidationError as error:
+        raise WireError(f"{name}: the result is not {wanted!r}: {error}") from error

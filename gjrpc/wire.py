@@ -76,8 +76,10 @@ class Wire:
         pool: int,
         headers: Mapping[str, str] | None,
         auth: Any,
+        *,
+        exact: bool,
     ) -> None:
-        target, path = _place(url)
+        target, path = _place(url, exact)
         self.url = url
         self.closed = False
         self._limits = limits
@@ -238,8 +240,8 @@ def _chain(error: BaseException) -> list[BaseException]:
     return chain
 
 
-def _place(url: str) -> tuple[str, str | None]:
-    """Where to POST, and the path of the unix socket if it is one.
+def _place(url: str, exact: bool) -> tuple[str, str | None]:
+    """Where to POST, and the path of the unix socket if it is one; below the URL's path unless `exact`.
 
     Raises:
         MisuseError: it is no URL of a server.
@@ -266,7 +268,8 @@ def _place(url: str) -> tuple[str, str | None]:
     for fault, found in faults.items():
         if found:
             raise MisuseError(f"url={url!r}: {fault}; {_FORMS}")
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/", None
+    path = (parts.path or "/") if exact else parts.path.rstrip("/") + "/"
+    return f"{parts.scheme}://{parts.netloc}{path}", None
 
 
 def _is_loopback(host: str) -> bool:

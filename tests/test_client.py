@@ -310,7 +310,7 @@ def test_the_server_describes_its_methods(real):
     assert "odd-name" not in dir(real)
     assert "disk" in dir(real.stats)
     assert list(inspect.signature(real.add).parameters) == ["a", "b"]
-    assert str(inspect.signature(real.call)) == "(name: str, /, *args: Any, **kwargs: Any) -> Any"
+    assert str(inspect.signature(real.call)) == "(name: str, /, *args: Any, result: Any = typing.Any, **kwargs: Any) -> Any"
     assert real.add.__doc__ == "Add two numbers."
     assert "Tell how full a disk is." in pydoc.render_doc(real.stats.disk, renderer=pydoc.plaintext)
 

@@ -1,0 +1,187 @@
+"""How the client writes a call and reads its answer, in either dialect.
+
+Owns both forms as a client sees them, and every sentence about an answer that is none. It knows no connection: bytes go out, a
+response of requests comes in. `convention` and `jsonrpc` are the server's side.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias
+
+import requests
+
+from gjrpc import codec
+from gjrpc.errors import MisuseError, ParseError, RemoteError, WireError
+
+Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
+"""What a method is called with, by position and by name."""
+
+
+class Dialect(Protocol):
+    """A way to write calls and to read answers."""
+
+    def write(self, name: str, arguments: Arguments) -> bytes:
+        """The body of a call.
+
+        Raises:
+            MisuseError: the name or the arguments can't be sent.
+        """
+        ...
+
+    def read(self, name: str, response: requests.Response) -> Any:
+        """The result in an answer.
+
+        Raises:
+            RemoteError: it is an error.
+            WireError: it is no answer to the call.
+        """
+        ...
+
+
+class Native:
+    """`{"NAME": ARGS}`, with the HTTP status as the error's kind."""
+
+    def write(self, name: str, arguments: Arguments) -> bytes:
+        """The body of a call; no arguments are `[]`, which can't be mistaken for a value."""
+        return _encode(name, {name: _params(name, arguments)})
+
+    def read(self, name: str, response: requests.Response) -> Any:
+        """The result in an answer."""
+        expected = f'HTTP 200 with {{"{name}": RESULT}}'
+        message = _message(name, response, expected)
+        if response.status_code == 200 and type(message) is dict and len(message) == 1 and name in message:
+            return message[name]
+        raise WireError(f"{name}: expected {expected}, got {_shown(response)}")
+
+
+class JSONRPC:
+    """JSON-RPC 2.0 (https://www.jsonrpc.org/specification); "section N" below is there."""
+
+    def __init__(self) -> None:
+        self._ids = itertools.count(1)
+
+    def write(self, name: str, arguments: Arguments) -> bytes:
+        """The body of a call."""
+        return _encode(name, self.entry(name, arguments))
+
+    def read(self, name: str, response: requests.Response) -> Any:
+        """The result in an answer."""
+        return self.result(name, _message(name, response), response.status_code)
+
+    def entry(self, name: str, arguments: Arguments, *, notification: bool = False) -> dict[str, Any]:
+        """A request object (section 4), for a batch too; a notification has no id."""
+        entry: dict[str, Any] = {"jsonrpc": "2.0", "method": name, "params": _params(name, arguments)}
+        return entry if notification else {**entry, "id": next(self._ids)}
+
+    def result(self, name: str, answer: Any, status: int = 200) -> Any:
+        """The result in a response object (section 5).
+
+        Raises:
+            RemoteError: it has an error.
+            WireError: it is no response object.
+        """
+        if type(answer) is dict and answer.get("jsonrpc") == "2.0":
+            if "result" in answer:
+                return answer["result"]
+            error = answer.get("error")
+            if type(error) is dict and type(error.get("code")) is int:
+                raise _told(name, error, status)
+        raise WireError(f"{name}: expected a JSON-RPC 2.0 response object, got {answer!r:.200}")
+
+    def write_notification(self, name: str, arguments: Arguments) -> bytes:
+        """The body of a call that wants no answer."""
+        return _encode(name, self.entry(name, arguments, notification=True))
+
+    def read_nothing(self, name: str, response: requests.Response) -> None:
+        """Look that a notification was taken; what became of it is not told (section 4.1).
+
+        Raises:
+            RemoteError: it was refused.
+        """
+        if response.status_code >= 300 or response.content:
+            self.result(name, _message(name, response), response.status_code)
+
+    def write_batch(self, entries: Sequence[dict[str, Any]]) -> bytes:
+        """The body of a batch (section 6)."""
+        return _encode("batch", entries)
+
+    def read_batch(self, response: requests.Response) -> dict[Any, Any]:
+        """The response objects of a batch by their ids, in whatever order they came.
+
+        Raises:
+            RemoteError: the batch was refused as a whole.
+            WireError: it is no answer to a batch.
+        """
+        if response.status_code == 204:
+            return {}
+        answers = _message("batch", response)
+        if type(answers) is not list:
+            self.result("batch", answers, response.status_code)
+            raise WireError(f"batch: expected an array of response objects, got {_shown(response)}")
+        return {answer.get("id"): answer for answer in answers if type(answer) is dict and type(answer.get("id")) is int}
+
+
+def _params(name: str, arguments: Arguments) -> Any:
+    args, kwargs = arguments
+    if not isinstance(name, str) or not name:
+        raise MisuseError(f"method name {name!r}: expected a text that is not empty")
+    if args and kwargs:
+        raise MisuseError(f"{name}: arguments by position and by name in one call have no form in JSON: name them all")
+    return kwargs or args
+
+
+def _encode(name: str, message: Any) -> bytes:
+    try:
+        return codec.encode(message)
+    except codec.NotJSON as error:
+        raise MisuseError(f"{name}: an argument can't be sent: {error}") from error
+
+
+def _message(name: str, response: requests.Response, expected: str = "a JSON-RPC 2.0 response") -> Any:
+    """The JSON of an answer that is not an error by its status."""
+    status, body = response.status_code, response.content
+    if status >= 400:
+        raise _remote_error(name, status, response.reason, body)
+    if 300 <= status < 400:
+        where = response.headers.get("Location")
+        raise WireError(f"{name}: HTTP {status} points to {where!r}, and no redirect is followed: give the Client the right URL")
+    try:
+        return codec.decode(body, max_depth=len(body))  # as deep as Python can hold: the caller chose the server
+    except ParseError as error:
+        raise WireError(f"{name}: expected {expected}, got {_shown(response)} ({error})") from error
+
+
+def _shown(response: requests.Response) -> str:
+    return f"HTTP {response.status_code} with {_excerpt(response.content)}"
+
+
+def _excerpt(body: bytes) -> str:
+    text = body[:200].decode(errors="replace")
+    return f"{text!r}{'…' if len(body) > 200 else ''}" if body else "an empty body"
+
+
+def _told(name: str, error: dict[str, Any], status: int) -> RemoteError:
+    """An error object (section 5.1) as an exception."""
+    data = error.get("data")
+    ref = data.get("ref") if type(data) is dict else None
+    known = ref if isinstance(ref, str) else None
+    return RemoteError(str(error.get("message")), status=status, method=name, ref=known, data=data, code=error["code"])
+
+
+def _remote_error(name: str, status: int, reason: str | None, body: bytes) -> RemoteError:
+    """Read an error's body: a problem (RFC 9457, section 3), or whatever a proxy on the way had to say."""
+    try:
+        problem = codec.decode(body)
+    except ParseError:  # no problem then: the excerpt tells what it is
+        problem = None
+    told = problem if isinstance(problem, dict) else {}
+    detail, method, ref = told.get("detail", told.get("title")), told.get("method"), told.get("ref")
+    if not isinstance(detail, str):
+        return RemoteError(f"{reason or 'no reason given'}, with {_excerpt(body)}", status=status, method=name)
+    return RemoteError(
+        detail,
+        status=status,
+        method=method if isinstance(method, str) else name,
+        ref=ref if isinstance(ref, str) else None,
+        data=told.get("data"),
+    )

@@ -1,0 +1,167 @@
+"""Batches and notifications, against the real server; and what a batch makes of odd answers, without one."""
+
+import copy
+import threading
+
+import pytest
+import requests
+
+from gjrpc import Application, CallError, Client, MisuseError, Registry, RemoteError, WireError
+from gjrpc.batch import Batch
+from gjrpc.dialects import JSONRPC
+
+
+@pytest.fixture(params=["native", "jsonrpc"])
+def client(request, serve):
+    """A client of either dialect, and the notes that its server took."""
+    registry = Registry()
+    notes = []
+    noted = threading.Event()
+
+    @registry.method
+    def add(a: int, b: int = 10) -> int:
+        return a + b
+
+    @registry.method(name="notes.take")
+    def take(text):
+        notes.append(text)
+        noted.set()
+
+    @registry.method
+    def refuse():
+        raise CallError("not today", code=7, data={"why": "rain"})
+
+    with Client(serve(Application(registry)).url, dialect=request.param) as made:
+        made.__dict__.update(notes=notes, noted=noted)
+        yield made
+
+
+def answer(body, status=200):
+    """A response of requests with this body."""
+    response = requests.Response()
+    response.status_code = status
+    response._content = body
+    return response
+
+
+def sent(body, status=200):
+    """Two calls in a batch that was answered so, and what leaving it raised."""
+    batch = Batch(JSONRPC(), lambda _body, _names: answer(body, status))
+    raised = None
+    try:
+        with batch:
+            calls = batch.add(1), batch.call("sub", 2)
+    except (RemoteError, WireError) as error:
+        raised = error
+    return calls, raised
+
+
+def test_each_call_has_its_own_result(client):
+    """Calls of a batch go out together, and each has its own result or error."""
+    with client.batch() as batch:
+        three, refused, misfit, missing = batch.add(1, 2), batch.refuse(), batch.add(a="x"), batch.call("no.such")
+        batch.notify.notes.take("from a batch")
+        assert not three.done()
+        with pytest.raises(MisuseError, match="not sent yet"):
+            three.result()
+    assert three.result() == 3
+    assert three.done()
+    assert three.exception() is None
+    with pytest.raises(RemoteError) as error:
+        refused.result()
+    assert (error.value.code, error.value.detail, error.value.data) == (7, "not today", {"why": "rain"})
+    assert misfit.exception().code == -32602
+    assert missing.exception().code == -32601
+    assert client.notes == ["from a batch"]
+
+
+def test_a_broken_block_sends_nothing(client):
+    """A with-block that ends with an exception sends nothing, and neither does an empty one."""
+
+    def broken():
+        with client.batch() as batch:
+            batch.notify.notes.take("never")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        broken()
+    with client.batch():
+        pass
+    assert client.add(1) == 11
+    assert client.notes == []
+
+
+def test_notification(client):
+    """A notification gives None, also one that fails, and is run."""
+    assert client.notify.notes.take("hello") is None
+    assert client.noted.wait(10)
+    assert client.notes == ["hello"]
+    assert client.notify.refuse() is None
+    assert client.notify.no.such() is None
+
+
+def test_what_cannot_be_sent(client):
+    """Arguments that JSON can't hold are refused when they are queued, and the rest is sent."""
+    with client.batch() as batch:
+        good = batch.add(1)
+        with pytest.raises(MisuseError, match="by position and by name"):
+            batch.add(1, b=2)
+    assert good.result() == 11
+
+
+def test_order_does_not_matter():
+    """Answers are matched by their ids, in whatever order they came."""
+    calls, raised = sent(b'[{"jsonrpc":"2.0","result":"second","id":2},{"jsonrpc":"2.0","result":"first","id":1}]')
+    assert raised is None
+    assert [call.result() for call in calls] == ["first", "second"]
+
+
+@pytest.mark.parametrize("body", [b"[]", b'[{"jsonrpc":"2.0","result":1,"id":9}]', b'[1,{"id":[]}]'])
+def test_unanswered_calls(body):
+    """A call that the answer leaves out has a WireError of its own."""
+    calls, raised = sent(body)
+    assert raised is None
+    for call in calls:
+        assert isinstance(call.exception(), WireError)
+
+
+def test_nothing_answered():
+    """An answer without content leaves out every call."""
+    calls, _ = sent(b"", 204)
+    assert all(isinstance(call.exception(), WireError) for call in calls)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "kind"),
+    [
+        (b'{"jsonrpc":"2.0","error":{"code":-32600,"message":"too many"},"id":null}', 200, RemoteError),
+        (b'{"title":"Service Unavailable","status":503}', 503, RemoteError),
+        (b'{"jsonrpc":"2.0","result":1,"id":1}', 200, WireError),
+        (b"{}", 200, WireError),
+        (b"<html>", 200, WireError),
+    ],
+)
+def test_refused_as_a_whole(body, status, kind):
+    """What fails as a whole is raised at the end of the block, and is the result of each call."""
+    calls, raised = sent(body, status)
+    assert isinstance(raised, kind)
+    for call in calls:
+        assert call.exception() is raised
+
+
+def test_underscores(client):
+    """An attribute with an underscore is no method, so that tools which probe for one send nothing."""
+    with client.batch() as batch:
+        for probed in (batch, batch.stats, batch.notify, client.notify, client.notify.stats):
+            assert not hasattr(probed, "_repr_html_")
+    assert repr(copy.copy(client.notify.stats)) == "<Named stats>"
+    assert repr(batch) == "<Batch of 0 calls to be sent>"
+
+
+def test_repr():
+    """A pending call shows its name and its state."""
+    batch = Batch(JSONRPC(), lambda _body, _names: answer(b'[{"jsonrpc":"2.0","result":5,"id":1}]'))
+    with batch:
+        call = batch.add(1)
+        assert repr(call) == "<Pending add: not sent>"
+    assert repr(call) == "<Pending add: 5>"
