@@ -7,8 +7,7 @@ inspection is done here, at registration; a call only runs what was compiled. It
 import functools
 import inspect
 import re
-import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from inspect import Parameter
 from typing import Any, NoReturn, TypeAlias
@@ -43,8 +42,11 @@ _OBJECTS = (
     msgspec.inspect.TypedDictType,
     msgspec.inspect.NamedTupleType,
 )
-# msgspec ends its sentences with the place: " - at `$[1].x`", where the first step is the parameter.
-_PLACE = re.compile(r"^(?P<reason>.*?)(?: - at `\$(?:\[(?P<index>\d+)\]|\.(?P<name>\w+))(?P<rest>.*)`)?$", re.DOTALL)
+_NUMBERS = (msgspec.inspect.FloatType, msgspec.inspect.DecimalType)
+# msgspec ends its sentences with the place, " - at `$[1].x`"; the first step of a Struct's place is the parameter.
+_PLACE = re.compile(r"(?P<reason>.*) - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`", re.DOTALL)
+_STEP = re.compile(r"(?:\[(?P<index>\d+)\]|\.(?P<name>\w+))(?P<rest>.*)")
+_TELLS_WHAT_CAME = re.compile(r", got |value ['\"\d-]")
 
 
 class Binding:
@@ -71,7 +73,9 @@ class Binding:
         "_text_forms",
         "_typed_named",
         "_typed_positional",
-        "_typed_var",
+        "_typed_rest",
+        "_unnameable",
+        "_watches_numbers",
         "bind_named",
         "bind_positional",
         "names",
@@ -89,12 +93,19 @@ class Binding:
         self._takes_value = bool(self._required_positional)
         self._by_name = None if Parameter.VAR_KEYWORD in variable else {p.name for p in parameters if p.kind in _NAMED}
         self._required_names = {p.name for p in required}
+        self._unnameable = {p.name for p in required if p.kind is Parameter.POSITIONAL_ONLY}
         self._forbidden = _taken_names(function, parameters) if self._by_name is None else frozenset()
-        self._annotations = {p.name: inspect.formatannotation(p.annotation) for p in parameters}
+        self._annotations = {_STARS.get(p.kind, "") + p.name: inspect.formatannotation(p.annotation) for p in parameters}
         self._text_forms = {_STARS.get(p.kind, "") + p.name: _text_form(p) for p in parameters}
-        self._typed_var = {kind: _container(p) for kind, p in variable.items() if _is_typed(p)}
+        self._typed_rest = {kind: _field_type(p) for kind, p in variable.items() if _is_typed(p)}
         self._typed_positional = _struct(self._positional, array_like=True)
         self._typed_named = _struct([p for p in parameters if p.kind in _NAMED], array_like=False)
+        # A text can spell NaN for a float; in JSON that can only be done for a Decimal. By `strict`, as that is asked for.
+        kinds = [t for p in parameters if _is_typed(p) for t in _inner_types(_type_info(p))]
+        self._watches_numbers = {
+            False: any(isinstance(t, (*_NUMBERS, *_OBJECTS)) for t in kinds),
+            True: any(isinstance(t, msgspec.inspect.DecimalType) for t in kinds),
+        }
         # Functions without annotations take the direct way: their values are not looked at.
         typed = any(map(_is_typed, parameters))
         self.bind_positional: Callable[[list[Any]], Bound] = self._convert_positional if typed else self._check_positional
@@ -142,6 +153,8 @@ class Binding:
             self._refuse_unknown(given & self._forbidden)
         if not self._required_names <= given:
             self._refuse_missing(self._required_names - given)
+        if self._unnameable:
+            self._refuse_unknown(self._unnameable)
         return (), values
 
     def _convert_positional(self, values: list[Any], strict: bool = True) -> Bound:
@@ -151,10 +164,16 @@ class Binding:
         try:
             converted = msgspec.structs.astuple(msgspec.convert(first, self._typed_positional, strict=strict))[: len(first)]
         except msgspec.ValidationError as error:
-            self._refuse_value(error)
-        if not rest:
-            return converted, {}
-        return (*converted, *self._convert_rest(rest, Parameter.VAR_POSITIONAL, strict)), {}
+            self._refuse_value(error, first)
+        numbered: dict[str, Any] = {}
+        if rest:
+            star = self._star(Parameter.VAR_POSITIONAL)
+            numbered = {f"{star}[{index}]": value for index, value in enumerate(rest)}
+            converted = (*converted, *self._convert_rest(numbered, Parameter.VAR_POSITIONAL, strict).values())
+        if self._watches_numbers[strict]:
+            names = [*(p.name for p in self._positional[: len(first)]), *numbered]
+            self._check_finite(zip(names, converted, strict=True))
+        return converted, {}
 
     def _convert_named(self, values: dict[str, Any], strict: bool = True) -> Bound:
         self._check_named(values)
@@ -164,21 +183,34 @@ class Binding:
         try:
             converted = msgspec.convert(first, self._typed_named, strict=strict)
         except msgspec.ValidationError as error:
-            self._refuse_value(error)
+            self._refuse_value(error, first)
         named = {name: getattr(converted, name) for name in first}
         if rest:
             named.update(self._convert_rest(rest, Parameter.VAR_KEYWORD, strict))
+        if self._watches_numbers[strict]:
+            self._check_finite(named.items())
         return (), named
 
-    def _convert_rest(self, rest: Any, kind: Any, strict: bool) -> Any:
+    def _convert_rest(self, rest: dict[str, Any], kind: Any, strict: bool) -> dict[str, Any]:
         """Convert what `*args` or `**kwargs` will take, where those have an annotation."""
-        item = self._typed_var.get(kind)
+        item = self._typed_rest.get(kind)
         if item is None:
             return rest
-        try:
-            return msgspec.convert(rest, item, strict=strict)
-        except msgspec.ValidationError as error:
-            raise InvalidArguments(f"argument {self._star(kind)}: {_lower(str(error))}") from None
+        converted = {}
+        for name, value in rest.items():
+            try:
+                converted[name] = msgspec.convert(value, item, strict=strict)
+            except msgspec.ValidationError as error:
+                reason, path = _reason_and_path(error)
+                raise self._misfit(name, self._star(kind), value, reason, path) from None
+        return converted
+
+    def _check_finite(self, arguments: Iterable[tuple[str, Any]]) -> None:
+        """NaN and the infinities are no values here, however they were spelled (CONVENTION, section 5)."""
+        for name, value in arguments:
+            number = codec.not_finite(value)
+            if number is not None:
+                raise InvalidArguments(f"argument {name!r}: expected a finite number, got {number}")
 
     def _untext(self, name: str, texts: list[str]) -> Any:
         """Prepare a parameter's texts for conversion: repeated keys make a list, objects are read as JSON."""
@@ -219,26 +251,31 @@ class Binding:
         name = min(unknown)
         if name in self.names:
             raise InvalidArguments(f"argument {name!r} can only be given by position, so send an array ({self._listing()})")
-        near = get_close_matches(name, self.names, 1)
+        near = get_close_matches(name[:100], [known for known in self.names if known[0] != "*"], 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise InvalidArguments(f"unknown argument {name!r} (expected {self._listing()}){hint}")
 
-    def _refuse_value(self, error: msgspec.ValidationError) -> NoReturn:
-        place = _PLACE.match(str(error))
-        assert place is not None  # noqa: S101  for mypy: the pattern matches any text
-        index, name, rest = place["index"], place["name"], place["rest"]
-        if index is not None:
-            name = self._name_at(int(index))
-        where = f" at {rest.lstrip('.')}" if rest else ""
-        declared = "" if place["reason"].startswith("Expected") else f" (expected {self._annotations.get(name, 'otherwise')})"
-        raise InvalidArguments(f"argument {name!r}{where}: {_lower(place['reason'])}{declared}") from None
+    def _refuse_value(self, error: msgspec.ValidationError, values: Any) -> NoReturn:
+        reason, path = _reason_and_path(error)
+        step = _STEP.match(path)
+        assert step is not None  # noqa: S101  for mypy: an error in a Struct names the field
+        index = step["index"]
+        name, came = (step["name"], values[step["name"]]) if index is None else (self._name_at(int(index)), values[int(index)])
+        raise self._misfit(name, name, came, reason, step["rest"]) from None
+
+    def _misfit(self, name: str, declared: str, came: Any, reason: str, path: str) -> InvalidArguments:
+        """A value that does not fit: which, what was expected, what came; msgspec's reason has one or both of these."""
+        where = f" at {path.lstrip('.')}" if path else ""
+        expected = "" if reason.startswith("Expected") else f" (expected {self._annotations[declared]})"
+        got = "" if _TELLS_WHAT_CAME.search(reason) else f", got {_shown(came)}"
+        return InvalidArguments(f"argument {name!r}{where}: {reason[:1].lower()}{reason[1:]}{expected}{got}")
 
     def _listing(self) -> str:
         return ", ".join(self.names) if self.names else "no arguments"
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature:
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+    if any(inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner) for inner in _innermost(function)):
         raise RegistrationError("it is an async function; plain functions are served (gevent makes their waiting concurrent)")
     try:
         return inspect.signature(function, eval_str=True)
@@ -250,16 +287,20 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
 
 def _taken_names(function: Callable[..., Any], parameters: list[Parameter]) -> frozenset[str]:
     """Names that `**kwargs` can't take, since the callable has already bound them (`self`, a partial's arguments)."""
+    every = [p for inner in _innermost(function) for p in inspect.signature(inner).parameters.values()]
+    return frozenset(p.name for p in every if p.kind in _NAMED) - {p.name for p in parameters}
+
+
+def _innermost(function: Any) -> Iterator[Callable[..., Any]]:
+    """The functions that a call ends in, which bind what the callables around them have bound already."""
     if isinstance(function, functools.partial):
-        inner: Any = function.func
+        yield from _innermost(function.func)
     elif inspect.ismethod(function):
-        inner = function.__func__
-    elif inspect.isroutine(function):
-        return frozenset()
+        yield from _innermost(function.__func__)
+    elif inspect.isclass(function):
+        yield from (function.__init__, function.__new__)
     else:
-        inner = function.__init__ if inspect.isclass(function) else type(function).__call__
-    visible = {p.name for p in parameters}
-    return frozenset(p.name for p in inspect.signature(inner).parameters.values() if p.kind in _NAMED) - visible
+        yield function if inspect.isroutine(function) else type(function).__call__
 
 
 def _is_typed(parameter: Parameter) -> bool:
@@ -273,7 +314,7 @@ def _struct(parameters: list[Parameter], *, array_like: bool) -> type[msgspec.St
         struct = msgspec.defstruct("Arguments", columns, array_like=array_like, kw_only=not array_like)
         msgspec.json.Decoder(struct)  # compiles it, and so finds what msgspec can't convert to
     except TypeError as error:
-        raise RegistrationError(f"an annotation can't be converted from JSON: {error}") from error
+        raise RegistrationError(f"its parameters can't be converted from JSON: {error}") from error
     return struct
 
 
@@ -287,12 +328,6 @@ def _field_type(parameter: Parameter) -> Any:
             f"{unknown.cls.__name__} can't be made from JSON; use a dataclass, a msgspec.Struct or a JSON type"
         )
     return parameter.annotation
-
-
-def _container(parameter: Parameter) -> Any:
-    """The type of all that `*args` or `**kwargs` takes."""
-    item: Any = _field_type(parameter)
-    return types.GenericAlias(list, item) if parameter.kind is Parameter.VAR_POSITIONAL else types.GenericAlias(dict, (str, item))
 
 
 def _type_info(parameter: Parameter) -> msgspec.inspect.Type:
@@ -311,12 +346,30 @@ def _inner_types(info: msgspec.inspect.Type) -> list[msgspec.inspect.Type]:
 
 
 def _text_form(parameter: Parameter) -> tuple[bool, bool]:
-    """Whether a parameter takes repeated keys, and whether its texts are JSON."""
+    """Whether a parameter takes repeated keys, and whether its texts are JSON, as all are that hold more than one value."""
     if not _is_typed(parameter):
         return False, False
-    inner = _inner_types(_type_info(parameter))
-    return any(isinstance(t, _REPEATED) for t in inner), any(isinstance(t, _OBJECTS) for t in inner)
+    info = _type_info(parameter)
+    outer = sum(isinstance(t, _REPEATED) for t in _alternatives(info))
+    inner = _inner_types(info)
+    nested = sum(isinstance(t, _REPEATED) for t in inner) > outer
+    return outer > 0, nested or any(isinstance(t, _OBJECTS) for t in inner)
 
 
-def _lower(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]
+def _alternatives(info: Any) -> list[msgspec.inspect.Type]:
+    """The members of a union, or the type itself."""
+    if isinstance(info, msgspec.inspect.Metadata):
+        return _alternatives(info.type)
+    return [a for t in info.types for a in _alternatives(t)] if isinstance(info, msgspec.inspect.UnionType) else [info]
+
+
+def _reason_and_path(error: msgspec.ValidationError) -> tuple[str, str]:
+    place = _PLACE.fullmatch(str(error))
+    if place is None:
+        return str(error), ""
+    return (f"{place['reason']} as a key" if place["key"] else place["reason"]), place["path"]
+
+
+def _shown(value: Any) -> str:
+    text = codec.encode(value).decode()
+    return text if len(text) <= 60 else text[:60] + "…"

@@ -26,6 +26,7 @@ _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 _NUMBER = re.compile(rb"-?\d+(?P<fraction>[.eE][\d.eE+-]*)?")
 _MAX_DIGITS = 4300
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -132,6 +133,9 @@ def _sentence(body: bytes, reason: str) -> str:
         return "malformed JSON: the body is empty"
     if reason == "Input data was truncated":
         return f"malformed JSON: it ends too early, or in half a surrogate pair (byte {len(body)})"
+    trailing = _TRAILING.search(reason)
+    if trailing is not None:  # here msgspec gives the byte behind the one that it means
+        return f"malformed JSON: trailing characters (byte {int(trailing[1]) - 1})"
     return "malformed JSON: " + reason.removeprefix("JSON is malformed: ")
 
 
@@ -139,7 +143,7 @@ def _bad_byte(body: bytes, error: UnicodeDecodeError) -> int:
     try:
         body.decode()
     except UnicodeDecodeError as whole:
-        return whole.start
+        error = whole
     return error.start
 
 

@@ -18,14 +18,14 @@ class Gate:
     """Lets a request in by its `Host` and `Origin`.
 
     Args:
-        hosts: names without port; `*` for any.
+        hosts: names without port; `*` or none for any.
         origins: `scheme://host[:port]`; `*` for any.
     """
 
     def __init__(self, hosts: Iterable[str], origins: Iterable[str]) -> None:
         self._hosts = frozenset(map(_hostname, hosts))
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
-        self.guards_hosts = "*" not in self._hosts
+        self.guards_hosts = bool(self._hosts) and "*" not in self._hosts
         """Whether the host of each request must be looked at."""
 
     def check(self, head: Head) -> None:

@@ -4,11 +4,12 @@ Owns which names there are, how functions, instances and other registries come i
 no request: a call only looks a name up. Registration is the moment for mistakes: each is an error at once, saying which and why.
 """
 
+import functools
 import inspect
 import pydoc
 import types
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 from gjrpc.binding import Binding, Bound
 from gjrpc.errors import MethodNotFound, RegistrationError
@@ -63,6 +64,14 @@ class Method:
         return Method(name, self.function, self.binding, **options)  # type: ignore[arg-type]  # a dict of keywords
 
 
+class _Fallback(NamedTuple):
+    """An instance's `_dispatch`, which gets the calls of all unknown names behind a prefix."""
+
+    prefix: str
+    dispatch: Callable[[str, Any], Any]
+    blocking: bool
+
+
 class Registry:
     """The methods of an application.
 
@@ -74,8 +83,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._methods: dict[str, Method] = {}
-        self._fallback: Callable[[str, Any], Any] | None = None
-        self._fallback_blocks = False
+        self._fallback: _Fallback | None = None
         for function in (self.list_methods, self.method_signature, self.method_help):
             self.register(function)
         self._introspection = frozenset(self._methods)
@@ -150,51 +158,59 @@ class Registry:
         Only objects of classes written in Python are entered, never modules, classes or built-in values, and no name with
         a leading underscore, so that nothing is reached that nobody meant to serve. Properties are not run to look inside.
 
-        An instance with a `_dispatch(method, params)` gets every call whose name is not registered, as in py-jrpc; it says
-        that it knows no such method by raising `gjrpc.errors.MethodNotFound`, or NameError as there.
+        An instance with a `_dispatch(method, params)` gets every call whose name is not registered, as in py-jrpc, and none of
+        its methods is reached past it; it says that it knows no such method by raising `gjrpc.errors.MethodNotFound`, or
+        NameError as there.
 
         Raises:
-            RegistrationError: nothing in it can be called, a name is taken, or a second instance has a `_dispatch`.
+            RegistrationError: nothing in it can be called, or as `include`.
         """
-        found = dict(_public_methods(instance, prefix))
+        if isinstance(instance, type):
+            raise RegistrationError(f"{instance.__name__} is a class; register an instance of it")
+        staged = Registry()
         dispatch = getattr(instance, "_dispatch", None)
-        if not found and dispatch is None:
-            raise RegistrationError(f"{type(instance).__name__} instance: it has no public method and no _dispatch")
-        if dispatch is not None and self._fallback is not None:
-            raise RegistrationError(f"{type(instance).__name__} instance: another instance's _dispatch is registered already")
-        for name, function in found.items():
-            self.register(function, name, blocking=blocking)
         if dispatch is not None:
-            self._fallback = dispatch
-            self._fallback_blocks = blocking
+            staged._fallback = _Fallback(prefix, dispatch, blocking)
+        else:
+            for name, function in _public_methods(instance, prefix):
+                staged.register(function, name, blocking=blocking)
+            if len(staged) == len(staged._introspection):
+                raise RegistrationError(f"{type(instance).__name__} instance: it has no public method and no _dispatch")
+        self.include(staged)
 
     def include(self, other: "Registry", prefix: str = "") -> None:
-        """Take over all methods of another registry, each name behind `prefix`.
+        """Take over all methods of another registry, each name behind `prefix`, and its instance's `_dispatch` likewise.
 
         Raises:
-            RegistrationError: a name is taken; then none of them is added.
+            RegistrationError: a name is taken, or both have a `_dispatch`; then nothing is added.
         """
         renamed = [method.renamed(prefix + method.name) for method in other if method.name not in other._introspection]
         for method in renamed:
             self._check(method.name)
+        fallback = other._fallback
+        if fallback is not None:
+            if self._fallback is not None:
+                raise RegistrationError(f"{fallback.dispatch!r}: another instance's _dispatch is registered already")
+            self._fallback = fallback._replace(prefix=prefix + fallback.prefix)
         for method in renamed:
             self._add(method)
 
     def find_dispatched(self, name: str) -> Method | None:
-        """The method that hands `name` to an instance's `_dispatch`, or None where there is none."""
-        dispatch = self._fallback
-        if dispatch is None or any(part.startswith("_") for part in name.split(".")):
+        """The method that hands `name`, without its prefix, to an instance's `_dispatch`, or None where there is none."""
+        fallback = self._fallback
+        if fallback is None or not name.startswith(fallback.prefix) or any(p.startswith("_") for p in name.split(".")):
             return None
 
         def call(params: Any) -> Any:
             try:
-                return dispatch(name, params)
+                return fallback.dispatch(name[len(fallback.prefix) :], params)
             except NameError as error:
-                if error.name is None:  # raised by hand; the interpreter's own, which is a fault, carries the name it missed
+                # Raised by hand; the interpreter's own, which are faults, carry the name or are of the subclass.
+                if type(error) is NameError and error.name is None:
                     raise MethodNotFound(f"no method {name!r}") from error
                 raise
 
-        return Method(name, call, _RAW, blocking=self._fallback_blocks, description=pydoc.getdoc(dispatch))
+        return Method(name, call, _RAW, blocking=fallback.blocking, description="")
 
     def __iter__(self) -> Iterator[Method]:
         return iter(self._methods.values())
@@ -253,6 +269,9 @@ class _Raw(Binding):
 
 
 _RAW = _Raw()
+_COMPUTED = (property, functools.cached_property)
+# Py_TPFLAGS_HEAPTYPE and Py_TPFLAGS_IMMUTABLETYPE: the second is set on the standard library's heap types that are written in C.
+_HEAP_TYPE, _IMMUTABLE_TYPE = 1 << 9, 1 << 8
 
 
 def _own_name(function: Callable[..., Any]) -> str:
@@ -265,9 +284,9 @@ def _own_name(function: Callable[..., Any]) -> str:
 def _public_methods(instance: object, prefix: str, seen: tuple[object, ...] = ()) -> Iterable[tuple[str, Callable[..., Any]]]:
     """The callables of an instance and, below dotted names, of the instances that it holds; a cycle is entered once."""
     for name in dir(instance):
-        if name.startswith("_") or isinstance(inspect.getattr_static(instance, name), property):
+        if name.startswith("_") or isinstance(inspect.getattr_static(instance, name, None), _COMPUTED):
             continue
-        value = getattr(instance, name)
+        value = getattr(instance, name, None)
         if inspect.isroutine(value) or (_is_own_object(value) and callable(value)):
             yield prefix + name, value
         elif _is_own_object(value) and not any(value is other for other in (instance, *seen)):
@@ -276,5 +295,5 @@ def _public_methods(instance: object, prefix: str, seen: tuple[object, ...] = ()
 
 def _is_own_object(value: object) -> bool:
     """Whether a value is an instance of a class written in Python, so neither a module nor a class nor a built-in value."""
-    heap_type = 1 << 9  # Py_TPFLAGS_HEAPTYPE, as PEP 3123's type flags name it
-    return bool(type(value).__flags__ & heap_type) and not isinstance(value, (type, types.ModuleType))
+    flags = type(value).__flags__
+    return bool(flags & _HEAP_TYPE) and not flags & _IMMUTABLE_TYPE and not isinstance(value, (type, types.ModuleType))

@@ -181,14 +181,14 @@ class Application:
 def refusal(error: CallError, method: str | None = None) -> Response:
     """An error as a response: the one place where an error gets its status, headers and problem body."""
     status = error.status or next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    return Response(status, convention.problem(status, error, method), convention.PROBLEM + _headers(error))
+    return Response(status, convention.problem(status, error, method), convention.PROBLEM + _headers(status, error))
 
 
-def _headers(error: CallError) -> Headers:
+def _headers(status: int, error: CallError) -> Headers:
     """RFC 9110: 401 names a challenge (15.5.2), 405 the allowed methods (15.5.6), 503 may say when to come back (15.6.4)."""
     if isinstance(error, errors.VerbNotAllowed):
         return (("Allow", error.allow),)
-    if isinstance(error, errors.Unauthorized):
+    if status == 401:
         return (("WWW-Authenticate", 'Bearer realm="gjrpc"'),)
     if isinstance(error, errors.Overloaded):
         return (("Retry-After", "1"),)
@@ -229,7 +229,7 @@ def _body(environ: "WSGIEnvironment", limit: int) -> bytes:
         TooLarge, InvalidRequest
     """
     announced = environ.get("CONTENT_LENGTH") or ""
-    if announced and not (announced.isascii() and announced.isdigit()):
+    if announced and not (announced.isascii() and announced.isdigit() and len(announced) < 20):
         raise errors.InvalidRequest(f"Content-Length {announced!r}: expected a number of bytes")
     if announced:
         return _read(environ["wsgi.input"], int(announced), limit)

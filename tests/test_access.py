@@ -1,0 +1,71 @@
+"""The access log."""
+
+import io
+import json
+
+import pytest
+
+from gjrpc.access import FORMATS, AccessLog, peer_name
+from gjrpc.messages import Head
+
+NOW = 1577934245.5
+PEER = ("192.0.2.1", 5000)
+
+
+class Flushed(io.StringIO):
+    """A text file that remembers what had been written when it was flushed last."""
+
+    flushed = ""
+
+    def flush(self):
+        self.flushed = self.getvalue()
+
+
+def written(style, head, address=PEER):
+    """What the log has flushed after one answer."""
+    stream = Flushed()
+    AccessLog(style, stream, lambda: NOW).write(address, head, 200, 17, 0.0012345678)
+    return stream.flushed
+
+
+@pytest.mark.parametrize(
+    ("target", "version", "line"),
+    [
+        ("/add?a=1", (1, 1), '"GET /add?a=1 HTTP/1.1"'),
+        ("/ping", (1, 0), '"GET /ping HTTP/1.0"'),
+        ('/a"b\\', (1, 1), r'"GET /a\"b\\ HTTP/1.1"'),
+    ],
+)
+def test_the_common_format(target, version, line):
+    """The common format is one line in Apache's form with the seconds behind, and no target ends its quotation."""
+    text = written("common", Head("GET", target, version=version))
+    assert text == f"192.0.2.1 - - [02/Jan/2020:03:04:05 +0000] {line} 200 17 0.001235\n"
+
+
+def test_the_json_format():
+    """The JSON format is one object on one line."""
+    text = written("json", Head("GET", '/a"\\ä'))
+    assert text.count("\n") == 1
+    assert json.loads(text) == {
+        "time": "2020-01-02T03:04:05Z",
+        "peer": "192.0.2.1",
+        "verb": "GET",
+        "target": '/a"\\ä',
+        "status": 200,
+        "size": 17,
+        "seconds": 0.001235,
+    }
+
+
+@pytest.mark.parametrize("style", FORMATS)
+def test_a_peer_on_a_unix_socket_has_a_name(style):
+    """A peer that has no address is called unix in each format."""
+    assert "unix" in written(style, Head("GET", "/"), address="")
+
+
+@pytest.mark.parametrize(
+    ("address", "name"), [(PEER, "192.0.2.1"), (("::1", 5, 0, 0), "::1"), ("", "unix"), (b"\0x", "unix"), (None, "unix")]
+)
+def test_a_peer_is_named_by_its_host(address, name):
+    """A socket address gives its host, and unix where it is no address of the internet."""
+    assert peer_name(address) == name

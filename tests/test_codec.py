@@ -1,0 +1,381 @@
+"""JSON in and out."""
+
+import enum
+import math
+import time
+import types
+from collections import Counter, OrderedDict, defaultdict
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gjrpc import codec
+from gjrpc.codec import NotJSON, decode, encode
+from gjrpc.errors import ParseError
+
+NAN, INF = float("nan"), float("inf")
+MOST = 10**4300 - 1  # 4,300 digits
+
+SCALARS = (
+    st.none() | st.booleans() | st.integers(-(10**50), 10**50) | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+)
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10)
+BRACKETS = st.text(alphabet='[]{}",\\a', max_size=60).map(str.encode)
+examples = settings(max_examples=100, deadline=None, database=None)
+
+# What the error must say, and at which byte.
+MALFORMED = {
+    "nothing": (b"", "the body is empty", None),
+    "blanks": (b"  ", "ends too early", 2),
+    "NaN": (b"[1,NaN]", "invalid character", 3),
+    "Infinity": (b"Infinity", "invalid character", 0),
+    "minus Infinity": (b"[-Infinity]", "invalid character", 2),
+    "a number above a double": (b'["1e400",1e400]', "out of range", 9),
+    "a number below a double": (b'{"a":-1.5E+999}', "out of range", 5),
+    "an endless exponent": (b"0.1e99999999999999999999", "out of range", 0),
+    "4,301 digits": (b"[7," + b"9" * 4301 + b"]", "4,300 digits", 3),
+    "a sign and 4,300 digits": (b"-" + b"9" * 4300, "a sign counted", 0),
+    "invalid UTF-8 in a string": (b'["abc","d\xff"]', "invalid UTF-8", 9),
+    "invalid UTF-8 in a key": (b'{"a\xff":1}', "invalid UTF-8", 3),
+    "invalid UTF-8 outside of strings": (b"[\xff]", "invalid character", 1),
+    "an overlong form": (b'"\xc0\x80"', "invalid UTF-8", 1),
+    "a surrogate as UTF-8": (b'"\xed\xa0\x80"', "invalid UTF-8", 1),
+    "UTF-16": ("1".encode("utf-16"), "invalid character", 0),
+    "a byte order mark": (b"\xef\xbb\xbf1", "invalid character", 0),
+    "half a surrogate pair": (rb'"\ud800"', "half a surrogate pair", 8),
+    "half a surrogate pair and text": (rb'"\ud800 and more"', "surrogate pair", 7),
+    "a low surrogate": (rb'["\udc00"]', "surrogate pair", 8),
+    "half a pair as a key": (rb'{"\ud800":1, "b":2}', "surrogate pair", 8),
+    "two texts": (b"1 2", "trailing characters", 2),
+    "junk behind": (b"{} x", "trailing characters", 3),
+    "a NUL behind": (b"1\0", "trailing characters", 1),
+    "cut off": (b'{"a":', "ends too early", 5),
+    "a cut word": (b"tru", "ends too early", 3),
+    "a trailing comma": (b"[1,]", "trailing comma", 3),
+    "a leading zero": (b"01", "invalid number", 1),
+    "a comment": (b"/**/1", "invalid character", 0),
+    "single quotes": (b"'a'", "invalid character", 0),
+    "a line break in a string": (b'"a\nb"', "invalid character", 2),
+    "a number as a key": (b"{1:2}", "keys must be strings", 1),
+    "a closing bracket": (b"]" * 300 + b"[" * 101, "invalid character", 0),
+    "101 arrays": (b"[" * 101 + b"]" * 101, "deeper than 100 levels", 100),
+    "100,000 arrays": (b"[" * 100_000, "deeper than 100 levels", 100),
+    "100,000 objects": (b'{"a":' * 100_000, "deeper than 100 levels", 500),
+    "deep behind brackets in strings": (rb'["[\"[\\",' + b"[" * 100, "deeper than 100 levels", 109),
+}
+
+
+@pytest.mark.parametrize(("text", "words", "byte"), MALFORMED.values(), ids=MALFORMED)
+def test_malformed_json_is_refused_with_its_byte(text, words, byte):
+    """Each malformed text is a ParseError that says what is wrong and at which byte."""
+    with pytest.raises(ParseError) as caught:
+        decode(text)
+    assert caught.value.message.startswith("malformed JSON: ")
+    assert words in caught.value.message
+    assert byte is None or caught.value.message.endswith(f"(byte {byte})")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b' {"a": [1, -2.5e3, true, false, null, "\\u00e4\\ud83d\\ude00"]}\n', {"a": [1, -2500.0, True, False, None, "ä😀"]}),
+        (b"1180591620717411303424", 2**70),
+        (b"9" * 4300, MOST),
+        (b"1e308", 1e308),
+        (b"1e-400", 0.0),
+        (b'"1e400 NaN"', "1e400 NaN"),
+    ],
+    ids=["all kinds", "2^70", "4,300 digits", "nearly the largest double", "too small is zero", "words in a string"],
+)
+def test_json_is_read(text, value):
+    """A well-formed text gives its value, with each digit of an integer."""
+    assert decode(text) == value
+
+
+@examples
+@given(VALUES)
+def test_any_value_makes_the_round_trip(value):
+    """Each JSON value is the same after it was written and read, and it is written on one line."""
+    written = encode(value)
+    assert decode(written, max_depth=1000) == value
+    assert b"\n" not in written
+
+
+@examples
+@given(st.integers(1, 4299).flatmap(lambda digits: st.integers(-(10**digits) + 1, 10**digits - 1)) | st.just(MOST))
+def test_integers_are_exact(number):
+    """An integer of any accepted size keeps each digit, alone and inside."""
+    assert decode(encode(number)) == number
+    assert decode(encode({"n": [number]})) == {"n": [number]}
+
+
+@pytest.mark.parametrize("levels", [1, 5, 100])
+@pytest.mark.parametrize("pair", [(b"[", b"]"), (b'{"a":', b"}")], ids=["arrays", "objects"])
+def test_the_depth_limit_is_exact(pair, levels):
+    """As many levels as the limit are read, and one more is refused, for arrays and objects alike."""
+    opening, closing = pair
+    inner = opening * (levels - 1) + b"[1]" + closing * (levels - 1)
+    assert decode(inner, levels)
+    with pytest.raises(ParseError, match=f"deeper than {levels} levels"):
+        decode(opening + inner + closing, levels)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b'"' + b"[" * 200 + b'"', rb'"\"' + b"{" * 200 + b'"', rb'["\\", "' + b"[" * 200 + b'"]', b"[" + b"[]," * 500 + b"[]]"],
+    ids=["in a string", "behind an escaped quote", "behind an escaped backslash", "side by side"],
+)
+def test_only_nesting_counts(text):
+    """Brackets in strings and brackets side by side are no levels."""
+    assert decode(text)
+
+
+@examples
+@given(BRACKETS, st.integers(0, 5))
+def test_the_depth_check_never_refuses_what_is_not_deep(text, limit):
+    """For whatever is JSON the check against the limit agrees with the nesting of the decoded value."""
+    try:
+        value = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return
+    assert codec.depth_exceeds(text, limit) == (levels_of(value) > limit)
+
+
+def levels_of(value: Any) -> int:
+    """How deep a decoded value nests."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return 1 + max(map(levels_of, value), default=0) if isinstance(value, list) else 0
+
+
+def test_a_limit_beyond_the_interpreter_is_no_crash():
+    """With a limit that the interpreter can't keep up with, a deep text is still a ParseError."""
+    with pytest.raises(ParseError, match="nested too deep"):
+        decode(b"[" * 100_000 + b"]" * 100_000, max_depth=1_000_000)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"[" * 5_000_000, b'"' * 5_000_001, b'"\\' * 2_500_000, b"[]," * 1_500_000, b'{"":' * 1_000_000],
+    ids=["brackets", "quotes", "backslashes", "side by side", "objects"],
+)
+def test_megabytes_of_brackets_take_no_long(text):
+    """Refusing a large hostile text takes time in proportion to its size."""
+    start = time.process_time()
+    with pytest.raises(ParseError):
+        decode(text)
+    assert time.process_time() - start < 5
+
+
+class Colour(enum.Enum):
+    NAN = NAN
+    PAIR = (1, INF)
+    RED = "red"
+
+
+class FloatEnum(float, enum.Enum):
+    NAN = NAN
+
+
+class Pair(NamedTuple):
+    x: Any
+    y: Any = None
+
+
+class Struct(msgspec.Struct):
+    x: Any
+    y: Any = None
+
+
+class TaggedArray(msgspec.Struct, tag="t", array_like=True):
+    x: Any
+
+
+class Sparse(msgspec.Struct, omit_defaults=True):
+    x: Any = None
+    y: Any = msgspec.UNSET
+
+
+@dataclass
+class Data:
+    x: Any
+    y: Any = None
+
+
+@dataclass
+class SlottedData:
+    __slots__ = ("x", "y")
+    x: Any
+    y: Any
+
+
+class Attrs:
+    """What msgspec takes for a class made by attrs, which is not needed here."""
+
+    __attrs_attrs__ = (types.SimpleNamespace(name="x"),)
+
+    def __init__(self, x):
+        self.x = x
+
+
+class Dict(dict):
+    def values(self):
+        return ()
+
+
+CONTAINERS = {
+    "nothing": lambda x: x,
+    "list": lambda x: [1, x],
+    "tuple": lambda x: (x,),
+    "set": lambda x: {x},
+    "frozenset": lambda x: frozenset([x]),
+    "dict": lambda x: {"a": x},
+    "dict's key": lambda x: {x: 1},
+    "dict's key among texts": lambda x: {"nan": 1, x: 1},
+    "dict subclass": lambda x: Dict(a=x),
+    "OrderedDict": lambda x: OrderedDict(a=x),
+    "defaultdict": lambda x: defaultdict(int, a=x),
+    "Counter": lambda x: Counter([x]),
+    "NamedTuple": lambda x: Pair(1, x),
+    "dataclass": Data,
+    "dataclass with slots": lambda x: SlottedData(1, x),
+    "Struct": lambda x: Struct(1, x),
+    "tagged array Struct": TaggedArray,
+    "sparse Struct": lambda x: Sparse(x=x),
+    "attrs": Attrs,
+    "deep": lambda x: {"a": [Data((Struct(x),))]},
+    "beside nulls": lambda x: [None, {"null": None}, x],
+    "beside words": lambda x: ["null", "NaN", "Infinity", x],
+}
+NOT_FINITE = [NAN, INF, -INF, *map(Decimal, ["NaN", "-NaN", "sNaN", "NaN123", "Infinity", "-Infinity"])]
+
+
+@pytest.mark.parametrize("number", NOT_FINITE, ids=repr)
+@pytest.mark.parametrize("wrap", CONTAINERS.values(), ids=CONTAINERS)
+def test_what_is_no_number_is_found_anywhere(wrap, number):
+    """NaN and the infinities are found in each container that the encoder writes, also as a key, and are named."""
+    try:
+        value = wrap(number)
+    except TypeError:  # a signalling NaN has no hash, so it is in no set and is no key
+        return
+    with pytest.raises(NotJSON, match=f"a {type(number).__name__} that is {number}"):
+        encode(value)
+
+
+@pytest.mark.parametrize("value", [Colour.NAN, [Colour.PAIR], {Colour.NAN: 1}, FloatEnum.NAN, {"a": FloatEnum.NAN}], ids=repr)
+def test_what_is_no_number_is_found_in_enums(value):
+    """NaN and the infinities are found behind the members of an enum."""
+    with pytest.raises(NotJSON, match="JSON has no such number"):
+        encode(value)
+
+
+WRITTEN = [
+    (None, b"null"),
+    ([None, {"a": None}], b'[null,{"a":null}]'),
+    ("null nan inf NaN Infinity", b'"null nan inf NaN Infinity"'),
+    ({"nan": 1, "-inf": None}, b'{"nan":1,"-inf":null}'),
+    ({1.5: None, 2: Decimal("1.50")}, b'{"1.5":null,"2":"1.50"}'),
+    (Data(1), b'{"x":1,"y":null}'),
+    (Struct(1), b'{"x":1,"y":null}'),
+    (Sparse(), b"{}"),
+    (SlottedData.__new__(SlottedData), b"{}"),
+    (Pair(1), b"[1,null]"),
+    (Attrs(None), b'{"x":null}'),
+    ([Colour.RED, None], b'["red",null]'),
+    (UUID(int=0), b'"00000000-0000-0000-0000-000000000000"'),
+    (datetime(2020, 1, 2, tzinfo=timezone.utc), b'"2020-01-02T00:00:00Z"'),
+    (date(2020, 1, 2), b'"2020-01-02"'),
+    (timedelta(days=1), b'"P1D"'),
+    (b"a", b'"YQ=="'),
+    ({1}, b"[1]"),
+    (2**70, b"1180591620717411303424"),
+]
+
+
+@pytest.mark.parametrize(("value", "text"), WRITTEN, ids=[text.decode() for _, text in WRITTEN])
+def test_what_msgspec_encodes_is_written(value, text):
+    """Everything that msgspec encodes is written, and a null that was meant stays."""
+    assert encode(value) == text
+
+
+def test_a_field_that_is_not_set_hides_nothing():
+    """A dataclass without one of its fields is searched in the others."""
+    value = SlottedData.__new__(SlottedData)
+    value.y = [NAN]
+    with pytest.raises(NotJSON, match="a float that is nan"):
+        encode(value)
+
+
+def holds_itself() -> list[Any]:
+    """A list in itself."""
+    value: list[Any] = []
+    value.append(value)
+    return value
+
+
+def half_made() -> Struct:
+    """A Struct one of whose fields is not set."""
+    value = Struct(1)
+    del value.x
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (object(), "type object"),
+        ([1, {"a": 1j}], "type complex"),
+        (range(3), "type range"),
+        (types.MappingProxyType({}), "type mappingproxy"),
+        ({(1, 2): 1}, "dicts with str-like"),
+        ({None: 1}, "dicts with str-like"),
+        ([msgspec.UNSET], "UnsetType"),
+        (10**5000, "for integer string conversion"),
+        (holds_itself(), "a list that contains itself or is nested too deep"),
+        ("\ud800", "a str with a lone surrogate"),
+        ({"a": ["\udfff"]}, "a str with a lone surrogate"),
+        ({"\udfff": 1}, "a str with a lone surrogate"),
+        (half_made(), "a Struct that can't be read"),
+    ],
+    ids=[
+        "object",
+        "complex",
+        "range",
+        "mapping",
+        "tuple as key",
+        "None as key",
+        "UNSET",
+        "5,001 digits",
+        "itself",
+        "lone surrogate",
+        "lone surrogate inside",
+        "lone surrogate as key",
+        "unset field",
+    ],
+)
+def test_what_is_not_json_is_named(value, words):
+    """A value that JSON can't hold is a NotJSON that names its type."""
+    with pytest.raises(NotJSON) as caught:
+        encode(value)
+    assert words in str(caught.value)
+
+
+@examples
+@given(st.recursive(st.none() | st.floats(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_a_value_is_written_when_it_has_numbers_only(value):
+    """A value is refused exactly when there is a NaN or an infinity in it."""
+    finite = all(math.isfinite(item) for item in codec._walk(value) if isinstance(item, float))
+    assert (codec.not_finite(value) is None) == finite
+    try:
+        encode(value)
+    except NotJSON:
+        assert not finite
+    else:
+        assert finite

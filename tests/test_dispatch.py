@@ -1,0 +1,301 @@
+"""Running a call to its end."""
+
+import logging
+import math
+import re
+from dataclasses import FrozenInstanceError, dataclass
+
+import pytest
+
+from gjrpc.convention import Call
+from gjrpc.dispatch import Dispatcher, Finished, failure
+from gjrpc.errors import CallError, DeadlineExceeded, InternalError, InvalidArguments, MethodNotFound
+from gjrpc.registry import Registry
+from gjrpc.runtime import Plain
+
+SECRET = "the database's password is swordfish"
+GENERIC = "the method failed; the server's log has the details under this ref"
+
+
+class OwnError(CallError):
+    """An application's own error."""
+
+    code = 7
+
+
+class Forgetful(CallError):
+    """An error whose __init__ forgets to call its base's."""
+
+    def __init__(self):
+        pass
+
+
+@dataclass
+class Positive:
+    """An argument whose own check fails with an error that is not about the value."""
+
+    n: int
+
+    def __post_init__(self):
+        raise KeyError(SECRET)
+
+
+def dispatcher(function, observers=(), runtime=None, **options):
+    """A dispatcher of one method, called `m`."""
+    registry = Registry()
+    registry.register(function, "m", **options)
+    return Dispatcher(registry, runtime or Plain(), observers)
+
+
+def raising(error):
+    """A method that raises."""
+
+    def method():
+        raise error
+
+    return method
+
+
+def run(function, arguments=(), **options):
+    """Run one call of a function."""
+    return dispatcher(function, **options).run(Call("m", list(arguments)))
+
+
+def test_a_result_is_json():
+    """A call gives its result as JSON."""
+    assert run(lambda a, b: a + b, [1, 2]) == b"3"
+    assert run(lambda: None) == b"null"
+
+
+@pytest.mark.parametrize(("arguments", "text"), [({"a": ["1"]}, True), ({"a": 1}, False), ([1], False), ("1", True), (1, False)])
+def test_arguments_are_bound_as_they_came(arguments, text):
+    """JSON is bound as JSON and text as text."""
+
+    def method(a: int) -> int:
+        return a
+
+    assert dispatcher(method).run(Call("m", arguments, text)) == b"1"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("pong", "no method 'pong'; did you mean 'ping'?"),
+        ("xyz", "no method 'xyz'; list_methods lists them all"),
+        ("", "no method ''; list_methods lists them all"),
+    ],
+)
+def test_an_unknown_method_is_named(name, hint):
+    """An unknown name is answered with the name, and with close matches where there are any."""
+    registry = Registry()
+    registry.register(lambda: 0, "ping")
+    outcome = Dispatcher(registry, Plain()).run(Call(name, []))
+    assert isinstance(outcome, MethodNotFound)
+    assert outcome.message == hint
+
+
+def test_an_endless_name_takes_no_long():
+    """A name of megabytes is compared by its beginning only."""
+    assert isinstance(dispatcher(lambda: 0).run(Call("m" * 5_000_000, [])), MethodNotFound)
+
+
+@pytest.mark.parametrize(("arguments", "text"), [([1], False), ({"x": 1}, False), ("x", True)])
+def test_arguments_that_do_not_fit_are_told(arguments, text, caplog):
+    """An argument error is found before the call, is told as it is, and is nothing for the log."""
+    outcome = dispatcher(raising(AssertionError("the method was called"))).run(Call("m", arguments, text))
+    assert isinstance(outcome, InvalidArguments)
+    assert not caplog.records
+
+
+FAULTS = [
+    ValueError(SECRET),
+    TypeError(f"m() takes {SECRET}"),
+    KeyError(SECRET),
+    AssertionError(SECRET),
+    RecursionError(SECRET),
+    MemoryError(SECRET),
+    NameError(SECRET),
+    StopIteration(SECRET),
+    OSError(5, SECRET),
+    UnicodeDecodeError("utf-8", b"\xff", 0, 1, SECRET),
+    SystemExit(SECRET),
+    type("Own", (BaseException,), {})(SECRET),
+]
+
+
+def assert_hidden(outcome, caplog, words):
+    """The answer has only a reference, under which the log has the rest."""
+    assert type(outcome) is InternalError
+    assert SECRET not in f"{outcome.message} {outcome.data}"
+    assert re.fullmatch(r"[0-9a-f]{12}", outcome.ref)
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("gjrpc.dispatch", logging.ERROR)
+    assert f"ref {outcome.ref}: method m: " in caplog.text
+    for word in words:
+        assert word in caplog.text
+
+
+@pytest.mark.parametrize("error", FAULTS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("options", [{}, {"blocking": True}, {"deadline": 5}], ids=["plain", "blocking", "with a deadline"])
+def test_an_exception_is_told_by_its_reference_only(error, options, caplog):
+    """Whatever a method raises ends as an internal error with a reference, and only the log has its text and traceback."""
+    outcome = run(raising(error), **options)
+    assert outcome.message == GENERIC
+    assert_hidden(outcome, caplog, [SECRET, type(error).__name__, "Traceback", "in method"])
+
+
+def test_each_failure_has_its_own_reference(caplog):
+    """Two failures have two references."""
+    assert len({run(raising(ValueError())).ref for _ in range(50)}) == 50
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, GeneratorExit])
+def test_what_is_never_an_answer_passes(kind, caplog):
+    """An interrupt ends what runs the call, and is no answer to it."""
+    with pytest.raises(kind):
+        run(raising(kind()))
+    assert not caplog.records
+
+
+def test_an_argument_s_own_fault_is_an_internal_error(caplog):
+    """An exception that a class of an argument raises is a fault like any other."""
+
+    def method(p: Positive) -> None: ...
+
+    outcome = dispatcher(method).run(Call("m", [{"n": 1}]))
+    assert_hidden(outcome, caplog, [SECRET, "KeyError"])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [CallError("no", code=5, data={"a": 1}, status=404), OwnError("no"), InvalidArguments("no"), DeadlineExceeded("no")],
+    ids=lambda error: type(error).__name__,
+)
+def test_the_library_s_own_errors_are_told(error, caplog):
+    """An error that a method means for the client is told as it is, and is nothing for the log."""
+    assert run(raising(error)) is error
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (CallError("no", data=object()), "error data is not JSON: Encoding objects of type object"),
+        (CallError("no", data=[math.nan]), "error data is not JSON: a float that is nan"),
+        (CallError(ValueError(SECRET)), "error data is not JSON: Encoding objects of type ValueError"),
+        (CallError("no", data="\ud800"), "error data is not JSON: a str with a lone surrogate"),
+        (Forgetful(), "error data is not JSON"),
+    ],
+    ids=["an object", "NaN", "an exception as the message", "a lone surrogate", "no message"],
+)
+def test_error_data_that_is_not_json_is_an_internal_error(error, words, caplog):
+    """An error that can't be sent is an internal error with a reference, and the log has the error."""
+    outcome = run(raising(error))
+    assert words in outcome.message
+    assert_hidden(outcome, caplog, [type(error).__name__, "Traceback"])
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (object(), "type object"),
+        ([1, math.inf], "a float that is inf"),
+        ({"a": (math.nan,)}, "a float that is nan"),
+        ("\ud800", "a str with a lone surrogate"),
+        ({1, 2}.__iter__(), "set_iterator"),
+    ],
+    ids=["an object", "infinity", "NaN", "a lone surrogate", "an iterator"],
+)
+def test_a_result_that_is_not_json_is_named(result, words, caplog):
+    """A result that JSON can't hold is an internal error that names its type, with a reference."""
+    outcome = run(lambda: result)
+    assert outcome.message.startswith("the method's result is not JSON: ")
+    assert words in outcome.message
+    assert_hidden(outcome, caplog, ["NotJSON"])
+
+
+class Recording(Plain):
+    """A runtime that notes what it is asked to run, and lets time run out."""
+
+    def __init__(self):
+        self.asked = []
+
+    def call(self, method, positional, named):
+        self.asked.append((method.name, list(positional), named))
+        if method.deadline:
+            raise DeadlineExceeded("too late")
+        return super().call(method, positional, named)
+
+
+@pytest.mark.parametrize(("options", "asked"), [({}, []), ({"blocking": True}, [("m", [1], {})])])
+def test_only_what_is_not_plain_goes_to_the_runtime(options, asked):
+    """A plain method is called directly, and one that blocks or has a deadline by the runtime."""
+    runtime = Recording()
+    assert run(lambda a: a, [1], runtime=runtime, **options) == b"1"
+    assert runtime.asked == asked
+
+
+def test_a_passed_deadline_is_told():
+    """What the runtime says of the deadline is the outcome."""
+    outcome = run(lambda a: a, [1], runtime=Recording(), deadline=1)
+    assert isinstance(outcome, DeadlineExceeded)
+
+
+def test_calls_run_in_order():
+    """Several calls are run by the runtime, and their outcomes come in their order."""
+    assert list(dispatcher(lambda: 0).each(str, [1, 2])) == ["1", "2"]
+
+
+def test_observers_are_told_of_each_call():
+    """Each observer is told name, time and error of each call that has ended, also of an unknown one."""
+    first, second = [], []
+    observed = dispatcher(raising(OwnError("no")), [first.append, second.append])
+    assert observed.run(Call("list_methods", [])).startswith(b"[")
+    error = observed.run(Call("m", []))
+    unknown = observed.run(Call("nope", []))
+    assert first == second
+    assert [(told.method, told.error) for told in first] == [("list_methods", None), ("m", error), ("nope", unknown)]
+    assert all(0 <= told.seconds < 60 for told in first)
+
+
+def test_a_failing_observer_spoils_nothing(caplog):
+    """An observer that raises is logged, and neither the outcome nor the other observers suffer."""
+    told = []
+    observed = dispatcher(lambda: 1, [raising(ValueError(SECRET)), lambda finished: 1 / 0, told.append])
+    assert observed.run(Call("m", [])) == b"1"
+    assert len(told) == 1
+    assert [record.name for record in caplog.records] == ["gjrpc.dispatch"] * 2
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_without_observers_nothing_is_measured(monkeypatch):
+    """A call that nobody observes takes no time."""
+    monkeypatch.setattr("time.perf_counter", raising(AssertionError("the time was taken")))
+    assert run(lambda: 1) == b"1"
+
+
+def test_what_observers_are_told_does_not_change():
+    """The record of a finished call can't be changed by one observer for the next."""
+    with pytest.raises(FrozenInstanceError):
+        Finished("m", 0.0, None).method = "n"
+
+
+def test_a_failure_outside_of_a_method_is_logged_too(caplog):
+    """A failure that no method is to blame for is logged under its reference without one."""
+    outcome = failure("the sentence", ValueError(SECRET))
+    assert outcome.message == "the sentence"
+    assert f"ref {outcome.ref}: the sentence" in caplog.text
+    assert SECRET in caplog.text
+
+
+@pytest.mark.parametrize("name", ["x", "a.b"])
+def test_an_instance_s_own_dispatch_is_run(name):
+    """A name that is not registered goes to the instance's _dispatch, whose result is the call's."""
+
+    class Instance:
+        def _dispatch(self, method, params):
+            return [method, params]
+
+    registry = Registry()
+    registry.register_instance(Instance())
+    assert Dispatcher(registry, Plain()).run(Call(name, {"a": 1})) == b'["%b",{"a":1}]' % name.encode()

@@ -1,0 +1,440 @@
+"""Names and the methods behind them."""
+
+import functools
+import math
+import re
+import threading
+
+import pytest
+
+from gjrpc.errors import MethodNotFound, RegistrationError
+from gjrpc.registry import Registry
+
+INTROSPECTION = ["list_methods", "method_help", "method_signature"]
+
+
+@pytest.fixture
+def registry():
+    """A registry without methods of its own."""
+    return Registry()
+
+
+def own(registry):
+    """The names in a registry without the three that are always there."""
+    return [name for name in registry.list_methods() if name not in INTROSPECTION]
+
+
+def run(registry, name, *arguments):
+    """Call a method of a registry."""
+    return registry.find(name).function(*arguments)
+
+
+def add(a, b=10):
+    """Add two numbers.
+
+    Both may be large.
+    """
+    return a + b
+
+
+class Shape:
+    def area(self):
+        """How large it is."""
+        return 5
+
+    @classmethod
+    def made(cls):
+        return cls.__name__
+
+    @staticmethod
+    def unit(a):
+        return a
+
+    def __call__(self, x):
+        return x
+
+
+# Registering.
+
+
+def test_the_decorator_bare(registry):
+    """The bare decorator registers a function under its own name and leaves it as it is."""
+    assert registry.method(add) is add
+    assert run(registry, "add", 1, 2) == 3
+
+
+def test_the_decorator_with_options(registry):
+    """The decorator's options are kept with the method, and the function is left as it is."""
+    decorated = registry.method(name="plus", blocking=True, deadline=2.5, description="Adds.")(add)
+    method = registry.find("plus")
+    assert decorated is add
+    assert (method.blocking, method.deadline, method.description, method.function) == (True, 2.5, "Adds.", add)
+    assert own(registry) == ["plus"]
+
+
+def test_options_have_plain_defaults(registry):
+    """A method without options runs in place without a deadline, and its docstring describes it."""
+    registry.method()(add)
+    method = registry.find("add")
+    assert (method.blocking, method.deadline) == (False, None)
+    assert method.description == "Add two numbers.\n\nBoth may be large."
+    assert repr(method) == "<Method add(a, b)>"
+
+
+CALLABLES = {
+    "a function": (add, None, "add"),
+    "a function by another name": (add, "plus", "plus"),
+    "a bound method": (Shape().area, None, "area"),
+    "a class method": (Shape.made, None, "made"),
+    "a static method": (Shape.unit, None, "unit"),
+    "a static method inside its class": (staticmethod(add), None, "add"),
+    "a class": (Shape, None, "Shape"),
+    "a callable with a name given": (Shape(), "shape", "shape"),
+    "a partial": (functools.partial(add, 1), None, "add"),
+    "a lambda with a name given": (lambda: 1, "one", "one"),
+    "a built-in function": (math.sqrt, None, "sqrt"),
+    "a name of any letters": (add, "größe 3/4;?", "größe 3/4;?"),
+    "an underscore, asked for": (add, "_add", "_add"),
+}
+
+
+@pytest.mark.parametrize(("function", "name", "known"), CALLABLES.values(), ids=CALLABLES)
+def test_callables_of_each_kind_are_registered(registry, function, name, known):
+    """Every callable with a signature can be registered, under its own name or a given one, and is returned."""
+    assert registry.register(function, name) is function
+    assert own(registry) == [known]
+    assert registry.find(known).function is function
+
+
+def test_py_jrpc_s_name_for_register(registry):
+    """What py-jrpc calls register_function registers, with or without a name."""
+    registry.register_function(add)
+    registry.register_function(add, "plus")
+    assert own(registry) == ["add", "plus"]
+
+
+async def coroutine():
+    """A coroutine."""
+
+
+REFUSED = {
+    "a taken name": (add, {"name": "taken"}, "method name 'taken' is taken by <function add"),
+    "an introspection method's name": (add, {"name": "list_methods"}, "method name 'list_methods' is taken"),
+    "an empty name": (add, {"name": ""}, "method name '': expected a text that is not empty"),
+    "no text": (add, {"name": 5}, "method name 5: expected a text"),
+    "jsonrpc": (add, {"name": "jsonrpc"}, "method name 'jsonrpc' is reserved: it marks a JSON-RPC 2.0 message"),
+    "the specification's names": (add, {"name": "rpc.add"}, "method name 'rpc.add' is reserved"),
+    "the pages' names": (add, {"name": "-/add"}, "method name '-/add' is reserved: '/-/' holds what is not a method"),
+    "a line break": (add, {"name": "a\nb"}, "it holds a character that can't be printed"),
+    "a lone surrogate": (add, {"name": "a\ud800"}, "it holds a character that can't be printed"),
+    "nothing to call": (5, {"name": "five"}, "5 can't be registered: it is not callable"),
+    "a lambda without a name": (lambda: 0, {}, "has no name of its own; give one with name="),
+    "a callable without a name": (Shape(), {}, "has no name of its own; give one with name="),
+    "no deadline": (add, {"deadline": 0}, "method 'add': deadline=0; expected a number of seconds above 0"),
+    "a deadline in the past": (add, {"deadline": -1}, "expected a number of seconds above 0"),
+    "no end of a deadline": (add, {"deadline": math.inf}, "expected a number of seconds above 0"),
+    "no number for a deadline": (add, {"deadline": math.nan}, "expected a number of seconds above 0"),
+    "no signature": (max, {}, "method 'max' can't be registered: its signature can't be read"),
+    "an async function": (coroutine, {}, "method 'coroutine' can't be registered: it is an async function"),
+}
+
+
+@pytest.mark.parametrize(("function", "options", "words"), REFUSED.values(), ids=REFUSED)
+def test_a_mistake_is_an_error_at_once(registry, function, options, words):
+    """What can't be registered is an error at once that says which and why, and nothing is added or replaced."""
+    registry.register(add, "taken")
+    with pytest.raises(RegistrationError) as caught:
+        registry.register(function, **options)
+    assert words in str(caught.value)
+    assert own(registry) == ["taken"]
+
+
+@pytest.mark.parametrize("name", ["json", "rpc", "rpcs.add", "-", "jsonrpc2", "a.rpc.b"])
+def test_names_that_look_reserved_are_free(registry, name):
+    """Only the reserved names are taken, not those that look like them."""
+    registry.register(add, name)
+    assert own(registry) == [name]
+
+
+# Instances.
+
+
+class Ping:
+    def ping(self):
+        """Answers."""
+        return "pong"
+
+
+class Disk(Ping):
+    """Holds what is to be served, and what isn't."""
+
+    def __init__(self):
+        self.ping_twice = Ping()
+        self._hidden = Ping()
+        self.parent = self
+        self.name = "sda"
+        self.module = math
+        self.kind = Shape
+        self.pattern = re.compile("a")
+        self.lock = threading.Lock()
+        self.shape = Shape()
+        self.function = add
+
+    def free(self, path):
+        return path
+
+    def _secret(self):
+        return 1
+
+    @property
+    def broken(self):
+        raise RuntimeError("a property must not be run")
+
+    @functools.cached_property
+    def cached(self):
+        raise RuntimeError("a cached property must not be run")
+
+    @staticmethod
+    def static(x):
+        return x
+
+    @classmethod
+    def cls(cls):
+        return cls.__name__
+
+
+DISK = ["cls", "free", "function", "ping", "ping_twice.ping", "shape", "static"]
+
+
+@pytest.mark.parametrize("prefix", ["", "disk."])
+def test_an_instance_s_public_methods_are_registered(registry, prefix):
+    """An instance's methods and, dotted, those of what it holds are served; nothing private, built in, or computed is."""
+    registry.register_instance(Disk(), prefix)
+    assert own(registry) == [prefix + name for name in DISK]
+    assert run(registry, prefix + "ping_twice.ping") == "pong"
+    assert run(registry, prefix + "cls") == "Disk"
+    assert run(registry, prefix + "function", 1, 2) == 3
+
+
+def test_an_instance_s_methods_can_all_be_blocking(registry):
+    """The option of the instance holds for each of its methods."""
+    registry.register_instance(Ping(), blocking=True)
+    assert registry.find("ping").blocking
+
+
+def test_a_cycle_is_entered_once(registry):
+    """Two instances that hold each other end the search."""
+    left, right = Ping(), Ping()
+    left.right, right.left = right, left
+    registry.register_instance(left)
+    assert own(registry) == ["ping", "right.ping"]
+
+
+class Slots:
+    __slots__ = ("unset",)
+
+    def __dir__(self):
+        return ["dynamic", "missing", "unset"]
+
+    def __getattr__(self, name):
+        if name == "dynamic":
+            return add
+        raise AttributeError(name)
+
+
+def test_attributes_may_be_made_up_or_missing(registry):
+    """An instance that makes up attributes is taken at its word, and those that are not there are left out."""
+    registry.register_instance(Slots())
+    assert own(registry) == ["dynamic"]
+
+
+@pytest.mark.parametrize(
+    ("instance", "words"),
+    [
+        (object(), "object instance: it has no public method and no _dispatch"),
+        (type("Empty", (), {"_private": add, "value": 5})(), "Empty instance: it has no public method"),
+        (Disk, "Disk is a class; register an instance of it"),
+    ],
+)
+def test_an_instance_with_nothing_to_call_is_an_error(registry, instance, words):
+    """An instance without a public method, or a class instead of one, is an error that names it."""
+    with pytest.raises(RegistrationError, match=words):
+        registry.register_instance(instance)
+
+
+def test_an_instance_is_registered_whole_or_not_at_all(registry):
+    """Where one name of an instance is taken, none of its methods is added."""
+    registry.register(add, "ping")
+    with pytest.raises(RegistrationError, match="'ping' is taken"):
+        registry.register_instance(Disk())
+    assert own(registry) == ["ping"]
+
+
+class Dispatching:
+    """An instance that does its own dispatching, as py-jrpc lets it."""
+
+    def public(self):
+        raise AssertionError("an instance's own _dispatch must not be passed by")
+
+    def _dispatch(self, method, params):
+        if method == "unknown":
+            raise NameError(f"method {method} is not supported")
+        if method == "missing":
+            raise MethodNotFound("no such thing")
+        if method == "fault":
+            return undefined  # noqa: F821  the fault that is tested
+        if method == "unbound":
+            return self.unbound()
+        return [method, params]
+
+    def unbound(self):
+        if not self:
+            value = 1
+        return value
+
+
+@pytest.mark.parametrize("prefix", ["", "d."])
+def test_an_instance_s_own_dispatch_gets_unknown_names(registry, prefix):
+    """An instance's _dispatch gets the name without the prefix and the arguments as they came, and none passes it by."""
+    registry.register(add)
+    registry.register_instance(Dispatching(), prefix, blocking=True)
+    assert own(registry) == ["add"]
+    method = registry.find_dispatched(prefix + "public")
+    assert (method.name, method.blocking) == (prefix + "public", True)
+    for value in ([1, 2], {"a": 1}, 5, "", None):
+        positional, named = method.binding.bind(value)
+        assert method.function(*positional, **named) == ["public", value]
+
+
+@pytest.mark.parametrize(
+    ("text", "params"),
+    [(None, ""), ("", ""), ("v", "v"), ({"a": ["1"], "b": ["1", "2"]}, {"a": "1", "b": ["1", "2"]})],
+)
+def test_an_instance_s_own_dispatch_gets_texts(registry, text, params):
+    """An instance's _dispatch gets a GET's arguments as text, repeated ones as a list of its own."""
+    registry.register_instance(Dispatching())
+    method = registry.find_dispatched("x")
+    positional, named = method.binding.bind_text(text)
+    assert method.function(*positional, **named) == ["x", params]
+    assert method.binding.names == ["params"]
+
+
+@pytest.mark.parametrize("name", ["_x", "a._x", "__class__", "a.__init__.b"])
+def test_an_instance_s_own_dispatch_gets_no_private_name(registry, name):
+    """No name with a leading underscore in any of its parts reaches an instance's _dispatch."""
+    registry.register_instance(Dispatching())
+    assert registry.find_dispatched(name) is None
+
+
+def test_a_dispatch_is_reached_through_its_prefix_only(registry):
+    """A name without the prefix is unknown, and so is every name where there is no _dispatch."""
+    assert registry.find_dispatched("x") is None
+    registry.register_instance(Dispatching(), "d.")
+    assert registry.find_dispatched("x") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "words"),
+    [
+        ("unknown", MethodNotFound, "no method 'unknown'"),
+        ("missing", MethodNotFound, "no such thing"),
+        ("fault", NameError, "undefined"),
+        ("unbound", UnboundLocalError, "value"),
+    ],
+)
+def test_a_dispatch_says_that_it_knows_no_such_method(registry, name, kind, words):
+    """A NameError raised by hand means an unknown method, as in py-jrpc, and one that is a fault stays what it is."""
+    registry.register_instance(Dispatching())
+    with pytest.raises(kind, match=words) as caught:
+        registry.find_dispatched(name).function([])
+    assert type(caught.value) is kind
+
+
+def test_a_second_dispatch_is_an_error(registry):
+    """Only one instance can take the unknown names."""
+    registry.register_instance(Dispatching())
+    with pytest.raises(RegistrationError, match="another instance's _dispatch is registered already"):
+        registry.register_instance(Dispatching(), "other.")
+
+
+# Composing.
+
+
+def test_registries_compose(registry):
+    """A registry takes over another's methods behind a prefix, with their options and without its introspection."""
+    other = Registry()
+    other.register(add, blocking=True, deadline=3, description="Adds.")
+    other.register_instance(Dispatching(), "d.")
+    registry.include(other, prefix="host.")
+    registry.include(Registry())
+    method = registry.find("host.add")
+    assert (method.name, method.blocking, method.deadline, method.description) == ("host.add", True, 3, "Adds.")
+    assert method.binding is other.find("add").binding
+    assert own(registry) == ["host.add"]
+    assert own(other) == ["add"]
+    assert registry.find_dispatched("host.d.x").function(1) == ["x", 1]
+    assert registry.find_dispatched("d.x") is None
+
+
+def test_a_registry_can_be_included_in_itself(registry):
+    """A registry takes over its own methods under other names."""
+    registry.register(add)
+    registry.include(registry, "again.")
+    assert own(registry) == ["add", "again.add"]
+
+
+@pytest.mark.parametrize(("prefix", "words"), [("", "'taken' is taken"), ("rpc.", "is reserved"), ("a\t", "printed")])
+def test_a_registry_is_included_whole_or_not_at_all(registry, prefix, words):
+    """Where one name can't be taken over, nothing is."""
+    other = Registry()
+    other.register(add, "first")
+    other.register(add, "taken")
+    other.register_instance(Dispatching())
+    registry.register(add, "taken")
+    with pytest.raises(RegistrationError, match=words):
+        registry.include(other, prefix)
+    assert own(registry) == ["taken"]
+    assert registry.find_dispatched(prefix + "x") is None
+
+
+# Introspection (CONVENTION, section 2).
+
+
+def test_introspection_is_always_registered(registry):
+    """Each registry has the three introspection methods and lists them too, sorted."""
+    registry.register(add, "zebra")
+    registry.register(add, "Aa")
+    assert run(registry, "list_methods") == ["Aa", "list_methods", "method_help", "method_signature", "zebra"]
+    assert sorted(method.name for method in registry) == registry.list_methods()
+    assert len(registry) == 5
+    assert repr(registry) == "<Registry of 5 methods>"
+
+
+def test_signatures(registry):
+    """method_signature gives the names of the parameters, and says where there is no such method."""
+    registry.register(add)
+    registry.register(lambda a, *rest, k, **more: 0, "all")
+    assert run(registry, "method_signature", "add") == {"add": ["a", "b"]}
+    assert run(registry, "method_signature", "all") == {"all": ["a", "*rest", "k", "**more"]}
+    assert run(registry, "method_signature", "list_methods") == {"list_methods": []}
+    assert run(registry, "method_signature", "nope") == {"nope": "method/function not found"}
+
+
+def test_help(registry):
+    """method_help gives the docstring as pydoc does, or the description, and says where there is no such method."""
+    registry.register(add)
+    registry.register(add, "plus", description="Adds.")
+    registry.register(lambda: 0, "silent", description="")
+    registry.register(Shape().area)
+    assert run(registry, "method_help", "add") == "Add two numbers.\n\nBoth may be large."
+    assert run(registry, "method_help", "plus") == "Adds."
+    assert run(registry, "method_help", "silent") == ""
+    assert run(registry, "method_help", "area") == "How large it is."
+    assert run(registry, "method_help", "nope") == "Method [nope] not found"
+
+
+def test_looking_up(registry):
+    """A name gives its method, and None where there is none."""
+    registry.register(add)
+    assert registry.find("add").name == "add"
+    assert registry.find("nope") is None

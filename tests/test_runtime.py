@@ -1,0 +1,51 @@
+"""The seam between dispatch and whatever makes calls concurrent."""
+
+import subprocess
+import sys
+
+import pytest
+
+from gjrpc.binding import Binding
+from gjrpc.registry import Method
+from gjrpc.runtime import Plain
+
+
+def test_plain_runs_a_method_in_place():
+    """The plain runtime calls the function with its arguments and lets its exception through."""
+    method = Method("divmod", divmod_named, Binding(divmod_named), blocking=True, deadline=1)
+    assert Plain().call(method, [7], {"b": 2}) == (3, 1)
+    with pytest.raises(ZeroDivisionError):
+        Plain().call(method, [7, 0], {})
+
+
+def divmod_named(a, b):
+    """A method to call."""
+    return divmod(a, b)
+
+
+def test_plain_maps_in_order():
+    """The plain runtime gives the results of several calls in their order."""
+    assert list(Plain().map(str, [1, 2, 3])) == ["1", "2", "3"]
+
+
+def test_plain_passes_on_what_is_never_an_answer():
+    """An interrupt and the end of a generator are no answers to a call, all other exceptions are."""
+    assert set(Plain.passing) == {KeyboardInterrupt, GeneratorExit}
+
+
+ASK = """
+loaded = "gevent" in sys.modules
+print(type(runtime.running()).__name__, ("gevent" in sys.modules) == loaded)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "kind"),
+    [("", "Plain"), ("import gevent.monkey", "Plain"), ("import gevent.monkey; gevent.monkey.patch_all()", "Green")],
+    ids=["without gevent", "gevent imported", "gevent patched"],
+)
+def test_the_runtime_fits_the_process(before, kind):
+    """Gevent's runtime is taken where gevent has patched the process, and asking for one does not import gevent."""
+    program = f"{before}\nimport sys\nfrom gjrpc import runtime\n{ASK}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == f"{kind} True"
