@@ -1,0 +1,67 @@
+"""Instructions that one call takes in this process, counted by callgrind: a figure without noise, unlike time.
+
+Run `python -m bench.instructions`. Needs valgrind (Debian's package of that name) and takes about a minute. A call goes the short
+way without its system calls: bytes in, `Reader`, `Application.respond`, `Writer`, bytes out. Counted are two runs of different
+length, so that starting Python cancels out.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+CALLS = {
+    "GET /ping": b"GET /ping HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\n\r\n",
+    "POST add": b'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 13\r\n\r\n{"add":[1,2]}',
+    "POST typed": b'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 15\r\n\r\n{"typed":[1,2]}',
+    "JSON-RPC add": b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 54\r\n\r\n"
+    b'{"jsonrpc":"2.0","method":"add","params":[1,2],"id":1}',
+}
+RUNS = (500, 2500)
+
+SCRIPT = """
+import sys
+from gjrpc import Application, Registry
+from gjrpc.framing import Limits
+from gjrpc.http1 import Memory, Reader, Writer
+
+registry = Registry()
+registry.register(lambda: "pong", "ping")
+registry.register(lambda a, b=10: a + b, "add")
+
+@registry.method
+def typed(a: int, b: int) -> int:
+    return a + b
+
+application, reader, writer = Application(registry), Reader(Limits(), Memory()), Writer()
+data = eval(sys.argv[2])
+for _ in range(int(sys.argv[1])):
+    request = reader.receive(data)
+    answer = writer.write(application.respond(request), keep_alive=True, head=request.head)
+assert b" 200 OK" in answer, answer
+"""
+
+
+def count(data: bytes, calls: int) -> int:
+    """Count the instructions of a process that makes so many calls."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={Path(folder) / 'out'}"]
+        command += [sys.executable, "-X", "frozen_modules=on", "-c", SCRIPT, str(calls), repr(data)]
+        said = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "0"}).stderr
+    found = re.search(r"Collected : (\d+)", said)
+    if found is None:
+        raise SystemExit(f"callgrind did not say what it collected:\n{said}")
+    return int(found[1])
+
+
+def measure() -> dict[str, int]:
+    """Instructions a call, by kind of call."""
+    fewer, more = RUNS
+    count(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n", 1)  # so that the counted runs find all modules compiled
+    return {name: (count(data, more) - count(data, fewer)) // (more - fewer) for name, data in CALLS.items()}
+
+
+if __name__ == "__main__":
+    for name, instructions in measure().items():
+        print(f"{name:14} {instructions:8,} instructions a call", flush=True)
