@@ -5,7 +5,7 @@ Serve something with `add` and `ping`, and run, for twenty seconds and without t
     locust -f bench/locustfile.py --headless -u 64 -r 64 -t 20s -H http://127.0.0.1:9999
 
 `FastCalls` uses locust's fast HTTP user; `ClientCalls` uses `gjrpc.Client`, and is what a Python caller would see. Name one of
-them behind the command to run it alone. locust itself is the slower side here: to find a server's limit, use wrk (`bench/README.md`
+them behind the command to run it alone. locust itself is the slower side here: to find a limit, use wrk (`bench/README.md`
 has the command). For more load, start `locust … --master` and on each further core `locust … --worker`.
 """
 

@@ -4,19 +4,18 @@ Owns how JSON values and texts become Python arguments (CONVENTION, section 1), 
 inspection is done here, at registration; a call only runs what was compiled. It knows no names of methods, no message, no HTTP.
 """
 
-import functools
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from inspect import Parameter
 from typing import Any, NoReturn, TypeAlias
 
 import msgspec
-from msgspec import UNSET
 
 from gjrpc import codec
-from gjrpc.errors import InvalidArguments, ParseError, RegistrationError
+from gjrpc.errors import InvalidArguments, ParseError
+from gjrpc.signatures import NAMED, field_type, is_typed, read_signature, struct_of, taken_names, text_form, watched_numbers
 
 Bound: TypeAlias = tuple[Sequence[Any], dict[str, Any]]
 """What `function(*positional, **named)` is called with."""
@@ -27,22 +26,6 @@ Text: TypeAlias = str | dict[str, list[str]] | None
 _NOTHING: Bound = ((), {})
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _STARS: dict[Any, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
-_NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
-_REPEATED = (
-    msgspec.inspect.ListType,
-    msgspec.inspect.SetType,
-    msgspec.inspect.FrozenSetType,
-    msgspec.inspect.VarTupleType,
-    msgspec.inspect.TupleType,
-)
-_OBJECTS = (
-    msgspec.inspect.DictType,
-    msgspec.inspect.StructType,
-    msgspec.inspect.DataclassType,
-    msgspec.inspect.TypedDictType,
-    msgspec.inspect.NamedTupleType,
-)
-_NUMBERS = (msgspec.inspect.FloatType, msgspec.inspect.DecimalType)
 # msgspec ends its sentences with the place, " - at `$[1].x`"; the first step of a Struct's place is the parameter.
 _PLACE = re.compile(r"(?P<reason>.*) - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`", re.DOTALL)
 _STEP = re.compile(r"(?:\[(?P<index>\d+)\]|\.(?P<name>\w+))(?P<rest>.*)")
@@ -82,7 +65,7 @@ class Binding:
     )
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        parameters = list(_signature(function).parameters.values())
+        parameters = list(read_signature(function).parameters.values())
         variable = {p.kind: p for p in parameters if p.kind in _STARS}
         required = [p for p in parameters if p.default is Parameter.empty and p.kind not in _STARS]
         self.names = [_STARS.get(p.kind, "") + p.name for p in parameters]
@@ -91,23 +74,18 @@ class Binding:
         self._required_positional = len(required) - len(self._keywords)
         self._most = None if Parameter.VAR_POSITIONAL in variable else len(self._positional)
         self._takes_value = bool(self._required_positional)
-        self._by_name = None if Parameter.VAR_KEYWORD in variable else {p.name for p in parameters if p.kind in _NAMED}
+        self._by_name = None if Parameter.VAR_KEYWORD in variable else {p.name for p in parameters if p.kind in NAMED}
         self._required_names = {p.name for p in required}
         self._unnameable = {p.name for p in required if p.kind is Parameter.POSITIONAL_ONLY}
-        self._forbidden = _taken_names(function, parameters) if self._by_name is None else frozenset()
+        self._forbidden = taken_names(function, parameters) if self._by_name is None else frozenset()
         self._annotations = {_STARS.get(p.kind, "") + p.name: inspect.formatannotation(p.annotation) for p in parameters}
-        self._text_forms = {_STARS.get(p.kind, "") + p.name: _text_form(p) for p in parameters}
-        self._typed_rest = {kind: _field_type(p) for kind, p in variable.items() if _is_typed(p)}
-        self._typed_positional = _struct(self._positional, array_like=True)
-        self._typed_named = _struct([p for p in parameters if p.kind in _NAMED], array_like=False)
-        # A text can spell NaN for a float; in JSON that can only be done for a Decimal. By `strict`, as that is asked for.
-        kinds = [t for p in parameters if _is_typed(p) for t in _inner_types(_type_info(p))]
-        self._watches_numbers = {
-            False: any(isinstance(t, (*_NUMBERS, *_OBJECTS)) for t in kinds),
-            True: any(isinstance(t, msgspec.inspect.DecimalType) for t in kinds),
-        }
+        self._text_forms = {_STARS.get(p.kind, "") + p.name: text_form(p) for p in parameters}
+        self._typed_rest = {kind: field_type(p) for kind, p in variable.items() if is_typed(p)}
+        self._typed_positional = struct_of(self._positional, array_like=True)
+        self._typed_named = struct_of([p for p in parameters if p.kind in NAMED], array_like=False)
+        self._watches_numbers = watched_numbers(parameters)
         # Functions without annotations take the direct way: their values are not looked at.
-        typed = any(map(_is_typed, parameters))
+        typed = any(map(is_typed, parameters))
         self.bind_positional: Callable[[list[Any]], Bound] = self._convert_positional if typed else self._check_positional
         self.bind_named: Callable[[dict[str, Any]], Bound] = self._convert_named if typed else self._check_named
 
@@ -272,95 +250,6 @@ class Binding:
 
     def _listing(self) -> str:
         return ", ".join(self.names) if self.names else "no arguments"
-
-
-def _signature(function: Callable[..., Any]) -> inspect.Signature:
-    if any(inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner) for inner in _innermost(function)):
-        raise RegistrationError("it is an async function; plain functions are served (gevent makes their waiting concurrent)")
-    try:
-        return inspect.signature(function, eval_str=True)
-    except (TypeError, ValueError) as error:
-        raise RegistrationError(f"its signature can't be read ({error}); wrap it in a function that has one") from error
-    except Exception as error:  # evaluating a text annotation can raise anything
-        raise RegistrationError(f"an annotation can't be evaluated: {type(error).__name__}: {error}") from error
-
-
-def _taken_names(function: Callable[..., Any], parameters: list[Parameter]) -> frozenset[str]:
-    """Names that `**kwargs` can't take, since the callable has already bound them (`self`, a partial's arguments)."""
-    every = [p for inner in _innermost(function) for p in inspect.signature(inner).parameters.values()]
-    return frozenset(p.name for p in every if p.kind in _NAMED) - {p.name for p in parameters}
-
-
-def _innermost(function: Any) -> Iterator[Callable[..., Any]]:
-    """The functions that a call ends in, which bind what the callables around them have bound already."""
-    if isinstance(function, functools.partial):
-        yield from _innermost(function.func)
-    elif inspect.ismethod(function):
-        yield from _innermost(function.__func__)
-    elif inspect.isclass(function):
-        yield from (function.__init__, function.__new__)
-    else:
-        yield function if inspect.isroutine(function) else type(function).__call__
-
-
-def _is_typed(parameter: Parameter) -> bool:
-    return parameter.annotation not in (Parameter.empty, Any, object)
-
-
-def _struct(parameters: list[Parameter], *, array_like: bool) -> type[msgspec.Struct]:
-    """A Struct with the parameters as its fields: msgspec compiles it once and converts all arguments in one step."""
-    columns = [(p.name, _field_type(p)) if p.default is p.empty else (p.name, _field_type(p), UNSET) for p in parameters]
-    try:
-        struct = msgspec.defstruct("Arguments", columns, array_like=array_like, kw_only=not array_like)
-        msgspec.json.Decoder(struct)  # compiles it, and so finds what msgspec can't convert to
-    except TypeError as error:
-        raise RegistrationError(f"its parameters can't be converted from JSON: {error}") from error
-    return struct
-
-
-def _field_type(parameter: Parameter) -> Any:
-    if not _is_typed(parameter):
-        return Any
-    unknown = next((t for t in _inner_types(_type_info(parameter)) if isinstance(t, msgspec.inspect.CustomType)), None)
-    if unknown is not None:
-        raise RegistrationError(
-            f"parameter {parameter.name!r} is annotated {inspect.formatannotation(parameter.annotation)}, and "
-            f"{unknown.cls.__name__} can't be made from JSON; use a dataclass, a msgspec.Struct or a JSON type"
-        )
-    return parameter.annotation
-
-
-def _type_info(parameter: Parameter) -> msgspec.inspect.Type:
-    try:
-        return msgspec.inspect.type_info(parameter.annotation)
-    except Exception as error:  # msgspec raises several kinds for what is no type
-        shown = inspect.formatannotation(parameter.annotation)
-        raise RegistrationError(f"parameter {parameter.name!r} is annotated {shown}, which is no type: {error}") from error
-
-
-def _inner_types(info: msgspec.inspect.Type) -> list[msgspec.inspect.Type]:
-    """A type and those inside it (list items, union members), without the fields of objects."""
-    parts: list[Any] = [*getattr(info, "types", ()), *getattr(info, "item_types", ())]
-    parts += [getattr(info, name) for name in ("item_type", "key_type", "value_type", "type") if hasattr(info, name)]
-    return [info] + [inner for part in parts for inner in _inner_types(part)]
-
-
-def _text_form(parameter: Parameter) -> tuple[bool, bool]:
-    """Whether a parameter takes repeated keys, and whether its texts are JSON, as all are that hold more than one value."""
-    if not _is_typed(parameter):
-        return False, False
-    info = _type_info(parameter)
-    outer = sum(isinstance(t, _REPEATED) for t in _alternatives(info))
-    inner = _inner_types(info)
-    nested = sum(isinstance(t, _REPEATED) for t in inner) > outer
-    return outer > 0, nested or any(isinstance(t, _OBJECTS) for t in inner)
-
-
-def _alternatives(info: Any) -> list[msgspec.inspect.Type]:
-    """The members of a union, or the type itself."""
-    if isinstance(info, msgspec.inspect.Metadata):
-        return _alternatives(info.type)
-    return [a for t in info.types for a in _alternatives(t)] if isinstance(info, msgspec.inspect.UnionType) else [info]
 
 
 def _reason_and_path(error: msgspec.ValidationError) -> tuple[str, str]:

@@ -18,6 +18,7 @@ PURE = [
     "errors",
     "messages",
     "codec",
+    "signatures",
     "binding",
     "registry",
     "runtime",
