@@ -1,7 +1,7 @@
 """One client's connection: bytes in, answers out, for as long as the client keeps to its time.
 
-Owns the order of reading and answering on a socket, and the two ways to an answer: an `Application` is asked by the short way,
-`respond(Request)`; any other WSGI callable gets an environ. Syntax is `http1`'s; which connections there are is the server's.
+Owns the order of reading and answering on a socket, and the time that both may take. An `Application` is asked by the short way,
+`respond(Request)`; any other WSGI callable through `gateway`. Syntax is `http1`'s; which connections there are is the server's.
 """
 
 import _socket
@@ -11,18 +11,15 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 import gevent
 import gevent.socket
-from gevent.pywsgi import WSGIHandler
 
 from gjrpc.access import peer_name
 from gjrpc.dispatch import failure
 from gjrpc.errors import BadMessage, CallError, Overloaded
-from gjrpc.green import Green
+from gjrpc.gateway import Gateway, GoneError
 from gjrpc.http1 import CONTINUE, Reader
 from gjrpc.messages import Head, Request, Response
 from gjrpc.wsgi import refusal
@@ -32,13 +29,6 @@ log = logging.getLogger("gjrpc.connection")
 _RECEIVE = 64 * 1024
 _NEVER = float("inf")
 _HURRY = 1.0  # seconds for a client that is only waited for so as not to lose what it sends
-
-
-class _GoneError(Exception):
-    """The client is gone, or takes nothing any more."""
-
-
-_PASSING: tuple[type[BaseException], ...] = (_GoneError, *Green.passing)
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,7 @@ class Timeouts:
     grace: float = 30
 
 
-class Connection(WSGIHandler):  # type: ignore[misc]  # gevent has no types
+class Connection(Gateway):
     """One client's connection: reads its requests in order and answers each in one piece.
 
     Attributes:
@@ -81,13 +71,12 @@ class Connection(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         self.expires = server.now + (_HURRY if server.draining else server.timeouts.head)
         self._tls = server.ssl_enabled
         self._reader = Reader(server.limits, server.heads)
-        self._answer: Callable[[Request], bool] = self._answer_short if server.short_way else self._answer_wsgi
+        self._answer: Callable[[Request], bool] = self._answer_short if server.short_way else self.answer_wsgi
         self._watcher = server.loop.io(sock.fileno(), 1)
         self._busy = self._paused = self._late = False
         self._part_since: float | None = None
         self._body_since: float | None = None
         self._received = 0
-        self._corked: bytearray | None = None
 
     def __repr__(self) -> str:
         state = "waiting" if self.waiting else "in a call" if self.expires == _NEVER else "reading"
@@ -110,7 +99,7 @@ class Connection(WSGIHandler):  # type: ignore[misc]  # gevent has no types
             goes_on = self._read()
         except BadMessage as error:
             self._refuse(error)
-        except _GoneError as error:
+        except GoneError as error:
             log.debug("%s went away: %s", self.peer, error)
         except Exception as error:  # noqa: BLE001  a fault of the server itself: logged with its ref, and told
             self._refuse(failure("the server failed; its log has the details under this ref", error))
@@ -181,11 +170,12 @@ class Connection(WSGIHandler):  # type: ignore[misc]  # gevent has no types
             except (BlockingIOError, ssl.SSLWantReadError):
                 return not (self.waiting and self.server.draining)
             except OSError as error:
-                raise _GoneError(error) from error
+                raise GoneError(error) from error
             if not data:
                 self._reader.end()
                 return False
             if not self._take(data):
+                self._let_go()
                 return False
             if not (self._tls and self.socket.pending()):  # decrypted bytes don't wake a watcher
                 return True
@@ -229,7 +219,7 @@ class Connection(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         server = self.server
         start = time.perf_counter() if server.access_log else 0.0
         response = server.application.respond(request)
-        keep_alive = self._reader.parsed.keep_alive and not server.draining  # type: ignore[union-attr]  # it was read
+        keep_alive = self._keeps_alive()
         self._send(server.writer.write(response, keep_alive=keep_alive, head=request.head))
         if server.access_log:
             server.access_log.write(
@@ -237,104 +227,22 @@ class Connection(WSGIHandler):  # type: ignore[misc]  # gevent has no types
             )
         return keep_alive
 
-    def _answer_wsgi(self, request: Request) -> bool:
-        """Answer through a foreign WSGI callable, by pywsgi's own machinery (PEP 3333)."""
-        head = request.head
-        start = time.perf_counter()
-        self.environ = self._environ(request)
-        self.application = self.server.application
-        self.command = head.verb
-        self.request_version = f"HTTP/{head.version[0]}.{head.version[1]}"
-        self.close_connection = not self._reader.parsed.keep_alive or self.server.draining  # type: ignore[union-attr]
-        self.status = self.result = None
-        self.headers_sent = self.response_use_chunked = self.connection_upgraded = False
-        self.response_length = self.code = 0
-        try:
-            self.run_application()
-        except _PASSING:
-            raise
-        except BaseException as error:  # noqa: BLE001  whatever the application raises is told as a 500
-            refused = failure("the application failed; the server's log has the details under this ref", error)
-            self.close_connection = True
-            if not self.headers_sent:
-                self.code = 500
-                self._send(self.server.writer.write(refusal(refused), keep_alive=False, head=head))
-        if self.server.access_log:
-            self.server.access_log.write(self.client_address, head, self.code, self.response_length, time.perf_counter() - start)
-        return not self.close_connection
-
-    def finalize_headers(self) -> None:
-        """Add what pywsgi leaves to the application: the end of the connection where nothing else ends the body."""
-        super().finalize_headers()
-        bounded = self.response_use_chunked or self.code in (204, 304) or self._has_header(b"content-length")
-        self.close_connection = self.close_connection or not bounded
-        if self.close_connection and not self._has_header(b"connection"):
-            self.response_headers.append((b"Connection", b"close"))
-
-    def _has_header(self, name: bytes) -> bool:
-        return any(known.lower() == name for known, _ in self.response_headers)
-
-    def _write_with_headers(self, data: bytes) -> None:
-        """Send the head and the first data in one piece: pywsgi's two writes cost 40 ms where Nagle's algorithm is on."""
-        self._corked = bytearray()
-        try:
-            super()._write_with_headers(b"" if self.command == "HEAD" else data)
-            corked = bytes(self._corked)
-        finally:
-            self._corked = None
-        self._send(corked)
-
-    def _write(self, data: bytes) -> None:
-        if self.command != "HEAD":  # RFC 9110, 9.3.2: "the server MUST NOT send content in the response"
-            super()._write(data)
-
-    def _sendall(self, data: bytes) -> None:
-        if self._corked is not None:
-            self._corked += data
-        elif self.command != "HEAD":
-            self._send(data)
-        self.response_length += len(data)
-
-    def _environ(self, request: Request) -> dict[str, Any]:
-        head = request.head
-        path, _, query = head.target.partition("?")
-        environ: dict[str, Any] = self.server.get_environ()
-        environ.update(
-            REQUEST_METHOD=head.verb,
-            PATH_INFO=unquote_to_bytes(path.encode("latin-1")).decode("latin-1"),
-            QUERY_STRING=query,
-            REQUEST_URI=head.target,
-            SERVER_PROTOCOL=f"HTTP/{head.version[0]}.{head.version[1]}",
-        )
-        if isinstance(self.client_address, tuple):
-            environ.update(REMOTE_ADDR=self.client_address[0], REMOTE_PORT=str(self.client_address[1]))
-        for name, value in head.headers:
-            key = "HTTP_" + name.upper().replace("-", "_")
-            separator = "; " if name == "cookie" else ","
-            environ[key] = environ[key] + separator + value if key in environ else value
-        # The body is here without its transfer coding, so the length is known whatever was announced.
-        for name in ("HTTP_CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING"):
-            environ.pop(name, None)
-        if "HTTP_CONTENT_TYPE" in environ:
-            environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE")
-        if request.body or head.get("content-length") is not None:
-            environ["CONTENT_LENGTH"] = str(len(request.body))
-        environ["wsgi.input"] = BytesIO(request.body)
-        environ["wsgi.input_terminated"] = True
-        return environ
+    def _keeps_alive(self) -> bool:
+        parsed = self._reader.parsed
+        return parsed is not None and parsed.keep_alive and not self.server.draining
 
     def _send(self, data: bytes) -> None:
         """Send all, in one write wherever the client takes it.
 
         Raises:
-            _GoneError: the client does not take it any more, or not in time.
+            GoneError: the client does not take it any more, or not in time.
         """
         try:
             sent = self.socket.send(data)
         except (BlockingIOError, ssl.SSLWantWriteError):
             sent = 0
         except OSError as error:
-            raise _GoneError(error) from error
+            raise GoneError(error) from error
         if sent < len(data):
             self._send_waiting(memoryview(data)[sent:])
 
@@ -344,7 +252,7 @@ class Connection(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         try:
             self._waiting_socket().sendall(data)
         except OSError as error:
-            raise _GoneError(error) from error
+            raise GoneError(error) from error
         finally:
             if self._tls:
                 self.socket.settimeout(0)
@@ -367,10 +275,21 @@ class Connection(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         try:
             self._send(self.server.writer.write(response, keep_alive=False))
             self._linger()
-        except (_GoneError, OSError) as gone:
+        except GoneError as gone:
             log.debug("%s went away: %s", self.peer, gone)
         if self.server.access_log:
             self.server.access_log.write(self.client_address, Head("-", "-"), response.status, len(response.body), 0.0)
+
+    def _let_go(self) -> None:
+        """Close after an answer: at once, or lingering where the client has sent more."""
+        try:
+            more = not self._reader.between or bool(self.socket.recv(_RECEIVE))
+        except (BlockingIOError, ssl.SSLWantReadError):
+            more = False
+        except OSError as error:
+            raise GoneError(error) from error
+        if more:
+            self._linger()
 
     def _linger(self) -> None:
         """Take what the client still sends, for a while (RFC 9112, 9.6).
@@ -381,8 +300,11 @@ class Connection(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         self._shutdown(socket.SHUT_WR)
         waiting = self._waiting_socket()
         left = _RECEIVE
-        while left > 0 and (data := waiting.recv(_RECEIVE)):
-            left -= len(data)
+        try:
+            while left > 0 and (data := waiting.recv(_RECEIVE)):
+                left -= len(data)
+        except OSError as error:
+            raise GoneError(error) from error
 
     def _shutdown(self, how: int) -> None:
         try:

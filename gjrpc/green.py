@@ -3,6 +3,7 @@
 Owns what a method's `blocking` and `deadline` mean on an event loop. Imported by the server, and by `runtime` where gevent runs.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,15 @@ from gjrpc.registry import Method
 WIDTH = 32
 """Entries of one batch that may wait at the same time."""
 
+PASSING: tuple[type[BaseException], ...] = (KeyboardInterrupt, GeneratorExit, gevent.GreenletExit)
+"""What ends the greenlet that runs a call, and is no answer to it."""
+
+_PASSING_IN_BATCH: tuple[type[BaseException], ...] = (KeyboardInterrupt, GeneratorExit)
+
+
+class _Helper(gevent.Greenlet):  # type: ignore[misc]  # gevent has no types
+    """Runs entries of one batch."""
+
 
 class Green:
     """Runs blocking methods in the hub's native threads and stops a call at its deadline.
@@ -22,7 +32,10 @@ class Green:
     A call that is stopped ends where it waits; a blocking one goes on in its thread, and its result is dropped.
     """
 
-    passing: tuple[type[BaseException], ...] = (KeyboardInterrupt, GeneratorExit, gevent.GreenletExit)
+    @property
+    def passing(self) -> tuple[type[BaseException], ...]:
+        """`PASSING`; but where a helper is killed, the entry that it runs is what fails, and the others of the batch go on."""
+        return _PASSING_IN_BATCH if type(gevent.getcurrent()) is _Helper else PASSING
 
     def call(self, method: Method, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
         """Run it as it was registered.
@@ -44,28 +57,27 @@ class Green:
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """Run a function over all items, up to `WIDTH` at a time.
 
-        One greenlet works through the items, and a second one stands by, which the loop starts only if the first has to wait;
-        that one calls a third, and so on. So items that need not wait cost no greenlet each.
+        One greenlet works through the items, and a second one stands by, which the loop starts only when the first waits or is
+        done; that one calls a third, and so on. So items that need not wait cost no greenlet each.
         """
+        if len(items) == 1:
+            return [function(items[0])]
         results: list[Any] = [None] * len(items)
-        todo = iter(enumerate(items))
-        helpers: list[gevent.Greenlet] = []
-        running = 0
+        todo = deque(enumerate(items))
 
         def work() -> None:
-            nonlocal running
-            running += 1
-            if len(helpers) < WIDTH - 1:
-                helpers.append(gevent.spawn(work))
-            for index, item in todo:
+            if len(todo) > 1 and len(helpers) < WIDTH:
+                helpers.append(_Helper.spawn(work))
+            while todo:
+                index, item = todo.popleft()
                 results[index] = function(item)
-            running -= 1
 
+        helpers = [_Helper.spawn(work)]
         try:
-            work()
-            if running:
-                gevent.joinall([helper for helper in helpers if helper], raise_error=True)
+            for helper in helpers:  # it grows meanwhile; the one that a helper calls is in it before that helper ends
+                helper.get()
         finally:
+            todo.clear()
             gevent.killall(helpers, block=False)
         return results
 

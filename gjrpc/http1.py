@@ -10,11 +10,14 @@ from email.utils import formatdate
 
 from gjrpc.convention import phrase
 from gjrpc.errors import BadMessage
-from gjrpc.framing import REQUEST_LINE, Chunked, Limits, Parsed, bad_request_line, parse_head, too_large_head, too_long_target
+from gjrpc.framing import Chunked, Limits, Lines, Parsed, bad_request_line, parse_head
 from gjrpc.messages import JSON, Head, Request, Response
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 """RFC 9110, section 15.2.1."""
+
+_EMPTY_LINES = (b"", b"\r\n", b"\r\n\r\n")
+"""What may stand before a request; more of them would be a way to send bytes for ever and no request."""
 
 
 class Memory:
@@ -55,14 +58,14 @@ class Reader:
         parsed: the head of the request that was given last, or whose body is awaited.
     """
 
-    __slots__ = ("_at", "_chunked", "_in_body", "_limits", "_memory", "_pending", "_searched", "parsed")
+    __slots__ = ("_at", "_chunked", "_in_body", "_limits", "_lines", "_memory", "_pending", "parsed")
 
     def __init__(self, limits: Limits, memory: Memory) -> None:
         self._limits = limits
         self._memory = memory
         self._pending: bytes | bytearray = b""
         self._at = 0
-        self._searched = 0  # up to here there is no end of a head
+        self._lines: Lines | None = None  # of a head that has come in part
         self._in_body = False
         self._chunked: Chunked | None = None
         self.parsed: Parsed | None = None
@@ -70,7 +73,7 @@ class Reader:
     @property
     def between(self) -> bool:
         """Whether no byte of a further message has come."""
-        return not self._in_body and self._at == len(self._pending)
+        return not self._in_body and (not self._pending or self._pending[self._at :] in _EMPTY_LINES)
 
     @property
     def in_body(self) -> bool:
@@ -86,6 +89,8 @@ class Reader:
         if self._pending:
             if type(self._pending) is bytes:
                 self._pending = bytearray(self._pending)
+            del self._pending[: self._at]  # type: ignore[union-attr]  # a bytearray now
+            self._at = 0
             self._pending += data
         elif self._in_body:
             self._pending = data
@@ -130,17 +135,16 @@ class Reader:
 
     def _read_head(self) -> bool:
         pending = self._pending
-        at = self._at
-        # RFC 9112, 2.2: "a server … SHOULD ignore at least one empty line (CRLF) received prior to the request-line."
-        while pending[at : at + 2] == b"\r\n":
-            at += 2
-        end = pending.find(b"\r\n\r\n", max(at, self._searched))
+        start = self._skip_empty_lines()
+        lines = self._lines
+        end = pending.find(b"\r\n\r\n", start if lines is None else start + max(lines.at - 2, 0))
         if end < 0:
-            self._at = at
-            self._searched = max(at, len(pending) - 3)
-            self._check_unfinished(at)
+            if lines is None:
+                self._lines = lines = Lines(self._limits)
+            lines.check(pending, start)
             return False
-        head = bytes(pending[at : end + 4])
+        self._lines = None
+        head = bytes(pending[start : end + 4])
         parsed = self._memory.find(head)
         if parsed is None:
             parsed = parse_head(head, self._limits)
@@ -154,16 +158,14 @@ class Reader:
             raise BadMessage(f"the body has {parsed.length} bytes; the limit is {self._limits.body}", status=413)
         return True
 
-    def _check_unfinished(self, at: int) -> None:
-        """Refuse a head as soon as it can't become a good one."""
-        pending = self._pending
-        line_end = pending.find(b"\r\n", at, at + self._limits.target + 2)
-        if line_end < 0 and len(pending) - at > self._limits.target:
-            raise too_long_target(self._limits)
-        if line_end >= 0 and not REQUEST_LINE.fullmatch(pending, at, line_end):
-            raise bad_request_line(bytes(pending[at:line_end]))
-        if len(pending) - at > self._limits.head:
-            raise too_large_head(self._limits)
+    def _skip_empty_lines(self) -> int:
+        """Where the head begins; RFC 9112, 2.2: a server "SHOULD ignore at least one empty line (CRLF)" before it."""
+        start = self._at
+        while self._pending[start : start + 2] == b"\r\n":
+            start += 2
+            if self._pending[self._at : start] not in _EMPTY_LINES:
+                raise bad_request_line(b"")
+        return start
 
     def _take(self, length: int) -> bytes | None:
         end = self._at + length
@@ -187,7 +189,6 @@ class Reader:
         """The message is complete; a buffer that was read to its end is dropped."""
         self._chunked = None
         self._in_body = False
-        self._searched = 0
         if self._at == len(self._pending):
             self._pending = b""
             self._at = 0

@@ -14,8 +14,10 @@ from gjrpc.registry import Method
 class Runtime(Protocol):
     """Runs the methods that are registered as blocking or with a deadline."""
 
-    passing: tuple[type[BaseException], ...]
-    """What is never an answer: it ends the thread, greenlet or process that runs the call."""
+    @property
+    def passing(self) -> tuple[type[BaseException], ...]:
+        """What is never an answer: it ends the thread, greenlet or process that runs the call."""
+        ...
 
     def call(self, method: Method, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
         """Run the method and return its result, or raise what it raised.

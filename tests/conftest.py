@@ -1,17 +1,22 @@
-"""What the tests share: a server in a thread, a program in a process, certificates."""
+"""What the tests share: a server in a thread, a program in a process, certificates, messages read in every way."""
 
+import json
 import re
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+
+from gjrpc.errors import BadMessage
+from gjrpc.framing import Limits
+from gjrpc.http1 import Memory, Reader
 
 TIMEOUT = 20.0
 """Seconds after which a test that waits for something has failed."""
@@ -69,6 +74,17 @@ class Served:
     def connect(self) -> socket.socket:
         """A new connection to the server, with a time limit."""
         return socket.create_connection(self.address, timeout=TIMEOUT)
+
+    def wire(self) -> "Wire":
+        """A new connection, to send any bytes on and read answers from."""
+        connection = self.connect()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return Wire(connection)
+
+    @property
+    def connections(self) -> int:
+        """How many connections the server has now."""
+        return len(self.server._connections)
 
     def exchange(self, *pieces: bytes) -> bytes:
         """Send bytes on a new connection, each piece in a write of its own, say that it was all, and give what comes back."""
@@ -154,6 +170,105 @@ class Launched:
             self.process.stdout.close()
 
 
+def wait_until(condition: Callable[[], Any], what: str, timeout: float = TIMEOUT) -> None:
+    """Wait until a condition holds that nobody tells about, such as one inside of a server."""
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain: {what}"
+        threading.Event().wait(0.005)
+
+
+class Answer:
+    """One response as it was on the wire.
+
+    Attributes:
+        status: the status.
+        headers: name in lower case → value.
+        body: the body without chunked coding.
+        raw: all its bytes.
+    """
+
+    def __init__(self, head: bytes, body: bytes, raw: bytes) -> None:
+        first, *lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+        assert first.startswith("HTTP/1.1 "), head
+        self.status = int(first.split(" ")[1])
+        pairs = [line.split(": ", 1) for line in lines]
+        self.headers = {name.lower(): value for name, value in pairs}
+        assert len(self.headers) == len(lines), head
+        self.body = body
+        self.raw = raw
+
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.body)
+
+
+class Wire:
+    """A client's end of a connection, which sends any bytes and takes responses apart one by one."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self._buffer = b""
+
+    def __enter__(self) -> "Wire":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def send(self, *pieces: bytes) -> None:
+        """Send each piece in a write of its own."""
+        for piece in pieces:
+            self.socket.sendall(piece)
+
+    def ask(self, *pieces: bytes, verb: str = "GET") -> Answer:
+        """Send a request and read its answer."""
+        self.send(*pieces)
+        return self.answer(verb)
+
+    def answer(self, verb: str = "GET") -> Answer:
+        """Read one response, interim ones included, to its end and no further."""
+        raw = head = self._until(b"\r\n\r\n")
+        told = Answer(head, b"", raw)
+        if verb == "HEAD" or told.status in (100, 204, 304):
+            return told
+        if told.headers.get("transfer-encoding") == "chunked":
+            body = b""
+            while (line := self._until(b"\r\n")) != b"0\r\n":
+                piece = self._exactly(int(line, 16) + 2)
+                body += piece[:-2]
+                raw += line + piece
+            return Answer(head, body, raw + line + self._exactly(2))
+        if "content-length" in told.headers:
+            body = self._exactly(int(told.headers["content-length"]))
+        else:
+            body = self._buffer + read_all(self.socket)
+            self._buffer = b""
+        return Answer(head, body, raw + body)
+
+    def rest(self) -> bytes:
+        """All that comes until the other side closes."""
+        data, self._buffer = self._buffer + read_all(self.socket), b""
+        return data
+
+    def _until(self, end: bytes) -> bytes:
+        while end not in self._buffer:
+            self._more()
+        return self._exactly(self._buffer.index(end) + len(end))
+
+    def _exactly(self, count: int) -> bytes:
+        while len(self._buffer) < count:
+            self._more()
+        data, self._buffer = self._buffer[:count], self._buffer[count:]
+        return data
+
+    def _more(self) -> None:
+        data = self.socket.recv(65536)
+        if not data:
+            raise EOFError(f"closed after {self._buffer!r}")
+        self._buffer += data
+
+
 def read_all(connection: socket.socket) -> bytes:
     """Read until the other side closes."""
     pieces = []
@@ -220,3 +335,38 @@ class Certificate:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     """A certificate for localhost and its authority, made once."""
     return Certificate(tmp_path_factory.mktemp("certificate"))
+
+
+Told = tuple[Any, ...]
+"""What a `Reader` made of bytes: a request as (verb, target, headers, version, body, keep_alive, expects), a refusal as
+(status, message)."""
+
+
+def read_pieces(pieces: Iterable[bytes], limits: Limits, memory: Memory) -> list[Told]:
+    """All that a `Reader` makes of these pieces and the end of the bytes after them."""
+    reader = Reader(limits, memory)
+    told: list[Told] = []
+    try:
+        for piece in pieces:
+            request = reader.receive(piece)
+            while request is not None:
+                head, parsed = request.head, reader.parsed
+                assert parsed is not None
+                told.append((head.verb, head.target, head.headers, head.version, request.body, parsed.keep_alive, parsed.expects))
+                request = reader.next()
+        reader.end()
+    except BadMessage as error:
+        told.append((error.status, error.message))
+    return told
+
+
+def read_every_way(data: bytes, limits: Limits | None = None) -> list[Told]:
+    """What a `Reader` makes of bytes: whole, byte by byte, in pieces, and once its memory knows the heads; all are alike."""
+    limits, memory = limits or Limits(), Memory()
+    whole = read_pieces([data], limits, Memory())
+    for size in (1, 2, 3, 7, 64, 1000):
+        if size > 2 or len(data) < 20_000:
+            told = read_pieces([data[at : at + size] for at in range(0, len(data), size)], limits, memory)
+            assert told == whole, f"in pieces of {size}"
+    assert read_pieces([data], limits, memory) == whole, "with a memory"
+    return whole

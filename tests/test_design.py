@@ -28,7 +28,7 @@ PURE = [
     "origins",
     "wsgi",
 ]
-SERVER = ["framing", "http1", "access", "green", "workers", "connection", "tls", "server"]
+SERVER = ["framing", "http1", "access", "green", "workers", "gateway", "connection", "tls", "server"]
 LEAVES = ["addresses", "targets", "settings", "masking", "system", "wire", "dialects", "batch", "client", "compat", "serve"]
 ORDER = PURE + SERVER + LEAVES
 

@@ -1,0 +1,136 @@
+"""A foreign WSGI callable's answer, by pywsgi's own machinery.
+
+Owns the environ (PEP 3333) and what pywsgi leaves open when it writes a response. Where the request comes from, and how bytes are
+sent, is the connection's, which derives from this.
+"""
+
+import time
+from io import BytesIO
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from gevent.pywsgi import WSGIHandler
+
+from gjrpc.dispatch import failure
+from gjrpc.green import PASSING
+from gjrpc.messages import Request
+from gjrpc.wsgi import refusal
+
+
+class GoneError(Exception):
+    """The client is gone, or takes nothing any more."""
+
+
+_PASSING: tuple[type[BaseException], ...] = (GoneError, *PASSING)
+
+
+class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
+    """A `WSGIHandler` that is handed whole requests; `_send` and `_keeps_alive` are the connection's."""
+
+    _corked: bytearray | None = None
+    _left: int | None = None
+    _size: int = 0
+
+    def answer_wsgi(self, request: Request) -> bool:
+        """Answer through a foreign WSGI callable, by pywsgi's own machinery (PEP 3333)."""
+        head = request.head
+        start = time.perf_counter()
+        self.environ = self._environ(request)
+        self.application = self.server.application
+        self.command = head.verb
+        self.request_version = f"HTTP/{head.version[0]}.{head.version[1]}"
+        self.close_connection = not self._keeps_alive()
+        self.status = self.result = None
+        self.headers_sent = self.response_use_chunked = self.connection_upgraded = False
+        self.response_length = self.code = 0
+        self._left, self._size = None, 0
+        try:
+            self.run_application()
+            self._end_answer()
+        except _PASSING:
+            raise
+        except BaseException as error:  # noqa: BLE001  whatever the application raises is told as a 500
+            refused = failure("the application failed; the server's log has the details under this ref", error)
+            self.close_connection = True
+            if not self.headers_sent:
+                response = refusal(refused)
+                self.code, self._size = response.status, len(response.body)
+                self._send(self.server.writer.write(response, keep_alive=False, head=head))
+        if self.server.access_log:
+            self.server.access_log.write(self.client_address, head, self.code, self._size, time.perf_counter() - start)
+        return not self.close_connection
+
+    def finalize_headers(self) -> None:
+        """Add what pywsgi leaves to the application: the end of the connection where nothing else ends the body."""
+        super().finalize_headers()
+        if self.provided_content_length is not None:
+            self._left = int(self.provided_content_length)
+        bounded = self.response_use_chunked or self.code in (204, 304) or self._has_header(b"content-length")
+        self.close_connection = self.close_connection or not bounded
+        if self.close_connection and not self._has_header(b"connection"):
+            self.response_headers.append((b"Connection", b"close"))
+
+    def _end_answer(self) -> None:
+        if not self.headers_sent:
+            raise self.ApplicationError("the application gave no answer: it did not call start_response")
+        if self._left and self.command != "HEAD":  # less than it announced: only the end of the connection tells
+            self.close_connection = True
+
+    def _has_header(self, name: bytes) -> bool:
+        return any(known.lower() == name for known, _ in self.response_headers)
+
+    def _write_with_headers(self, data: bytes) -> None:
+        """Send the head and the first data in one piece: pywsgi's two writes cost 40 ms where Nagle's algorithm is on."""
+        self._corked = bytearray()
+        try:
+            super()._write_with_headers(b"" if self.command == "HEAD" else data)
+            corked = bytes(self._corked)
+        finally:
+            self._corked = None
+        self._send(corked)
+
+    def _write(self, data: bytes) -> None:
+        if self.command == "HEAD":  # RFC 9110, 9.3.2: "the server MUST NOT send content in the response"
+            return
+        if self._left is not None:
+            if len(data) > self._left:  # more than it announced would be read as the next answer
+                data = data[: self._left]
+                self.close_connection = True
+            self._left -= len(data)
+        self._size += len(data)
+        super()._write(data)
+
+    def _sendall(self, data: bytes) -> None:
+        if self._corked is not None:
+            self._corked += data
+        elif self.command != "HEAD":
+            self._send(data)
+        self.response_length += len(data)
+
+    def _environ(self, request: Request) -> dict[str, Any]:
+        head = request.head
+        path, _, query = head.target.partition("?")
+        environ: dict[str, Any] = self.server.get_environ()
+        environ.update(
+            REQUEST_METHOD=head.verb,
+            PATH_INFO=unquote_to_bytes(path.encode("latin-1")).decode("latin-1"),
+            QUERY_STRING=query,
+            REQUEST_URI=head.target,
+            SERVER_PROTOCOL=f"HTTP/{head.version[0]}.{head.version[1]}",
+        )
+        if isinstance(self.client_address, tuple):
+            environ.update(REMOTE_ADDR=self.client_address[0], REMOTE_PORT=str(self.client_address[1]))
+        for name, value in head.headers:
+            key = "HTTP_" + name.upper().replace("-", "_")
+            separator = "; " if name == "cookie" else ","
+            environ[key] = environ[key] + separator + value if key in environ else value
+        # The body is here without its transfer coding, so the length is known whatever was announced.
+        for name in ("HTTP_CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING"):
+            environ.pop(name, None)
+        if "HTTP_CONTENT_TYPE" in environ:
+            environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE")
+        if request.body or head.get("content-length") is not None:
+            environ["CONTENT_LENGTH"] = str(len(request.body))
+        environ["wsgi.input"] = BytesIO(request.body)
+        environ["wsgi.input_terminated"] = True
+        return environ
