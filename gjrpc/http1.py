@@ -201,31 +201,30 @@ class Writer:
         clock: seconds since the epoch.
     """
 
-    __slots__ = ("_clock", "_json", "_second", "date")
+    __slots__ = ("_clock", "_json", "_since", "_until", "date")
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._second = -1
         self.date = b""
-        """The `Date` header line (RFC 9110, 6.6.1)."""
+        """The `Date` header line (RFC 9110, 6.6.1), as it was last written."""
         self._json = b""
+        self._build()
 
     def write(self, response: Response, *, keep_alive: bool, head: Head | None = None) -> bytes:
         """One response as bytes: for a `HEAD` without its body, and saying so where the connection closes or an old one stays."""
-        self.refresh()
+        if not self._since <= self._clock() < self._until:
+            self._build()
         body = response.body
-        plain = head is None or (head.verb != "HEAD" and head.version == (1, 1))
-        if plain and keep_alive and response.headers is JSON and response.status == 200:
+        if keep_alive and response.headers is JSON and response.status == 200 and (head is None or head.plain):
             return b"%b%d\r\n\r\n%b" % (self._json, len(body), body)
         return self._write_any(response, keep_alive, head)
 
-    def refresh(self) -> None:
-        """Build the common parts anew where a second has passed."""
-        second = int(self._clock())
-        if second != self._second:
-            self._second = second
-            self.date = b"Date: %b\r\n" % formatdate(second, usegmt=True).encode()
-            self._json = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + self.date + b"Content-Length: "
+    def _build(self) -> None:
+        """Build the common parts for the second that it is."""
+        self._since = int(self._clock())
+        self._until = self._since + 1
+        self.date = b"Date: %b\r\n" % formatdate(self._since, usegmt=True).encode()
+        self._json = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + self.date + b"Content-Length: "
 
     def _write_any(self, response: Response, keep_alive: bool, head: Head | None) -> bytes:
         lines = [f"HTTP/1.1 {response.status} {phrase(response.status)}"]

@@ -17,9 +17,10 @@ class Head:
         target: path and query as they came, still percent-encoded, `/add?a=1`.
         headers: names in lower case, values without surrounding blanks, in order; text as latin-1.
         version: `(1, 1)` or `(1, 0)`.
+        plain: whether its answer is written in the usual way: with its body, as HTTP/1.1.
     """
 
-    __slots__ = ("content_type", "headers", "host", "origin", "target", "verb", "version")
+    __slots__ = ("content_type", "headers", "host", "origin", "plain", "target", "verb", "version")
 
     def __init__(
         self, verb: str, target: str, headers: Iterable[tuple[str, str]] = (), version: tuple[int, int] = (1, 1)
@@ -28,6 +29,7 @@ class Head:
         self.target = target
         self.headers: Headers = tuple(headers)
         self.version = version
+        self.plain = verb != "HEAD" and version == (1, 1)
         self.host = self.get("host")
         self.origin = self.get("origin")
         self.content_type = self.get("content-type")

@@ -272,10 +272,3 @@ def test_the_date_follows_the_clock():
         clock.now = Clock.now + second
         for keep_alive in (True, False):
             assert b"Date: Thu, 02 Jan 2020 %b GMT\r\n" % shown in writer.write(Response(200), keep_alive=keep_alive)
-
-
-def test_the_writer_can_be_asked_for_the_date():
-    """The common parts can be brought up to date without a response."""
-    writer = Writer(Clock())
-    writer.refresh()
-    assert writer.date == DATE
