@@ -233,9 +233,14 @@ def _body(environ: "WSGIEnvironment", limit: int) -> bytes:
         raise errors.InvalidRequest(f"Content-Length {announced!r}: expected a number of bytes")
     if announced:
         return _read(environ["wsgi.input"], int(announced), limit)
-    if environ.get("wsgi.input_terminated") or "HTTP_TRANSFER_ENCODING" in environ:
+    if environ.get("wsgi.input_terminated"):
         return _read(environ["wsgi.input"], None, limit)
-    return b""
+    if "HTTP_TRANSFER_ENCODING" not in environ:
+        return b""
+    if not (body := _read(environ["wsgi.input"], None, limit)):
+        # RFC 9110, 15.5.12. uWSGI gives a chunked body only to those who use its own calls.
+        raise errors.InvalidRequest("this server does not pass a chunked body on: send a Content-Length", status=411)
+    return body
 
 
 def _read(stream: "InputStream", length: int | None, limit: int) -> bytes:

@@ -692,3 +692,14 @@ def test_no_more_is_read_than_was_announced(limited):
     stream = io.BytesIO(b'{"ping":""}{"add":[1,2]}')
     through_wsgi(limited, "POST", "/", CONTENT_LENGTH="11", **{"wsgi.input": stream})
     assert stream.tell() == 11
+
+
+def test_a_chunked_body_that_the_server_keeps():
+    """Where the WSGI server passes no chunked body on, as uWSGI does not, the client is told with 411 to send a length."""
+    environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/ping", "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": io.BytesIO()}
+    told = []
+    registry = Registry()
+    registry.register(lambda: "pong", "ping")
+    body = b"".join(Application(registry)(environ, lambda status, headers: told.append(status)))
+    assert told == ["411 Length Required"]
+    assert b"Content-Length" in body
