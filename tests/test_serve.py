@@ -1,0 +1,261 @@
+"""`python -m gjrpc.serve`, as a process: what it serves, says and refuses, and how it ends."""
+
+import contextlib
+import json
+import re
+import resource
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from gjrpc import Client
+
+APP = """
+import time
+from gjrpc import Application, Registry
+
+registry = Registry()
+
+@registry.method
+def ping():
+    return "pong"
+
+@registry.method
+def nap(seconds: float):
+    print("napping", flush=True)
+    time.sleep(seconds)
+    return seconds
+
+@registry.method
+def fail():
+    raise ValueError("a secret")
+
+application = Application(registry)
+
+def wsgi(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"hello from wsgi"]
+
+def factory():
+    return registry
+"""
+
+
+@pytest.fixture
+def run(launch, tmp_path):
+    """Start the program in a folder with an `app` module, on a port of the kernel's."""
+    (tmp_path / "app.py").write_text(APP)
+
+    def start(*arguments, bind="127.0.0.1:0", **options):
+        return launch("-m", "gjrpc.serve", *arguments, "--bind", bind, cwd=tmp_path, **options)
+
+    return start
+
+
+def curl(line):
+    """Run a curl command as the program printed it."""
+    words = shlex.split(line)
+    assert words[0] == "curl"
+    return subprocess.run(["curl", "-sS", *words[1:]], capture_output=True, text=True, timeout=20, check=True).stdout
+
+
+def test_host_methods(run):
+    """Without a target it tells about this host, and prints a curl line that works."""
+    server = run()
+    server.wait_url()
+    told = json.loads(curl(server.wait_for(r"try: (curl .*)")[1]))
+    assert told["cpuinfo"]["output"]["no_of_cpu"] == psutil.cpu_count()
+    assert re.search(r"serves \d+ methods of this host on http://127\.0\.0\.1:\d+", server.output)
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "answer"),
+    [
+        ("app:registry", "/ping", '{"ping":"pong"}'),
+        ("app:factory()", "/ping", '{"ping":"pong"}'),
+        ("app:application", "/ping", '{"ping":"pong"}'),
+        ("app:wsgi", "/", "hello from wsgi"),
+    ],
+)
+def test_targets(run, target, path, answer):
+    """A registry, a factory, an Application and any WSGI callable are served from the current folder."""
+    assert requests.get(run(target).wait_url() + path, timeout=10).text == answer
+
+
+def test_console_script(launch, tmp_path):
+    """The console script finds modules of the current folder too, and completes for a shell."""
+    (tmp_path / "app.py").write_text(APP)
+    script = str(Path(sys.executable).parent / "gjrpc-serve")
+    server = launch("app:registry", "--bind", "127.0.0.1:0", program=script, cwd=tmp_path)
+    assert requests.get(server.wait_url() + "/ping", timeout=10).json() == {"ping": "pong"}
+    completion = launch(program=script, env={"_GJRPC_SERVE_COMPLETE": "zsh_source"})
+    assert completion.wait() == 0
+    assert "#compdef gjrpc-serve" in completion.output
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_tells_of_itself(launch, option):
+    """Help and version are told on standard output, and end with exit code 0."""
+    told = launch("-m", "gjrpc.serve", option)
+    assert told.wait() == 0
+    assert {"--help": "--max-body INTEGER", "--version": "gjrpc, version 0."}[option] in told.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere:x"], "no module 'nowhere'"),
+        (["app:missing"], "it has the registry 'registry'"),
+        (["app"], "expected MODULE:NAME"),
+        (["app:registry", "--bind", "nonsense"], "expected HOST:PORT"),
+        (["app:registry", "--cert", "missing.pem"], "missing.pem"),
+        (["app:registry", "--key", "key.pem"], "need --cert"),
+        (["app:registry", "--self-signed", "--cert", "x"], "leave --cert"),
+        (["app:registry", "--config", "app.py"], "not a TOML file"),
+        (["app:registry", "--bind", "192.0.2.1:1"], "192.0.2.1:1"),
+    ],
+)
+def test_refused(launch, tmp_path, arguments, said):
+    """What can't be used is one clear line and exit code 2, without a traceback."""
+    (tmp_path / "app.py").write_text(APP)
+    refused = launch("-m", "gjrpc.serve", *arguments, cwd=tmp_path)
+    assert refused.wait() == 2
+    assert re.fullmatch(r"error: .*\n", refused.output)
+    assert said in refused.output
+
+
+def test_taken_port(run):
+    """A port that is taken is one clear line and exit code 2."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        refused = run("app:registry", bind=f"127.0.0.1:{taken.getsockname()[1]}")
+        assert refused.wait() == 2
+        assert re.fullmatch(r"error: can't listen on .*--bind\n", refused.output)
+
+
+def test_self_signed(run):
+    """A throw-away certificate is served under the printed fingerprint, and the printed curl line trusts it."""
+    server = run("app:registry", "--self-signed")
+    server.wait_url()
+    assert curl(server.wait_for(r"try: (curl .*)")[1]) == '{"ping":"pong"}'
+    assert re.search(r"SHA-256 fingerprint ([0-9A-F]{2}:){31}[0-9A-F]{2}", server.output)
+
+
+def test_certificate_and_reload(run, certificate, tmp_path):
+    """A given certificate is served, mutual TLS refuses strangers, and SIGHUP keeps a good one where the new is broken."""
+    cert = tmp_path / "cert.pem"
+    cert.write_text(Path(certificate.cert).read_text() + Path(certificate.key).read_text())
+    server = run("app:registry", "--cert", str(cert), "--client-ca", certificate.ca)
+    url = server.wait_url().replace("127.0.0.1", "localhost")
+    with pytest.raises(requests.exceptions.RequestException):
+        requests.get(f"{url}/ping", verify=certificate.ca, timeout=10)
+    mine = tmp_path / "client.pem"
+    leaf = certificate.authority.issue_cert("me@example.org")
+    mine.write_bytes(leaf.private_key_and_cert_chain_pem.bytes())
+    with Client(url, verify=certificate.ca, cert=str(mine)) as client:
+        assert client.ping() == "pong"
+    cert.write_text("broken")
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for("SIGHUP: the old certificate stays in use")
+    with Client(url, verify=certificate.ca, cert=str(mine)) as client:
+        assert client.ping() == "pong"
+    assert "Traceback" not in server.output
+
+
+def test_unix_socket(run, tmp_path):
+    """A Unix socket is served, the printed curl line reaches it, and its file is gone at the end."""
+    path = tmp_path / "s.sock"
+    server = run("app:registry", bind=f"unix:{path}")
+    server.wait_url()
+    assert curl(server.wait_for(r"try: (curl .*)")[1]) == '{"ping":"pong"}'
+    server.process.terminate()
+    assert server.wait() == 0
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stop(run, number):
+    """A signal lets the call in flight end, refuses new connections, and the exit code is 0."""
+    server = run("app:registry")
+    url = server.wait_url()
+    answers = []
+    caller = threading.Thread(target=lambda: answers.append(requests.get(f"{url}/nap?seconds=1", timeout=10)))
+    with requests.Session() as idle:
+        idle.get(f"{url}/ping", timeout=10)
+        caller.start()
+        server.wait_for("napping")
+        server.process.send_signal(number)
+        server.wait_for("stopping; calls in flight have 30 s")
+    caller.join(10)
+    assert [answer.json() for answer in answers] == [{"nap": 1.0}]
+    assert answers[0].headers["Connection"] == "close"
+    assert server.wait() == 0
+
+
+def test_second_signal(run):
+    """A second signal does not wait for the calls in flight."""
+    server = run("app:registry")
+    url = server.wait_url()
+    with contextlib.closing(socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))) as caller:
+        caller.sendall(b"GET /nap?seconds=60 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        server.wait_for("napping")
+        server.process.terminate()
+        server.wait_for("stopping; calls")
+        server.process.terminate()
+        assert server.wait() == 0
+        assert b" 503 " in caller.recv(1000)
+    assert "again: stopping at once" in server.output
+
+
+def test_logs(run):
+    """The access log has a line for each answer, and an exception's text is in the log under the ref that the client got."""
+    server = run("app:registry", "--access-log", "json")
+    url = server.wait_url()
+    failed = requests.get(f"{url}/fail", timeout=10)
+    assert failed.status_code == 500
+    assert "secret" not in failed.text
+    server.wait_for(f"ref {failed.json()['ref']}")
+    server.wait_for("ValueError: a secret")
+    line = json.loads(server.wait_for(r'(\{"time".*\})')[1])
+    assert (line["verb"], line["target"], line["status"], line["peer"]) == ("GET", "/fail", 500, "127.0.0.1")
+
+
+def test_allowed_hosts(run):
+    """On loopback only the loopback names are answered for, unless told otherwise."""
+    url = run("app:registry").wait_url()
+    assert requests.get(f"{url}/ping", headers={"Host": "evil.example"}, timeout=10).status_code == 421
+    url = run("app:registry", "--allowed-hosts", "*").wait_url()
+    assert requests.get(f"{url}/ping", headers={"Host": "evil.example"}, timeout=10).status_code == 200
+
+
+def test_open_address(run):
+    """An address that others can reach, without TLS, is warned about."""
+    server = run("app:registry", bind="0.0.0.0:0")
+    server.wait_for("WARNING.*non-loopback address without TLS")
+
+
+def test_early_imports(launch):
+    """Nothing is imported before patching that patching comes too late for."""
+    told = launch("-W", "error", "-X", "importtime", "-m", "gjrpc.serve", "--version")
+    assert told.wait() == 0
+    assert "MonkeyPatchWarning" not in told.output
+    order = re.findall(r"\|\s+(\S+)$", told.output, re.MULTILINE)
+    assert order.index("gevent.monkey") < min(order.index(name) for name in ("gjrpc.server", "gjrpc.registry", "click"))
+
+
+def test_descriptor_limit(run):
+    """The limit of open files is raised to what the process may have."""
+
+    def lower():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, 2048))
+
+    server = run("app:registry", preexec_fn=lower)
+    server.wait_url()
+    assert psutil.Process(server.process.pid).rlimit(psutil.RLIMIT_NOFILE) == (2048, 2048)

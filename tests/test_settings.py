@@ -1,0 +1,89 @@
+"""Each option comes from the command line, the environment and a file, in this order."""
+
+from dataclasses import fields
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from gjrpc import settings
+from gjrpc.errors import SettingsError
+from gjrpc.settings import Settings
+
+# For each option three values that differ from its default and from each other, as texts.
+_BY_TYPE = {int: ("11", "12", "13"), float: ("1.5", "2.5", "3.5"), bool: ("true", "false", "true")}
+_BY_NAME = {"access_log": ("json", "common", "off"), "log_level": ("debug", "error", "warning")}
+_TEXTS = ("a", "b", "c")
+
+
+def chosen(arguments=(), env=None):
+    """The settings that a command line and an environment give."""
+    found = {}
+    command = click.Command("test", params=list(settings.options()), callback=lambda **values: found.update(values))
+    result = CliRunner().invoke(command, list(arguments), env=env or {}, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return Settings(**found)
+
+
+def values_for(declared):
+    """Three texts for an option, and what reads them."""
+    kind = type(declared.default)
+    return _BY_NAME.get(declared.name) or _BY_TYPE.get(kind, _TEXTS)
+
+
+def same(value, text):
+    """Whether a setting has the value that a text spells."""
+    if isinstance(value, bool):
+        return value == (text == "true")
+    if isinstance(value, tuple):
+        return value == (text,)
+    return value == type(value)(text)
+
+
+@pytest.mark.parametrize("declared", fields(Settings), ids=lambda declared: declared.name)
+def test_where_an_option_comes_from(declared, tmp_path):
+    """The command line comes before the environment, that before the file, that before the default."""
+    line, variable, file = values_for(declared)
+    flag, name = "--" + declared.name.replace("_", "-"), f"GJRPC_{declared.name.upper()}"
+    config = tmp_path / "gjrpc.toml"
+    bare = isinstance(declared.default, (int, float))
+    config.write_text(f"{declared.name.replace('_', '-')} = {file if bare else repr(file)}\n")
+    arguments = ["--config", str(config)]
+    assert getattr(chosen(), declared.name) == declared.default
+    assert same(getattr(chosen(arguments), declared.name), file)
+    assert same(getattr(chosen(arguments, {name: variable}), declared.name), variable)
+    given = [flag] if isinstance(declared.default, bool) else [flag, line]
+    assert same(getattr(chosen([*arguments, *given], {name: variable}), declared.name), line)
+
+
+def test_words(tmp_path):
+    """A list of names is words between commas, or a list in the file."""
+    config = tmp_path / "gjrpc.toml"
+    config.write_text('allowed_hosts = ["a", "b"]\n')
+    assert chosen(["--config", str(config)]).allowed_hosts == ("a", "b")
+    assert chosen(["--allowed-hosts", "a, b,,c"]).allowed_hosts == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("max-bodi = 1", "max_bodi"), ("no toml", "not a TOML file"), ("\xff", "not a TOML file")]
+)
+def test_unusable_file(tmp_path, text, said):
+    """An option that there is not, or a file that is no TOML, is an error that names it."""
+    config = tmp_path / "gjrpc.toml"
+    config.write_bytes(text.encode("latin-1"))
+    with pytest.raises(SettingsError, match=said):
+        chosen(["--config", str(config)])
+
+
+def test_parts():
+    """The limits and time limits are made of the options of their names."""
+    made = Settings(max_body=5, idle_timeout=6.0)
+    assert made.limits.body == 5
+    assert made.timeouts.idle == 6.0
+
+
+def test_table():
+    """The table has a row for each option, with its default and its help."""
+    rows = settings.table().splitlines()[2:]
+    assert len(rows) == len(fields(Settings))
+    assert "| `--max-head` | `32768` | Bytes of a request's head. |" in rows
