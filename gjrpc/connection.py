@@ -9,7 +9,8 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,7 +138,7 @@ class Connection(Gateway):
 
     def abandon(self) -> None:
         """Close the connection in the middle of a call, and say so where the client can still be told."""
-        if self.expires == _NEVER:
+        if self.expires == _NEVER and not self.begun:
             try:
                 refused = refusal(Overloaded("the server is stopping, and the call took too long"))
                 self.socket.send(self.server.writer.write(refused, keep_alive=False))
@@ -194,8 +195,8 @@ class Connection(Gateway):
         if reader.between:
             self.waiting = True
             self.expires = self.server.now + self.server.timeouts.idle
-        else:
-            self._take_part(len(data))
+            return not self.server.draining  # it may have begun while an answer was sent
+        self._take_part(len(data))
         return True
 
     def _take_part(self, count: int) -> None:
@@ -238,8 +239,9 @@ class Connection(Gateway):
             GoneError: the client does not take it any more, or not in time.
         """
         try:
-            sent = self.socket.send(data)
-        except (BlockingIOError, ssl.SSLWantWriteError):
+            # OpenSSL wants what it could not take again in the same pieces, so TLS has but one way to send.
+            sent = 0 if self._tls else self.socket.send(data)
+        except BlockingIOError:
             sent = 0
         except OSError as error:
             raise GoneError(error) from error
@@ -250,23 +252,23 @@ class Connection(Gateway):
         before, timeouts = self.expires, self.server.timeouts
         self.expires = self.server.now + timeouts.write + len(data) / timeouts.rate
         try:
-            self._waiting_socket().sendall(data)
+            with self._waiting_socket() as waiting:
+                waiting.sendall(data)
         except OSError as error:
             raise GoneError(error) from error
-        finally:
-            if self._tls:
-                self.socket.settimeout(0)
         self.expires = before
 
-    def _waiting_socket(self) -> Any:
-        """The socket, in a form that waits on the event loop; a plain one has none until it must."""
-        if self._tls:
-            self.socket.settimeout(None)
-            return self.socket
-        if isinstance(self.socket, _socket.socket):
+    @contextmanager
+    def _waiting_socket(self) -> Iterator[Any]:
+        """The socket in a form that waits on the event loop; a plain one has none until it must."""
+        if isinstance(self.socket, _socket.socket) and not self._tls:
             # The watcher goes on: the descriptor stays the same.
             self.socket = gevent.socket.socket(fileno=self.socket.detach())
-        return self.socket
+        self.socket.settimeout(None)
+        try:
+            yield self.socket
+        finally:
+            self.socket.settimeout(0)
 
     def _refuse(self, error: CallError) -> None:
         """Answer with an error and close, so that the client can read it."""
@@ -298,11 +300,11 @@ class Connection(Gateway):
         """
         self.expires = self.server.now + _HURRY
         self._shutdown(socket.SHUT_WR)
-        waiting = self._waiting_socket()
         left = _RECEIVE
         try:
-            while left > 0 and (data := waiting.recv(_RECEIVE)):
-                left -= len(data)
+            with self._waiting_socket() as waiting:
+                while left > 0 and (data := waiting.recv(_RECEIVE)):
+                    left -= len(data)
         except OSError as error:
             raise GoneError(error) from error
 

@@ -16,7 +16,7 @@ from gjrpc import codec
 from gjrpc.convention import Call
 from gjrpc.errors import CallError, InternalError, MethodNotFound
 from gjrpc.registry import Method, Registry
-from gjrpc.runtime import Runtime
+from gjrpc.runtime import Runtime, running
 
 log = logging.getLogger("gjrpc.dispatch")
 
@@ -51,12 +51,23 @@ class Dispatcher:
         observers: each is called with a `Finished` after each call; without any, nothing is measured.
     """
 
-    def __init__(self, registry: Registry, runtime: Runtime, observers: Sequence[Observer] = ()) -> None:
+    def __init__(self, registry: Registry, runtime: Runtime | None = None, observers: Sequence[Observer] = ()) -> None:
         self.registry = registry
-        self.runtime = runtime
+        self._runtime = runtime
         self._observers = tuple(observers)
         self.run: Callable[[Call], Outcome] = self._observed if observers else self._run
         """Run a call to its end; raises nothing that a method raised."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """What runs blocking methods and deadlines; unless given, what fits at the first need, since gevent may patch late."""
+        if self._runtime is None:
+            self._runtime = running()
+        return self._runtime
+
+    @runtime.setter
+    def runtime(self, runtime: Runtime) -> None:
+        self._runtime = runtime
 
     def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
         """Run a function over several calls, at the same time where the runtime can; what it returned comes in their order."""

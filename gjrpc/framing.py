@@ -14,8 +14,9 @@ from gjrpc.errors import BadMessage
 from gjrpc.messages import Head, Request
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-# RFC 9112, 3: request-line = method SP request-target SP HTTP-version; of the versions only 1.0 and 1.1 are served here.
-_REQUEST_LINE = re.compile(_TOKEN + rb" [\x21-\x7e\x80-\xff]+ HTTP/1\.[01]")
+# RFC 9112, 3: request-line = method SP request-target SP HTTP-version; of the versions only 1.0 and 1.1 are served here. A target
+# is ASCII (RFC 3986, 2): a byte above it would mean what each program makes of it.
+_REQUEST_LINE = re.compile(_TOKEN + rb" [\x21-\x7e]+ HTTP/1\.[01]")
 _FIRST_BYTE = re.compile(_TOKEN + rb"|\r")
 # RFC 9112, 5: field-line = field-name ":" OWS field-value OWS. "No whitespace is allowed between the field name and colon"
 # (5.1). A line that begins with a blank is obs-fold, for which "a server MUST reject the message by sending a 400" (5.2); a bare
@@ -217,8 +218,8 @@ def parse_head(head: bytes, limits: Limits) -> Parsed:
     verb, target, version = line.decode("latin-1").split(" ")
     found = _Collector()
     try:
-        # llhttp knows a list of methods; any other token has the same framing, and the application answers 405 to it. Of a target
-        # it allows no byte above ASCII, which curl once sent, and for which the dialect has its own rule.
+        # llhttp knows a list of methods; any other token has the same framing, and the application answers 405 to it. The
+        # target's forms are looked at below, so it is not shown either.
         httptools.HttpRequestParser(found).feed_data(b"PATCH / " + version.encode() + b"\r\n" + rest)
     except httptools.HttpParserUpgrade:
         pass  # RFC 9110, 7.8: "A server MAY ignore a received Upgrade header field"

@@ -30,6 +30,8 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
     _corked: bytearray | None = None
     _left: int | None = None
     _size: int = 0
+    begun: bool = False
+    """Whether bytes of the answer have gone out, so that nothing else can be answered."""
 
     def answer_wsgi(self, request: Request) -> bool:
         """Answer through a foreign WSGI callable, by pywsgi's own machinery (PEP 3333)."""
@@ -43,7 +45,7 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         self.status = self.result = None
         self.headers_sent = self.response_use_chunked = self.connection_upgraded = False
         self.response_length = self.code = 0
-        self._left, self._size = None, 0
+        self._left, self._size, self.begun = None, 0, False
         try:
             self.run_application()
             self._end_answer()
@@ -52,7 +54,7 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         except BaseException as error:  # noqa: BLE001  whatever the application raises is told as a 500
             refused = failure("the application failed; the server's log has the details under this ref", error)
             self.close_connection = True
-            if not self.headers_sent:
+            if not self.begun:
                 response = refusal(refused)
                 self.code, self._size = response.status, len(response.body)
                 self._send(self.server.writer.write(response, keep_alive=False, head=head))
@@ -64,7 +66,7 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         """Add what pywsgi leaves to the application: the end of the connection where nothing else ends the body."""
         super().finalize_headers()
         if self.provided_content_length is not None:
-            self._left = int(self.provided_content_length)
+            self._left = int(self.provided_content_length)  # a ValueError is told: nothing is sent yet
         bounded = self.response_use_chunked or self.code in (204, 304) or self._has_header(b"content-length")
         self.close_connection = self.close_connection or not bounded
         if self.close_connection and not self._has_header(b"connection"):
@@ -87,6 +89,7 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
             corked = bytes(self._corked)
         finally:
             self._corked = None
+        self.begun = True
         self._send(corked)
 
     def _write(self, data: bytes) -> None:

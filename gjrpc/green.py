@@ -96,6 +96,9 @@ def _in_thread(method: Method, positional: Sequence[Any], named: Mapping[str, An
             return None, error
 
     result, error = get_hub().threadpool.spawn(guarded).get()
-    if error is not None:
+    if error is None:
+        return result
+    try:
         raise error
-    return result
+    finally:
+        del error  # its traceback leads back to this frame: a cycle, which would live until it is collected

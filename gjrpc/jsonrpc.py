@@ -15,14 +15,15 @@ MAX_BATCH = 1000
 """Entries that a batch may have, unless told otherwise."""
 
 MAX_ANSWER = 64 * 1024 * 1024
-"""Bytes that a batch's results may have together, unless told otherwise."""
+"""Bytes that a batch's answers may have together, unless told otherwise."""
 
 Run: TypeAlias = Callable[[Call], bytes | CallError]
 Map: TypeAlias = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 
+_ABSENT = object()
 _NULL = b"null"
 # Section 4: an id "MUST contain a String, Number, or NULL value"; bool is a kind of int only in Python.
-_ID_TYPES = (int, str, float, type(None))
+_ID_TYPES = frozenset({int, str, float, type(None)})
 
 
 def is_message(message: Any) -> bool:
@@ -42,7 +43,7 @@ class Dialect:
         run: runs a call and gives its result as JSON, or its error.
         each: runs a function over the slots of a batch, perhaps at the same time, and gives what came of each in order.
         max_batch: entries that a batch may have.
-        max_answer: bytes that its results may have together; those beyond become errors.
+        max_answer: bytes that its answers may have together; each that does not fit becomes an error, after its call was run.
     """
 
     def __init__(self, run: Run, each: Map, *, max_batch: int = MAX_BATCH, max_answer: int = MAX_ANSWER) -> None:
@@ -58,18 +59,19 @@ class Dialect:
         return self._single(message)
 
     def _single(self, entry: Any) -> bytes | None:
-        request_id = _NULL
         try:
-            request_id = _read_id(entry)
             call = _read_call(entry)
         except InvalidRequest as error:
-            return write_error(error, request_id)
+            return write_error(error, _echo(entry))
         outcome = self._run(call)
-        if "id" not in entry:  # section 4.1: "The Server MUST NOT reply to a Notification"
+        request_id = entry.get("id", _ABSENT)
+        if type(outcome) is bytes and type(request_id) is int:  # what nearly every call comes to, by the shortest way
+            return b'{"jsonrpc":"2.0","result":%b,"id":%d}' % (outcome, request_id)
+        if request_id is _ABSENT:  # section 4.1: "The Server MUST NOT reply to a Notification"
             return None
         if isinstance(outcome, CallError):
-            return write_error(outcome, request_id)
-        return b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (outcome, request_id)
+            return write_error(outcome, codec.encode(request_id))
+        return b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (outcome, codec.encode(request_id))
 
     def _batch(self, entries: list[Any]) -> bytes | None:
         if not entries:  # section 6: "not … an Array with at least one value, the response … MUST be a single Response object"
@@ -81,10 +83,11 @@ class Dialect:
         def bounded(entry: Any) -> bytes | None:
             nonlocal room
             answer = self._single(entry)
-            if answer is not None:
-                room -= len(answer)
-                if room < 0:
-                    return write_error(TooLarge(f"the batch's results have over {self._max_answer} bytes"), _read_id(entry))
+            if answer is None:
+                return None
+            if len(answer) > room:
+                return write_error(TooLarge(f"the batch's answers have over {self._max_answer} bytes"), _echo(entry))
+            room -= len(answer)
             return answer
 
         answers = [answer for answer in self._each(bounded, entries) if answer is not None]
@@ -101,28 +104,22 @@ def write_error(error: CallError, request_id: bytes = _NULL) -> bytes:
     return b'{"jsonrpc":"2.0","error":%b,"id":%b}' % (codec.encode(fields), request_id)
 
 
-def _read_id(entry: Any) -> bytes:
-    """The id as JSON, for the answer; `null` where there is none.
-
-    Raises:
-        InvalidRequest: the entry is no object, or its id is neither string, number nor null.
-    """
-    if type(entry) is not dict:
-        raise InvalidRequest("expected a request object")
-    request_id = entry.get("id")
-    if type(request_id) is int:
-        return b"%d" % request_id
-    if type(request_id) not in _ID_TYPES:
-        raise InvalidRequest("the id is neither a string nor a number nor null")
-    return codec.encode(request_id)
+def _echo(entry: Any) -> bytes:
+    """The id as JSON, for the answer; section 5: null "if there was an error in detecting the id in the Request object"."""
+    request_id = entry.get("id") if type(entry) is dict else None
+    return codec.encode(request_id) if type(request_id) in _ID_TYPES else _NULL
 
 
-def _read_call(entry: dict[str, Any]) -> Call:
+def _read_call(entry: Any) -> Call:
     """Read a request object (section 4).
 
     Raises:
-        InvalidRequest: names the member that is wrong.
+        InvalidRequest: says what is wrong.
     """
+    if type(entry) is not dict:
+        raise InvalidRequest("expected a request object")
+    if type(entry.get("id")) not in _ID_TYPES:
+        raise InvalidRequest("the id is neither a string nor a number nor null")
     if entry.get("jsonrpc") != "2.0":
         raise InvalidRequest('the member "jsonrpc" must be exactly "2.0"')
     method = entry.get("method")

@@ -9,6 +9,7 @@ import logging
 import socket
 import ssl
 import time
+from dataclasses import replace
 from typing import Any
 
 import gevent
@@ -39,7 +40,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         listener: `(host, port)`, or a bound and listening socket.
         application: the callable.
         ssl_context: turns TLS on.
-        limits: what one message may cost; its `body` is the application's `max_body` unless given.
+        limits: what one message may cost; an `Application`'s own `max_body` holds too.
         timeouts: what one client may take.
         access_log: where each answer is noted, or None.
         options: the other options of `gevent.pywsgi.WSGIServer` that are about more than a connection: `backlog`, `environ`,
@@ -64,7 +65,11 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         **options: Any,
     ) -> None:
         self.short_way = isinstance(application, Application)
-        self.limits = limits or (Limits(body=application.max_body) if self.short_way else Limits())
+        self.limits = limits or Limits()
+        if self.short_way:
+            # A foreign server would leave the body's limit to the application; here it is known before a byte is read.
+            body = min(limits.body, application.max_body) if limits else application.max_body
+            self.limits = replace(self.limits, body=body)
         self.timeouts = timeouts or Timeouts()
         self.access_log = access_log
         self.heads = Memory()

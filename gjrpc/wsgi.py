@@ -17,7 +17,7 @@ from gjrpc.jsonrpc import MAX_ANSWER, MAX_BATCH, Dialect
 from gjrpc.messages import JSON, Head, Headers, Request, Response
 from gjrpc.origins import Gate
 from gjrpc.registry import Registry
-from gjrpc.runtime import Runtime, running
+from gjrpc.runtime import Runtime
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import InputStream, StartResponse, WSGIEnvironment
@@ -80,7 +80,7 @@ class Application:
         self.max_depth = max_depth
         self.ready: Callable[[], bool] = lambda: True
         """Tells `/-/ready` whether new calls are welcome; the server sets it."""
-        self.dispatcher = Dispatcher(registry, runtime or running(), observers)
+        self.dispatcher = Dispatcher(registry, runtime, observers)
         self._jsonrpc = Dialect(self.dispatcher.run, self.dispatcher.each, max_batch=max_batch, max_answer=max_answer)
         self._gate = Gate(allowed_hosts, allowed_origins)
         self._verbs: dict[str, Callable[[Request], Response]] = {

@@ -73,12 +73,14 @@ class Served:
 
     def connect(self) -> socket.socket:
         """A new connection to the server, with a time limit."""
-        return socket.create_connection(self.address, timeout=TIMEOUT)
+        return socket.create_connection(self.address[:2], timeout=TIMEOUT)
 
-    def wire(self) -> "Wire":
-        """A new connection, to send any bytes on and read answers from."""
+    def wire(self, narrow: bool = False) -> "Wire":
+        """A new connection, to send any bytes on and read answers from; a narrow one takes in little that is not read."""
         connection = self.connect()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if narrow:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         return Wire(connection)
 
     @property

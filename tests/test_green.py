@@ -1,0 +1,231 @@
+"""The runtime on gevent: threads for blocking methods, deadlines, batches side by side."""
+
+import gc
+import threading
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from gjrpc.binding import Binding
+from gjrpc.errors import DeadlineExceeded
+from gjrpc.green import WIDTH, Green
+from gjrpc.registry import Method
+
+PATIENCE = 10
+"""Seconds after which anything that waits gives up."""
+
+
+def method(function, **options):
+    """A method with these options."""
+    return Method("tried", function, Binding(function), **options)
+
+
+def call(function, *positional, **options):
+    """Call a function as a method with these options."""
+    return Green().call(method(function, **options), positional, {})
+
+
+def test_a_plain_method_runs_in_place():
+    """A method that is not blocking runs in the greenlet that calls it, with its arguments, and its exception comes through."""
+    assert call(lambda *given: (given, gevent.getcurrent(), threading.get_ident()), 1, 2) == (
+        (1, 2),
+        gevent.getcurrent(),
+        threading.get_ident(),
+    )
+    assert Green().call(method(lambda a, b: a - b), [5], {"b": 3}) == 2
+    with pytest.raises(ZeroDivisionError):
+        call(lambda: 1 // 0)
+
+
+def test_a_blocking_method_runs_in_a_thread():
+    """A blocking method runs in another thread while other greenlets go on."""
+    opened = threading.Event()
+    waiting = gevent.spawn(call, lambda x: (opened.wait(PATIENCE), threading.get_ident(), x), 7, blocking=True)
+    gevent.sleep(0.01)
+    assert not waiting.ready()
+    opened.set()
+    done, thread, given = waiting.get(timeout=PATIENCE)
+    assert (done, thread != threading.get_ident(), given) == (True, True, 7)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("x"),
+        SystemExit(3),
+        gevent.Timeout(1),
+        gevent.GreenletExit(),
+        KeyboardInterrupt(),
+        BaseException(),
+        StopIteration(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("options", [{}, {"blocking": True}, {"deadline": 5}, {"blocking": True, "deadline": 5}], ids=str)
+def test_what_a_method_raises_comes_through(error, options, capfd):
+    """Whatever a method raises is raised in its caller, the same object, and printed by nobody."""
+
+    def fail():
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        call(fail, **options)
+    assert raised.value is error
+    assert capfd.readouterr().err == ""
+
+
+def test_a_failed_blocking_call_leaves_no_cycle():
+    """The exception of a blocking method is freed with its last reference."""
+
+    class Own(Exception):
+        pass
+
+    def fail():
+        raise Own
+
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(Own):
+            call(fail, blocking=True)
+        gevent.sleep(0)
+        assert [found for found in gc.get_objects() if isinstance(found, Own)] == []
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("blocking", [False, True], ids=["in place", "in a thread"])
+def test_a_deadline_ends_a_call(blocking):
+    """A call beyond its deadline is a DeadlineExceeded that names it; one within it gives its result."""
+    opened = threading.Event()
+    ended = []
+
+    def wait():
+        try:
+            if blocking:
+                return opened.wait(PATIENCE)
+            return gevent.sleep(PATIENCE)
+        finally:
+            ended.append(True)
+
+    with pytest.raises(DeadlineExceeded, match=r"0\.05 s"):
+        call(wait, blocking=blocking, deadline=0.05)
+    assert bool(ended) is not blocking
+    opened.set()
+    assert call(lambda: "done", blocking=blocking, deadline=PATIENCE) == "done"
+    gevent.sleep(0.1)
+    assert call(lambda: "no timer was left", blocking=blocking) == "no timer was left"
+
+
+def test_a_deadline_covers_the_wait_for_a_thread():
+    """Where all threads are taken a blocking call waits for one, no longer than its deadline."""
+    opened = threading.Event()
+    pool = gevent.get_hub().threadpool
+    calls = [gevent.spawn(call, lambda: opened.wait(PATIENCE), blocking=True) for _ in range(pool.maxsize)]
+    gevent.sleep(0.05)
+    try:
+        with pytest.raises(DeadlineExceeded):
+            call(lambda: "never", blocking=True, deadline=0.05)
+    finally:
+        opened.set()
+    assert [waiting.get(timeout=PATIENCE) for waiting in calls] == [True] * pool.maxsize
+    assert call(lambda: "free again", blocking=True, deadline=PATIENCE) == "free again"
+
+
+def test_an_outer_timeout_is_not_the_deadline():
+    """A timeout of the caller's own passes through a method's deadline as itself."""
+    with pytest.raises(gevent.Timeout) as fired, gevent.Timeout(0.05) as outer:
+        call(lambda: gevent.sleep(PATIENCE), deadline=PATIENCE)
+    assert fired.value is outer
+
+
+def test_a_deadline_inside_another():
+    """Of two deadlines the one that has passed is told, each by its own call."""
+
+    def outer():
+        with pytest.raises(DeadlineExceeded, match=r"0\.05 s"):
+            call(lambda: gevent.sleep(PATIENCE), deadline=0.05)
+        gevent.sleep(PATIENCE)
+
+    with pytest.raises(DeadlineExceeded, match=r"0\.2 s"):
+        call(outer, deadline=0.2)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, WIDTH, 10 * WIDTH])
+def test_items_are_mapped_in_order(count):
+    """The results of several items come in their order, whether or not some of them wait."""
+    assert Green().map(lambda item: -item, range(count)) == [-item for item in range(count)]
+
+    def wait(item):
+        gevent.sleep(0.001 * (item % 3))
+        return item
+
+    assert Green().map(wait, list(range(count))) == list(range(count))
+
+
+def test_items_wait_side_by_side_up_to_a_width():
+    """As many items as the width wait at the same time, and no more."""
+    opened = Event()
+    running = []
+    most = []
+
+    def wait(item):
+        running.append(item)
+        most.append(len(running))
+        opened.wait(PATIENCE)
+        running.remove(item)
+        return item
+
+    mapping = gevent.spawn(Green().map, wait, range(3 * WIDTH))
+    with gevent.Timeout(PATIENCE):
+        while len(running) < WIDTH:
+            gevent.sleep(0)
+    for _ in range(5):
+        gevent.sleep(0)
+    assert len(running) == WIDTH
+    opened.set()
+    assert mapping.get(timeout=PATIENCE) == list(range(3 * WIDTH))
+    assert max(most) == WIDTH
+
+
+def test_items_that_need_not_wait_take_few_greenlets():
+    """Items that don't wait are worked through by a few greenlets, however many they are."""
+    seen = []  # kept, so that no two of them are taken for the same
+    Green().map(lambda _: seen.append(gevent.getcurrent()), range(1000))
+    assert len(set(seen)) <= 3
+
+
+def test_what_an_item_raises_comes_out_of_the_map():
+    """What an item raises is not lost, although others were waiting when it did."""
+
+    def fail(item):
+        if item == 3:
+            raise ZeroDivisionError
+        gevent.sleep(0.01)
+
+    with gevent.Timeout(PATIENCE), pytest.raises(ZeroDivisionError):
+        Green().map(fail, range(10))
+
+
+def test_a_killed_map_ends_its_items():
+    """Where the greenlet of a map is killed, by a deadline say, its items end too."""
+    ended = []
+
+    def wait(item):
+        try:
+            gevent.sleep(PATIENCE)
+        finally:
+            ended.append(item)
+
+    with pytest.raises(gevent.Timeout), gevent.Timeout(0.05):
+        Green().map(wait, range(5))
+    gevent.sleep(0.01)
+    assert sorted(ended) == list(range(5))
+
+
+def test_a_killed_item_of_a_batch_is_an_answer():
+    """GreenletExit ends the greenlet of a call, but in a batch only the entry that raised it."""
+    assert gevent.GreenletExit in Green().passing
+    assert Green().map(lambda _: gevent.GreenletExit in Green().passing, range(3)) == [False] * 3
+    assert KeyboardInterrupt in Green().passing

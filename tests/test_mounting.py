@@ -1,0 +1,280 @@
+"""The application is the same on every server: the project's own, gunicorn, uWSGI, waitress."""
+
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import TIMEOUT, Wire
+
+APP = """
+import sys
+import time
+from pathlib import Path
+
+import gevent.monkey
+
+from gjrpc import Application, Registry
+
+registry = Registry()
+native_sleep = gevent.monkey.get_original("time", "sleep")
+
+
+@registry.method
+def ping():
+    return "pong"
+
+
+@registry.method
+def echo(x):
+    return x
+
+
+@registry.method
+def add(a: int, b: int = 10):
+    return a + b
+
+
+@registry.method(name="\\u00e9t\\u00e9")
+def summer():
+    return "\\u2600"
+
+
+@registry.method
+def fail():
+    raise ZeroDivisionError("a secret")
+
+
+@registry.method
+def runtime():
+    return type(application.dispatcher.runtime).__name__
+
+
+@registry.method(blocking=True)
+def block(name: str):
+    Path(name).touch()
+    while not Path("opened").exists():
+        native_sleep(0.01)
+    return name
+
+
+@registry.method(deadline=0.2)
+def wait():
+    time.sleep(30)
+
+
+@registry.method(blocking=True, deadline=0.2)
+def block_long():
+    while not Path("opened").exists():
+        native_sleep(0.01)
+
+
+application = Application(registry, max_body=1000)
+"""
+
+CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+def request(verb, target, body=None):
+    """A request, which closes its connection."""
+    head = f"{verb} {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n".encode()
+    return head + (b"\r\n" if body is None else b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+
+
+PONG = {"ping": "pong"}
+CHUNKED = request("POST", "/echo")[:-2] + CHUNKS + b"4\r\n[[1,\r\n3\r\n2]]\r\n0\r\n\r\n"
+# What is asked, the status, and the body; of a problem only its detail's words.
+CALLS = [
+    (request("GET", "/ping"), 200, PONG),
+    (request("GET", "/add?a=1&b=2"), 200, {"add": 3}),
+    (request("GET", "/echo;hello"), 200, {"echo": "hello"}),
+    (request("GET", "/echo;a%3Bb%2Fc"), 200, {"echo": "a;b/c"}),
+    (request("GET", "/echo%3Bhello"), 404, "'echo;hello'"),
+    (request("GET", "/echo?x=%C3%A9%26+%3D"), 200, {"echo": "é& ="}),
+    (request("GET", "/%C3%A9t%C3%A9"), 200, {"été": "☀"}),
+    (request("GET", "/echo;%FF"), 400, "UTF-8"),
+    (request("GET", "/echo"), 400, "x"),
+    (request("GET", "/pong"), 404, "'ping'"),
+    (request("GET", "//ping"), 404, "'/ping'"),
+    (request("GET", "/fail"), 500, "ref"),
+    (request("GET", "/-/healthy"), 200, {"healthy": True}),
+    (request("HEAD", "/ping"), 200, None),
+    (request("HEAD", "/pong"), 404, None),
+    (request("OPTIONS", "/ping"), 204, None),
+    (request("DELETE", "/ping"), 405, "DELETE"),
+    (request("POST", "/", b'{"add":[1,2]}'), 200, {"add": 3}),
+    (request("POST", "/", '{"echo":"é"}'.encode()), 200, {"echo": "é"}),
+    (request("POST", "/add", b'{"a":1}'), 200, {"add": 11}),
+    (request("POST", "/ping", b""), 200, PONG),
+    (request("POST", "/ping"), 200, PONG),
+    (request("POST", "/", b'{"add":[1,'), 400, "byte"),
+    (request("POST", "/", b"x" * 1001), 413, "1000"),
+    (request("POST", "/", b'{"jsonrpc":"2.0","method":"ping","id":1}'), 200, {"jsonrpc": "2.0", "result": "pong", "id": 1}),
+    (request("POST", "/", b'{"jsonrpc":"2.0","method":"ping"}'), 204, None),
+]
+ALLOWED = {204: "GET, HEAD, POST, OPTIONS", 405: "GET, HEAD, POST, OPTIONS"}
+
+
+def own(launch, folder):
+    """The project's own server."""
+    return launch("-m", "gjrpc.serve", "app:application", "--bind", "127.0.0.1:0", cwd=folder)
+
+
+def gunicorn(*options):
+    """Gunicorn with a kind of worker."""
+
+    def start(launch, folder):
+        arguments = ["--bind", "127.0.0.1:0", "--worker-class", *options, "app:application"]
+        return launch(*arguments, program=beside_python("gunicorn"), cwd=folder)
+
+    return start
+
+
+def uwsgi(patch):
+    """uWSGI's HTTP server with greenlets, on a port of the kernel's choice, which it can't report itself."""
+
+    def start(launch, folder):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            arguments = [
+                "--master",
+                "--no-orphans",
+                "--die-on-term",
+                "--http",
+                f"fd://{listener.fileno()}",
+                "--gevent",
+                "50",
+                patch,
+            ]
+            arguments += ["--virtualenv", sys.prefix, "--pythonpath", str(folder), "--module", "app:application", "--need-app"]
+            options = {"program": beside_python("uwsgi"), "cwd": folder, "pass_fds": [listener.fileno()]}
+            launched = launch(*arguments, **options)
+            launched.wait_for(r"uWSGI http bound on")
+            launched.wait_for(r"spawned uWSGI worker 1 ")
+            launched.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        return launched
+
+    return start
+
+
+def waitress(launch, folder):
+    """Waitress, in threads."""
+    return launch("--listen=127.0.0.1:0", "app:application", program=beside_python("waitress-serve"), cwd=folder)
+
+
+SERVERS = {
+    "own": own,
+    "gunicorn sync": gunicorn("sync"),
+    "gunicorn gthread": gunicorn("gthread", "--threads", "2"),
+    "gunicorn gevent": gunicorn("gevent"),
+    "uwsgi": uwsgi("--gevent-early-monkey-patch"),
+    "waitress": waitress,
+}
+LATE = "uwsgi, patched late"
+
+
+def beside_python(name):
+    """A program of the environment that these tests run in."""
+    return os.path.join(os.path.dirname(sys.executable), name)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with the application."""
+    (tmp_path / "app.py").write_text(APP, encoding="utf-8")
+    return tmp_path
+
+
+class Mounted:
+    """A server that was started.
+
+    Attributes:
+        program: its process.
+    """
+
+    def __init__(self, start, launch, folder):
+        self.program = start(launch, folder)
+        host, port = (self.program.url or self.program.wait_url()).removeprefix("http://").split(":")
+        self._address = host, int(port)
+
+    def wire(self):
+        """A new connection."""
+        return Wire(socket.create_connection(self._address, timeout=TIMEOUT))
+
+    def ask(self, data):
+        """One request on a connection of its own."""
+        with self.wire() as wire:
+            return wire.ask(data, verb=data.split()[0].decode())
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_each_server_answers_the_same(launch, folder, name):
+    """The same requests get the same statuses, headers and bodies on each server."""
+    mounted = Mounted(SERVERS[name], launch, folder)
+    for asked, status, body in CALLS:
+        answer = mounted.ask(asked)
+        assert answer.status == status, asked
+        assert answer.headers.get("allow") == (ALLOWED.get(status) if b"jsonrpc" not in asked else None), asked
+        if body is None:
+            assert answer.body == b"", asked
+        elif isinstance(body, str):
+            problem = answer.json()
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert (problem["status"], body in problem["detail"]) == (status, True), problem
+            assert b"secret" not in answer.raw
+        else:
+            assert (answer.headers["content-type"], answer.json()) == ("application/json", body)
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_chunked_body(launch, folder, name):
+    """A chunked body is read to its end and no further than the limit; uWSGI, which keeps it back, is told so honestly."""
+    mounted = Mounted(SERVERS[name], launch, folder)
+    if name == "uwsgi":
+        answer = mounted.ask(CHUNKED)
+        assert (answer.status, "Content-Length" in answer.json()["detail"]) == (411, True)
+        return
+    answer = mounted.ask(CHUNKED)
+    assert (answer.status, answer.body) == (200, b'{"echo":[1,2]}')
+    answer = mounted.ask(CHUNKED[: CHUNKED.index(CHUNKS)] + CHUNKS + b"3e9\r\n" + b"x" * 1001 + b"\r\n0\r\n\r\n")
+    assert (answer.status, "1000" in answer.json()["detail"]) == (413, True)
+    answer = mounted.ask(request("POST", "/ping")[:-2] + CHUNKS + b"0\r\n\r\n")
+    assert (answer.status, answer.json()) == (200, PONG)
+
+
+@pytest.mark.parametrize("name", ["own", "gunicorn gevent", "uwsgi", LATE])
+def test_blocking_methods_and_deadlines_under_gevent(launch, folder, name):
+    """Where gevent runs, blocking methods run in its threads and stall nobody, and deadlines hold."""
+    # uWSGI's other option, which most of its examples have, patches when the application has been loaded.
+    mounted = Mounted(uwsgi("--gevent-monkey-patch") if name == LATE else SERVERS[name], launch, folder)
+    assert mounted.ask(request("GET", "/runtime")).json() == {"runtime": "Green"}
+    wires = [mounted.wire() for _ in range(5)]
+    for number, wire in enumerate(wires):
+        wire.send(request("GET", f"/block?name={number}"))
+    while not all(Path(folder, str(number)).exists() for number in range(5)):
+        assert mounted.ask(request("GET", "/ping")).json() == PONG
+    for target in ("/wait", "/block_long"):
+        answer = mounted.ask(request("GET", target))
+        assert (answer.status, "0.2 s" in answer.json()["detail"]) == (504, True)
+    Path(folder, "opened").touch()
+    for number, wire in enumerate(wires):
+        with wire:
+            assert wire.answer().json() == {"block": str(number)}
+
+
+@pytest.mark.parametrize("name", ["gunicorn sync", "gunicorn gthread", "waitress"])
+def test_blocking_methods_without_gevent(launch, folder, name):
+    """Where gevent does not run, a blocking method runs where it is called."""
+    mounted = Mounted(SERVERS[name], launch, folder)
+    Path(folder, "opened").touch()
+    assert mounted.ask(request("GET", "/runtime")).json() == {"runtime": "Plain"}
+    assert mounted.ask(request("GET", "/block?name=1")).json() == {"block": "1"}
+    assert mounted.ask(request("GET", "/block_long")).json() == {"block_long": None}
+
+
+def test_the_failure_is_in_each_log(launch, folder):
+    """What a client is not told stands in the log of a foreign server, under the ref that the client got."""
+    mounted = Mounted(SERVERS["gunicorn sync"], launch, folder)
+    ref = json.loads(mounted.ask(request("GET", "/fail")).body)["ref"]
+    mounted.program.wait_for(rf"ref {ref}: method fail(?s:.*)ZeroDivisionError: a secret")
