@@ -63,7 +63,7 @@ class SimpleTCPRequestHandler(BaseHTTPRequestHandler):
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Note an answer, unless the server was made with `logging=False`."""
-        if self.server.logging:  # type: ignore[attr-defined]
+        if self.server.logging:  # type: ignore[attr-defined]  # the server is a SimpleTCPServer
             super().log_request(code, size)
 
 
