@@ -26,6 +26,7 @@ _HEAD = re.compile(_REQUEST_LINE.pattern + rb"\r\n(?:" + _FIELD_LINE.pattern.rep
 # RFC 9112, 7.1: chunk-size = 1*HEXDIG, then extensions, which "a recipient MUST ignore".
 _CHUNK_LINE = re.compile(rb"(?P<size>[0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
 _LONGEST_CHUNK_LINE = 256
+_MOST_EXTENSIONS = 64 * 1024  # bytes in one body
 # RFC 9110, 6.5.1: a sender must not put fields for framing, routing, authentication or content format into a trailer.
 _NO_TRAILERS = frozenset(
     b"authorization connection content-encoding content-length content-range content-type cookie expect host keep-alive "
@@ -72,12 +73,12 @@ class Parsed:
 class Chunked:
     """Takes the chunked coding off a body (RFC 9112, 7.1); trailers are checked and dropped."""
 
-    __slots__ = ("_left", "_limits", "_read", "_trailer_bytes", "body", "done")
+    __slots__ = ("_extensions", "_left", "_limits", "_read", "_trailer_bytes", "body", "done")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._left = 0
-        self._trailer_bytes = 0
+        self._trailer_bytes = self._extensions = 0
         self._read: Callable[[bytes | bytearray, int], int] = self._size_line
         self.body = bytearray()
         self.done = False
@@ -98,6 +99,10 @@ class Chunked:
         line = _CHUNK_LINE.fullmatch(buffer, at, end)
         if line is None:
             raise BadMessage("malformed chunk-size line")
+        # Extensions could otherwise carry without end what the body may not.
+        self._extensions += end - at - len(line["size"])
+        if self._extensions > _MOST_EXTENSIONS:
+            raise BadMessage("the chunk extensions are too long")
         self._left = int(line["size"], 16)
         if len(self.body) + self._left > self._limits.body:
             raise BadMessage(f"the body has more bytes than the limit, {self._limits.body}", status=413)

@@ -30,6 +30,8 @@ from gjrpc.wsgi import Application
 
 log = logging.getLogger("gjrpc.server")
 
+_TICK = 0.5  # seconds between two looks at the connections
+
 
 class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
     """Serves an `Application`, or any other WSGI callable, from one process.
@@ -184,9 +186,10 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
     def _sweep(self) -> None:
         """Look at all connections twice a second: one timer for all, and none on the path of a call."""
         while True:
-            gevent.sleep(0.5)
+            gevent.sleep(_TICK)
             self.now = time.monotonic()
-            for connection in [c for c in self._connections if c.expires < self.now]:
+            # What a connection takes for now may be a tick old, and nobody is cut off before his time.
+            for connection in [c for c in self._connections if c.expires + _TICK < self.now]:
                 log.info("%s: too slow: %r", connection.peer, connection)
                 connection.expire()
 

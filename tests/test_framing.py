@@ -363,3 +363,11 @@ def test_chunked_bodies(pieces, data):
     whole = Chunked(Limits())
     assert whole.feed(coded + b"rest", 0) == len(coded)
     assert whole.body == reader.body
+
+
+def test_chunk_extensions_are_bounded():
+    """Chunk extensions may have no more than 64 KiB together, however small the chunks are."""
+    chunked = Chunked(Limits())
+    with pytest.raises(BadMessage, match="extensions"):
+        chunked.feed((b"1;" + b"x" * 200 + b"\r\na\r\n") * 400, 0)
+    assert len(chunked.body) < 64 * 1024 / 200
