@@ -27,7 +27,7 @@ _encode = msgspec.json.Encoder().encode
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
-_NUMBER = re.compile(rb"-?\d+(?P<fraction>[.eE][\d.eE+-]*)?")
+_NUMBER = re.compile(rb"-?\d+(?P<fraction>(?:\.\d+)?(?:[eE][+-]?\d+)?)")
 _MAX_DIGITS = 4300
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _ALL_BUT_BRACKETS_AND_QUOTES = bytes(set(range(256)) - set(b'[]{}"\\'))
