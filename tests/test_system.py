@@ -479,7 +479,8 @@ class TestProcesses:
         with child(marker, code=code) as process:
             (found,), error = ask("check_process", marker[3:].upper())
             start = datetime.fromtimestamp(psutil.Process(process.pid).create_time())
-        assert error == ""
+        # Other processes of this machine come and go.
+        assert re.fullmatch(r"(\d+ of \d+ processes could not be seen \(\d+ ended meanwhile\))?", error)
         assert tuple(found) == system._PROCESS
         assert found["pid"] == process.pid
         assert found["user"] == pwd.getpwuid(os.getuid()).pw_name
