@@ -1,0 +1,121 @@
+"""How long a JSON-RPC 2.0 message takes in the process, without a network: gjrpc beside pjrpc and jsonrpcserver.
+
+Run `python -m bench.dispatch [ROUNDS]`; it needs `pip install gjrpc[bench]`. The same message, one call and a batch of 100, goes
+from JSON to JSON through each dispatcher in turn, round by round in one run, so that all see the same machine; shown are the
+medians. gjrpc's way includes its HTTP answer, `Application.respond` from a parsed request to a response, with batches on gevent as
+its server runs them. Its native dialect, `{"add": [1, 2]}`, stands beside.
+"""
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jsonrpcserver
+import pjrpc.server
+
+from gjrpc import Application, Registry
+from gjrpc.green import Green
+from gjrpc.messages import Head, Request
+
+BATCH = 100
+SINGLE = json.dumps({"jsonrpc": "2.0", "method": "add", "params": [1, 2], "id": 0})
+MANY = json.dumps([{"jsonrpc": "2.0", "method": "add", "params": [1, 2], "id": number} for number in range(BATCH)])
+NATIVE = json.dumps({"add": [1, 2]})
+SLICE = 0.02
+"""Seconds that one dispatcher runs before the next has its turn."""
+
+Dispatch = Callable[[str], Any]
+
+
+def add(a: Any, b: Any = 10) -> Any:
+    """The method that is called."""
+    return a + b
+
+
+def of_gjrpc() -> Dispatch:
+    """gjrpc's dispatcher, from the text of a message to its answer."""
+    registry = Registry()
+    registry.register(lambda a, b=10: a + b, "add")
+    respond, head = Application(registry, runtime=Green()).respond, Head("POST", "/")
+    return lambda message: respond(Request(head, message.encode())).body
+
+
+def of_pjrpc() -> Dispatch:
+    """pjrpc's dispatcher."""
+    registry = pjrpc.server.MethodRegistry()
+    registry.add_method(add)
+    dispatcher: Any = pjrpc.server.Dispatcher()
+    dispatcher.add_methods(registry)
+    return lambda message: dispatcher.dispatch(message, None)[0]
+
+
+def of_jsonrpcserver() -> Dispatch:
+    """jsonrpcserver's dispatcher."""
+    methods = {"add": lambda a, b=10: jsonrpcserver.Success(a + b)}
+    return lambda message: jsonrpcserver.dispatch(message, methods=methods)
+
+
+GJRPC, PJRPC, JSONRPCSERVER = "gjrpc", "pjrpc", "jsonrpcserver"
+DISPATCHERS: dict[str, Callable[[], Dispatch]] = {GJRPC: of_gjrpc, PJRPC: of_pjrpc, JSONRPCSERVER: of_jsonrpcserver}
+
+
+def check(name: str, dispatch: Dispatch) -> None:
+    """Make sure that a dispatcher really answers."""
+    expected = [{"jsonrpc": "2.0", "result": 3, "id": number} for number in range(BATCH)]
+    for message, answer in ((SINGLE, expected[0]), (MANY, expected)):
+        if json.loads(dispatch(message)) != answer:
+            raise SystemExit(f"{name} answers {dispatch(message)!r}")
+
+
+def measure(dispatch: Dispatch, message: str, calls: int) -> float:
+    """Dispatch a message for a while and give the microseconds that one of its calls took."""
+    count, begin = 0, time.perf_counter()
+    while True:
+        for _ in range(max(1, BATCH // calls)):  # the clock is read once for many calls
+            dispatch(message)
+            count += calls
+        took = time.perf_counter() - begin
+        if took > SLICE:
+            return took / count * 1e6
+
+
+def main(rounds: int = 30, show: Callable[[str], None] = print) -> dict[tuple[str, str], float]:
+    """Measure, show and return the median microseconds a call, by dispatcher and kind of message."""
+    dispatchers = {name: make() for name, make in DISPATCHERS.items()}
+    for name, dispatch in dispatchers.items():
+        check(name, dispatch)
+    kinds = {"single": (SINGLE, 1), "batch": (MANY, BATCH)}
+    subjects = {(name, kind): (dispatch, *kinds[kind]) for name, dispatch in dispatchers.items() for kind in kinds}
+    subjects[GJRPC, "native"] = (dispatchers[GJRPC], NATIVE, 1)
+    times: dict[tuple[str, str], list[float]] = {subject: [] for subject in subjects}
+    for _ in range(rounds):
+        for subject, work in subjects.items():
+            times[subject].append(measure(*work))
+    medians = {subject: statistics.median(found) for subject, found in times.items()}
+    for line in table(medians):
+        show(line)
+    return medians
+
+
+def table(medians: dict[tuple[str, str], float]) -> list[str]:
+    """What was measured, in lines."""
+    lines = [f"{'microseconds a call':20} {'one call':>10} {'in a batch':>11} {'gjrpc is so many times as fast':>32}"]
+    for name in DISPATCHERS:
+        single, batch = medians[name, "single"], medians[name, "batch"]
+        ratios = [single / medians[GJRPC, "single"], batch / medians[GJRPC, "batch"]]
+        compared = "" if name == GJRPC else f"{ratios[0]:.1f} and {ratios[1]:.1f}"
+        lines.append(f"{name:20} {single:10.2f} {batch:11.2f} {compared:>32}")
+    native, single, batch = (medians[GJRPC, kind] for kind in ("native", "single", "batch"))
+    lines.append(f"{'gjrpc, native':20} {native:10.2f}")
+    lines.append(
+        f"calls a second, JSON-RPC beside native: {native / single:.2f}; "
+        f"in a batch of {BATCH} beside single: {single / batch:.2f}"
+    )
+    return lines
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
