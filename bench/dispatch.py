@@ -2,7 +2,7 @@
 
 Run `python -m bench.dispatch [ROUNDS]`; it needs `pip install gjrpc[bench]`. The same message, one call and a batch of 100, goes
 from JSON to JSON through each dispatcher in turn, round by round in one run, so that all see the same machine; shown are the
-medians. gjrpc's way includes its HTTP answer, `Application.respond` from a parsed request to a response, with batches on gevent as
+medians. gjrpc's way includes its HTTP answer, from a parsed request to a response, with batches on gevent as
 its server runs them. Its native dialect, `{"add": [1, 2]}`, stands beside.
 """
 
