@@ -9,6 +9,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
+import msgspec
+
 from gjrpc import codec
 from gjrpc.binding import Text
 from gjrpc.errors import CallError, InvalidRequest
@@ -18,7 +20,7 @@ PROBLEM: Headers = (("Content-Type", "application/problem+json"),)
 """RFC 9457, section 3."""
 
 
-class Call:
+class Call(msgspec.Struct, eq=False):
     """A method's name and the arguments for it.
 
     Attributes:
@@ -27,12 +29,9 @@ class Call:
         text: whether the arguments are text that wants conversion.
     """
 
-    __slots__ = ("arguments", "name", "text")
-
-    def __init__(self, name: str, arguments: Any, text: bool = False) -> None:
-        self.name = name
-        self.arguments = arguments
-        self.text = text
+    name: str
+    arguments: Any
+    text: bool = False
 
     def __repr__(self) -> str:
         return f"<Call {self.name} {self.arguments!r}>"

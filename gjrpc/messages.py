@@ -1,10 +1,12 @@
 """Request and Response: the values that go between the wire and the application.
 
 They know neither who reads them off a socket or an environ, nor what a method is. Both are immutable by agreement: the head of a
-request is shared by all requests that carry the same bytes.
+request is shared by all requests that carry the same bytes. What is made for each call is a Struct, which costs a third of a class.
 """
 
 from collections.abc import Iterable
+
+from msgspec import Struct
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -45,14 +47,11 @@ class Head:
         return f"<Head {self.verb} {self.target}>"
 
 
-class Request:
+class Request(Struct, eq=False):
     """A whole request: its head, and its body without transfer coding."""
 
-    __slots__ = ("body", "head")
-
-    def __init__(self, head: Head, body: bytes = b"") -> None:
-        self.head = head
-        self.body = body
+    head: Head
+    body: bytes = b""
 
     def __repr__(self) -> str:
         return f"<Request {self.head.verb} {self.head.target}, {len(self.body)} bytes>"
@@ -61,15 +60,12 @@ class Request:
 JSON: Headers = (("Content-Type", "application/json"),)
 
 
-class Response:
+class Response(Struct, eq=False):
     """An answer: status, body, and headers without those that describe the connection or the length."""
 
-    __slots__ = ("body", "headers", "status")
-
-    def __init__(self, status: int, body: bytes = b"", headers: Headers = JSON) -> None:
-        self.status = status
-        self.body = body
-        self.headers = headers
+    status: int
+    body: bytes = b""
+    headers: Headers = JSON
 
     def __repr__(self) -> str:
         return f"<Response {self.status}, {len(self.body)} bytes>"
