@@ -1,7 +1,7 @@
 """Request and Response: the values that go between the wire and the application.
 
 They know neither who reads them off a socket or an environ, nor what a method is. Both are immutable by agreement: the head of a
-request is shared by all requests that carry the same bytes. What is made for each call is a Struct, which costs a third of a class.
+request is shared by all requests that carry the same bytes. What is made for each call is a Struct, the cheapest kind of object.
 """
 
 from collections.abc import Iterable
