@@ -62,6 +62,7 @@ class Binding:
         "bind_named",
         "bind_positional",
         "names",
+        "takes_names",
     )
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -77,6 +78,7 @@ class Binding:
         self._by_name = None if Parameter.VAR_KEYWORD in variable else {p.name for p in parameters if p.kind in NAMED}
         self._required_names = {p.name for p in required}
         self._unnameable = {p.name for p in required if p.kind is Parameter.POSITIONAL_ONLY}
+        self.takes_names = not self._unnameable
         self._forbidden = taken_names(function, parameters) if self._by_name is None else frozenset()
         self._annotations = {_STARS.get(p.kind, "") + p.name: inspect.formatannotation(p.annotation) for p in parameters}
         self._text_forms = {_STARS.get(p.kind, "") + p.name: text_form(p) for p in parameters}

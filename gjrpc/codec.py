@@ -30,7 +30,7 @@ _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 _NUMBER = re.compile(rb"-?\d+(?P<fraction>(?:\.\d+)?(?:[eE][+-]?\d+)?)")
 _MAX_DIGITS = 4300
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_ALL_BUT_BRACKETS_AND_QUOTES = bytes(set(range(256)) - set(b'[]{}"\\'))
+_ALL_BUT_MARKS = bytes(set(range(256)) - set(b'[]{}"\\'))
 _PASSES = 4
 _STEP = [0] * 256
 _STEP[ord("[")] = _STEP[ord("{")] = 1
@@ -103,19 +103,20 @@ def not_finite(value: Any) -> float | Decimal | None:
 
 def depth_exceeds(body: bytes, limit: int) -> bool:
     """Tell whether arrays and objects nest deeper than `limit`, in linear time and without recursion."""
-    if body.count(b"[") + body.count(b"{") <= limit or _is_shallow(body, limit):
+    marks = body.translate(None, _ALL_BUT_MARKS)
+    if marks.count(b"[") + marks.count(b"{") <= limit or _is_shallow(marks, limit):
         return False
     return limit + 1 in _depths(_STRING.sub(b"", body).translate(None, _ALL_BUT_BRACKETS))
 
 
-def _is_shallow(body: bytes, limit: int) -> bool:
+def _is_shallow(marks: bytes, limit: int) -> bool:
     """Whether a quick look is enough to know that nothing nests deeper: true of long but flat texts, such as a batch.
 
     Taking away empty pairs takes away one level at the most for each kind of bracket.
     """
-    text = body.translate(None, _ALL_BUT_BRACKETS_AND_QUOTES).replace(b'""', b"")
-    if b'"' in text or b"\\" in text:  # brackets or escapes in a string: that wants a longer look
-        return False
+    if b"\\" in marks or 2 * marks.count(b'""') != marks.count(b'"'):
+        return False  # escapes, or brackets in a string: that wants a longer look
+    text = marks.translate(None, b'"')
     for _ in range(_PASSES):
         text = text.replace(b"[]", b"").replace(b"{}", b"")
     return text.count(b"[") + text.count(b"{") + 2 * _PASSES <= limit

@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 from gjrpc import codec
 from gjrpc.convention import Call
 from gjrpc.errors import CallError, InternalError, MethodNotFound
-from gjrpc.registry import Method, Registry
+from gjrpc.method import Method
+from gjrpc.registry import Registry
 from gjrpc.runtime import Runtime, running
 
 log = logging.getLogger("gjrpc.dispatch")
@@ -49,10 +50,18 @@ class Dispatcher:
         registry: where the methods are.
         runtime: runs blocking methods and those with a deadline.
         observers: each is called with a `Finished` after each call; without any, nothing is measured.
+        own: methods that are no part of the registry: what the protocol keeps for itself.
     """
 
-    def __init__(self, registry: Registry, runtime: Runtime | None = None, observers: Sequence[Observer] = ()) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        runtime: Runtime | None = None,
+        observers: Sequence[Observer] = (),
+        own: Iterable[Method] = (),
+    ) -> None:
         self.registry = registry
+        self._own = {method.name: method for method in own}
         self._runtime = runtime
         self._observers = tuple(observers)
         self.run: Callable[[Call], Outcome] = self._observed if observers else self._run
@@ -74,7 +83,7 @@ class Dispatcher:
         return self.runtime.map(function, items)
 
     def _run(self, call: Call) -> Outcome:
-        method = self.registry.find(call.name) or self.registry.find_dispatched(call.name)
+        method = self.registry.find(call.name) or self._own.get(call.name) or self.registry.find_dispatched(call.name)
         if method is None:
             return self._unknown(call.name)
         binding = method.binding
@@ -111,7 +120,7 @@ class Dispatcher:
     def _told(self, error: CallError, method: Method) -> CallError:
         """An error that the method means for the client, once its message and data are known to be JSON."""
         try:
-            codec.encode((error.message, error.data))
+            codec.encode((error.code, error.message, error.data))
         except (codec.NotJSON, AttributeError) as cause:  # a subclass's __init__ may have set neither
             return failure(f"the method's error data is not JSON: {cause}", error, method)
         return error

@@ -39,29 +39,55 @@ class CallError(GjrpcError):
     """A failed call, in words meant for the client.
 
     Raise it in a method to answer with your own error:
-    `raise CallError("no such host", code=7, data={"host": host}, status=404)`.
+    `raise CallError("no such host", code=7, data={"host": host}, status=404)`. An error that an application knows well is a
+    class, which it can declare on its methods, so that the documents tell of it:
+
+        class NoSuchHost(CallError):
+            code = 7
+            status = 404
+            message = "no such host"
+
+        @registry.method(errors=[NoSuchHost])
+        def load(host): ...  # raise NoSuchHost(data={"host": host})
 
     Args:
-        message: one sentence; it is sent.
-        code: the JSON-RPC 2.0 error code, an integer (section 5.1 of its specification).
+        message: one sentence; it is sent. The class's own unless given.
+        code: the JSON-RPC 2.0 error code, an integer (section 5.1 of its specification, which keeps -32768 to -32000 for itself).
         data: anything JSON can hold; sent beside the message.
         status: the HTTP status, 400 to 599; None takes the one that `wsgi` lists for the class.
+
+    Raises:
+        ValueError: a status that is none of an error, also where a subclass is defined with one.
+        TypeError: a subclass is defined with a code that is no integer, or a message that is no text.
     """
 
-    code = -32000
+    code: int = -32000
+    message: str = "the call failed"
     status: int | None = None
     ref: str | None = None
 
-    def __init__(self, message: str, *, code: int | None = None, data: Any = None, status: int | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        _check_status(cls.status)
+        if not isinstance(cls.code, int) or not isinstance(cls.message, str):
+            raise TypeError(f"{cls.__name__}: code={cls.code!r}, message={cls.message!r}; expected an integer and a text")
+
+    def __init__(
+        self, message: str | None = None, *, code: int | None = None, data: Any = None, status: int | None = None
+    ) -> None:
+        self.message = type(self).message if message is None else message
+        super().__init__(self.message)
         self.data = data
         if code is not None:
             self.code = code
         if status is not None:
-            if not 400 <= status <= 599:
-                raise ValueError(f"status={status}: an error's HTTP status lies between 400 and 599")
+            _check_status(status)
             self.status = status
+
+
+def _check_status(status: int | None) -> None:
+    if status is not None and not 400 <= status <= 599:
+        raise ValueError(f"status={status}: an error's HTTP status lies between 400 and 599")
 
 
 class ParseError(CallError):

@@ -5,13 +5,14 @@ Owns what a method's `blocking` and `deadline` mean on an event loop. Imported b
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from operator import length_hint
 from typing import Any
 
 import gevent
 from gevent.hub import get_hub
 
 from gjrpc.errors import DeadlineExceeded
-from gjrpc.registry import Method
+from gjrpc.method import Method
 
 WIDTH = 32
 """Entries of one batch that may wait at the same time."""
@@ -22,8 +23,12 @@ PASSING: tuple[type[BaseException], ...] = (KeyboardInterrupt, GeneratorExit, ge
 _PASSING_IN_BATCH: tuple[type[BaseException], ...] = (KeyboardInterrupt, GeneratorExit)
 
 
+_askers: set[Any] = set()
+"""Greenlets that asked for a batch and now run an entry of it."""
+
+
 class _Helper(gevent.Greenlet):  # type: ignore[misc]  # gevent has no types
-    """Runs entries of one batch."""
+    """Runs entries of a batch beside the greenlet that asked for it."""
 
 
 class Green:
@@ -34,8 +39,9 @@ class Green:
 
     @property
     def passing(self) -> tuple[type[BaseException], ...]:
-        """`PASSING`; but where a helper is killed, the entry that it runs is what fails, and the others of the batch go on."""
-        return _PASSING_IN_BATCH if type(gevent.getcurrent()) is _Helper else PASSING
+        """`PASSING`; but a greenlet that is killed in a batch ends the entry that it runs, with an error, and takes the next."""
+        current = gevent.getcurrent()
+        return _PASSING_IN_BATCH if current in _askers or type(current) is _Helper else PASSING
 
     def call(self, method: Method, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
         """Run it as it was registered.
@@ -55,31 +61,55 @@ class Green:
                 raise DeadlineExceeded(f"the call took longer than its deadline of {method.deadline:g} s") from None
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        """Run a function over all items, up to `WIDTH` at a time.
+        """Run a function over all items, up to `WIDTH` at a time."""
+        return _Map(function, items).run()
 
-        One greenlet works through the items, and a second one stands by, which the loop starts only when the first waits or is
-        done; that one calls a third, and so on. So items that need not wait cost no greenlet each.
-        """
-        if len(items) == 1:
-            return [function(items[0])]
-        results: list[Any] = [None] * len(items)
-        todo = deque(enumerate(items))
 
-        def work() -> None:
-            if len(todo) > 1 and len(helpers) < WIDTH:
-                helpers.append(_Helper.spawn(work))
-            while todo:
-                index, item = todo.popleft()
-                results[index] = function(item)
+class _Map:
+    """The items of one `map`, and the greenlets that work through them.
 
-        helpers = [_Helper.spawn(work)]
+    The greenlet that asks takes item after item. Only if it has to wait does the loop go on, and call a helper; if that one waits
+    too another one, and so on: items that need not wait cost no greenlet, nor a turn of the loop.
+    """
+
+    __slots__ = ("_function", "_helpers", "_items", "_loop", "_results", "_todo")
+
+    def __init__(self, function: Callable[[Any], Any], items: Sequence[Any]) -> None:
+        self._function = function
+        self._items = items
+        self._results: list[Any] = [None] * len(items)
+        self._todo = iter(range(len(items)))
+        self._helpers: list[_Helper] = []
+        self._loop = get_hub().loop
+
+    def run(self) -> list[Any]:
+        asker = gevent.getcurrent()
+        within = asker in _askers  # an entry of another batch asks for this one
         try:
-            for helper in helpers:  # it grows meanwhile; the one that a helper calls is in it before that helper ends
+            _askers.add(asker)
+            try:
+                self._work()
+            finally:
+                if not within:
+                    _askers.discard(asker)
+            for helper in self._helpers:  # none comes any more: there is nothing left to do for it
                 helper.get()
-        finally:
-            todo.clear()
-            gevent.killall(helpers, block=False)
-        return results
+        except BaseException:
+            deque(self._todo, 0)  # takes what is left to do, so that nobody begins it
+            gevent.killall(self._helpers, block=False)
+            raise
+        return self._results
+
+    def _work(self) -> None:
+        function, items, results, todo = self._function, self._items, self._results, self._todo
+        if length_hint(todo) > 1 and len(self._helpers) < WIDTH - 1:
+            self._loop.run_callback(self._call_helper)
+        for index in todo:
+            results[index] = function(items[index])
+
+    def _call_helper(self) -> None:
+        if length_hint(self._todo):
+            self._helpers.append(_Helper.spawn(self._work))
 
 
 def _in_place(method: Method, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:

@@ -20,10 +20,11 @@ MAX_ANSWER = 64 * 1024 * 1024
 Run: TypeAlias = Callable[[Call], bytes | CallError]
 Map: TypeAlias = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 
-_ABSENT = object()
 _NULL = b"null"
+_ABSENT = object()
 # Section 4: an id "MUST contain a String, Number, or NULL value"; bool is a kind of int only in Python.
-_ID_TYPES = frozenset({int, str, float, type(None)})
+_ID_TYPES = frozenset({int, str, float, type(None), type(_ABSENT)})
+_PARAMS_TYPES = frozenset({list, dict, type(None)})
 
 
 def is_message(message: Any) -> bool:
@@ -59,12 +60,13 @@ class Dialect:
         return self._single(message)
 
     def _single(self, entry: Any) -> bytes | None:
-        try:
-            call = _read_call(entry)
-        except InvalidRequest as error:
-            return write_error(error, _echo(entry))
-        outcome = self._run(call)
-        request_id = entry.get("id", _ABSENT)
+        if type(entry) is not dict:
+            return write_error(InvalidRequest("expected a request object"))
+        request_id, method, params = entry.get("id", _ABSENT), entry.get("method"), entry.get("params")
+        typed = type(params) in _PARAMS_TYPES and type(request_id) in _ID_TYPES
+        if not typed or type(method) is not str or entry.get("jsonrpc") != "2.0":
+            return write_error(_fault(entry), _echo(entry))
+        outcome = self._run(Call(method, [] if params is None else params))
         if type(outcome) is bytes and type(request_id) is int:  # what nearly every call comes to, by the shortest way
             return b'{"jsonrpc":"2.0","result":%b,"id":%d}' % (outcome, request_id)
         if request_id is _ABSENT:  # section 4.1: "The Server MUST NOT reply to a Notification"
@@ -110,24 +112,12 @@ def _echo(entry: Any) -> bytes:
     return codec.encode(request_id) if type(request_id) in _ID_TYPES else _NULL
 
 
-def _read_call(entry: Any) -> Call:
-    """Read a request object (section 4).
-
-    Raises:
-        InvalidRequest: says what is wrong.
-    """
-    if type(entry) is not dict:
-        raise InvalidRequest("expected a request object")
+def _fault(entry: dict[str, Any]) -> InvalidRequest:
+    """Say what is wrong with an object that is no request object (section 4)."""
     if type(entry.get("id")) not in _ID_TYPES:
-        raise InvalidRequest("the id is neither a string nor a number nor null")
+        return InvalidRequest("the id is neither a string nor a number nor null")
     if entry.get("jsonrpc") != "2.0":
-        raise InvalidRequest('the member "jsonrpc" must be exactly "2.0"')
-    method = entry.get("method")
-    if type(method) is not str:
-        raise InvalidRequest('the member "method" must be a string')
-    params = entry.get("params")
-    if params is None:
-        params = []
-    elif type(params) is not list and type(params) is not dict:
-        raise InvalidRequest('the member "params" must be an array or an object')
-    return Call(method, params)
+        return InvalidRequest('the member "jsonrpc" must be exactly "2.0"')
+    if type(entry.get("method")) is not str:
+        return InvalidRequest('the member "method" must be a string')
+    return InvalidRequest('the member "params" must be an array or an object')

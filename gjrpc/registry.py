@@ -6,13 +6,13 @@ no request: a call only looks a name up. Registration is the moment for mistakes
 
 import functools
 import inspect
-import pydoc
 import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar, overload
 
 from gjrpc.binding import Binding, Bound
 from gjrpc.errors import MethodNotFound, RegistrationError
+from gjrpc.method import DeclaredError, Method
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,46 +22,6 @@ _RESERVED = {
     "rpc.": "names that begin with 'rpc.' belong to the JSON-RPC 2.0 specification",
     "-/": "'/-/' holds what is not a method",
 }
-
-
-class Method:
-    """A registered function with what a call of it needs.
-
-    Attributes:
-        name: the name it is called by.
-        function: the callable.
-        binding: its compiled arguments; see `gjrpc.binding.Binding`.
-        blocking: whether it must run off the event loop, in a thread.
-        deadline: seconds it may take, or None.
-        description: text for people; the docstring unless given.
-    """
-
-    __slots__ = ("binding", "blocking", "deadline", "description", "function", "name")
-
-    def __init__(
-        self,
-        name: str,
-        function: Callable[..., Any],
-        binding: Binding,
-        *,
-        blocking: bool = False,
-        deadline: float | None = None,
-        description: str | None = None,
-    ) -> None:
-        self.name = name
-        self.function = function
-        self.binding = binding
-        self.blocking = blocking
-        self.deadline = deadline
-        self.description = pydoc.getdoc(function) if description is None else description
-
-    def __repr__(self) -> str:
-        return f"<Method {self.name}({', '.join(self.binding.names)})>"
-
-    def renamed(self, name: str) -> "Method":
-        """The same method under another name."""
-        options = {"blocking": self.blocking, "deadline": self.deadline, "description": self.description}
-        return Method(name, self.function, self.binding, **options)  # type: ignore[arg-type]  # a dict of keywords
 
 
 class _Fallback(NamedTuple):
@@ -101,6 +61,9 @@ class Registry:
         blocking: bool = False,
         deadline: float | None = None,
         description: str | None = None,
+        examples: Iterable[tuple[Any, Any]] = (),
+        deprecated: bool | str | None = None,
+        errors: Iterable[DeclaredError] = (),
     ) -> Callable[[F], F]: ...
     def method(self, function: F | None = None, /, **options: Any) -> F | Callable[[F], F]:
         """Register the decorated function, which stays as it is; bare, or with the options of `register`.
@@ -124,6 +87,9 @@ class Registry:
         blocking: bool = False,
         deadline: float | None = None,
         description: str | None = None,
+        examples: Iterable[tuple[Any, Any]] = (),
+        deprecated: bool | str | None = None,
+        errors: Iterable[DeclaredError] = (),
     ) -> F:
         """Register any callable and return it.
 
@@ -132,9 +98,12 @@ class Registry:
             blocking: it waits in C or computes for long: run it in a thread, so that it stalls nobody.
             deadline: seconds after which the caller gets an error (HTTP 504) instead of waiting on.
             description: text for people, instead of the docstring.
+            examples: pairs of arguments, by the argument convention, and the result: `[([1, 2], 3), ({"a": 1}, 11)]`.
+            deprecated: True, or what to do instead; unless given, what `warnings.deprecated` says.
+            errors: how it can fail, for the documents: subclasses of `CallError`, or instances, whose data is an example.
 
         Raises:
-            RegistrationError: the name is taken, empty or reserved, or the signature can't be bound.
+            RegistrationError: the name is taken, empty or reserved, the signature can't be bound, or an example is no call of it.
         """
         if not callable(function):
             raise RegistrationError(f"{function!r} can't be registered: it is not callable")
@@ -143,10 +112,11 @@ class Registry:
         if deadline is not None and not 0 < deadline < float("inf"):
             raise RegistrationError(f"method {name!r}: deadline={deadline!r}; expected a number of seconds above 0")
         try:
-            binding = Binding(function)
+            told: dict[str, Any] = {"description": description, "examples": examples, "deprecated": deprecated}
+            method = Method(name, function, Binding(function), blocking=blocking, deadline=deadline, errors=errors, **told)
         except RegistrationError as error:
             raise RegistrationError(f"method {name!r} can't be registered: {error}") from error
-        self._add(Method(name, function, binding, blocking=blocking, deadline=deadline, description=description))
+        self._add(method)
         return function
 
     register_function = register
@@ -258,6 +228,7 @@ class _Raw(Binding):
 
     def __init__(self) -> None:
         self.names = ["params"]
+        self.takes_names = True
 
     def bind(self, value: Any) -> Bound:
         return (value,), {}

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from gjrpc.registry import Method
+from gjrpc.method import Method
 
 
 class Runtime(Protocol):

@@ -25,6 +25,7 @@ from gjrpc import addresses, settings, targets, tls
 from gjrpc._version import __version__
 from gjrpc.access import AccessLog
 from gjrpc.addresses import Address
+from gjrpc.commands import Command
 from gjrpc.errors import SettingsError
 from gjrpc.origins import LOOPBACK
 from gjrpc.registry import Registry
@@ -58,7 +59,7 @@ def _run(target: str | None, **values: Any) -> None:
     )
     address = addresses.parse(chosen.bind)
     served = targets.load(target) if target else host_methods
-    application = _application(served, chosen, address)
+    application = _application(served, target or "this host", chosen, address)
     context, trust = _tls(chosen, address)
     _raise_descriptor_limit()
     get_hub().threadpool.maxsize = chosen.threads
@@ -81,7 +82,7 @@ def _run(target: str | None, **values: Any) -> None:
         Path(address.path).unlink(missing_ok=True)
 
 
-def _application(served: Any, chosen: Settings, address: Address) -> Any:
+def _application(served: Any, title: str, chosen: Settings, address: Address) -> Any:
     if not isinstance(served, Registry):
         for name in _FOR_REGISTRIES:
             if getattr(chosen, name) != Settings.__dataclass_fields__[name].default:
@@ -93,6 +94,7 @@ def _application(served: Any, chosen: Settings, address: Address) -> Any:
         max_depth=chosen.max_depth,
         allowed_hosts=chosen.allowed_hosts or (LOOPBACK if address.is_local else ("*",)),
         allowed_origins=chosen.allowed_origins,
+        title=title,
     )
 
 
@@ -174,19 +176,7 @@ def _raise_descriptor_limit() -> None:
         log.warning("the limit of %d open files stays (%s): about %d connections can be held", soft, error, soft - 50)
 
 
-class _Command(click.Command):
-    """Ends with one clear line and exit code 2 where an option, a file or an address can't be used."""
-
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the command line."""
-        try:
-            return super().main(*args, **kwargs)
-        except SettingsError as error:
-            click.echo(f"error: {error}", err=True)
-            sys.exit(2)
-
-
-main = _Command(
+main = Command(
     "gjrpc-serve",
     callback=_run,
     params=[click.Argument(["target"], required=False, envvar=f"{settings.PREFIX}_TARGET"), *settings.options()],

@@ -6,15 +6,18 @@ status. It needs no gevent and no socket; two doors lead to `respond`: WSGI here
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from gjrpc import codec, convention, errors, jsonrpc
 from gjrpc._version import __version__
+from gjrpc.binding import Binding
+from gjrpc.contracts import Contracts
 from gjrpc.convention import Call
-from gjrpc.dispatch import Dispatcher, Observer
+from gjrpc.dispatch import Dispatcher, Observer, failure
 from gjrpc.errors import CallError
 from gjrpc.jsonrpc import MAX_ANSWER, MAX_BATCH, Dialect
 from gjrpc.messages import JSON, Head, Headers, Request, Response
+from gjrpc.method import DeclaredError, Method
 from gjrpc.origins import Gate
 from gjrpc.registry import Registry
 from gjrpc.runtime import Runtime
@@ -60,6 +63,8 @@ class Application:
         allowed_origins: origins (`https://example.org`) that may call besides the same one; `*` for any; 403 for others.
         runtime: runs blocking methods and deadlines; by default gevent's where gevent has patched the process, else in place.
         observers: each is called with a `gjrpc.dispatch.Finished` after each call.
+        title: the name of the whole, for the documents.
+        version: the version of its methods, for the documents.
     """
 
     def __init__(
@@ -74,15 +79,19 @@ class Application:
         allowed_origins: Iterable[str] = (),
         runtime: Runtime | None = None,
         observers: Sequence[Observer] = (),
+        title: str = "gjrpc",
+        version: str = "0",
     ) -> None:
         self.registry = registry
         self.max_body = max_body
         self.max_depth = max_depth
         self.ready: Callable[[], bool] = lambda: True
         """Tells `/-/ready` whether new calls are welcome; the server sets it."""
-        self.dispatcher = Dispatcher(registry, runtime, observers)
-        self._jsonrpc = Dialect(self.dispatcher.run, self.dispatcher.each, max_batch=max_batch, max_answer=max_answer)
         self._gate = Gate(allowed_hosts, allowed_origins)
+        self._contracts = Contracts(registry, title, version, status_of, guards_hosts=self._gate.guards_hosts)
+        discover = Method("rpc.discover", self._contracts.openrpc, Binding(lambda: None))
+        self.dispatcher = Dispatcher(registry, runtime, observers, own=(discover,))
+        self._jsonrpc = Dialect(self.dispatcher.run, self.dispatcher.each, max_batch=max_batch, max_answer=max_answer)
         self._verbs: dict[str, Callable[[Request], Response]] = {
             "GET": self._get,
             "HEAD": self._get,
@@ -93,6 +102,8 @@ class Application:
             "/-/": self._index,
             "/-/healthy": self._healthy,
             "/-/ready": self._readiness,
+            "/-/openrpc.json": lambda: _document(self._contracts.openrpc),
+            "/-/openapi.json": lambda: _document(self._contracts.openapi),
         }
 
     def respond(self, request: Request) -> Response:
@@ -103,7 +114,7 @@ class Application:
             if head.origin is not None or self._gate.guards_hosts:
                 self._gate.check(head)
             if handle is None:
-                raise errors.VerbNotAllowed(f"{head.verb} is not supported here", allow=_allowed(head.target))
+                raise errors.VerbNotAllowed(f"{head.verb} is not supported here", allow=self._allowed(head.target))
             return handle(request)
         except CallError as error:
             return refusal(error)
@@ -125,8 +136,15 @@ class Application:
         if target.startswith("/-/"):
             return self._page(target)
         if request.body:
-            raise errors.InvalidRequest("a GET takes its arguments from the path, and it came with a body: send it with POST")
-        return self._native(convention.read_target(target))
+            error = errors.InvalidRequest("a GET takes its arguments from the path, and it came with a body: send it with POST")
+            response = refusal(error)
+        else:
+            response = self._native(convention.read_target(target))
+        if response.status == 400 and (allow := self._allowed(target)) == _ROOT_VERBS and target != "/":
+            raise errors.VerbNotAllowed(
+                f"its arguments go by position: POST them, or GET {target.partition('?')[0]};VALUE", allow=allow
+            )
+        return response
 
     def _post(self, request: Request) -> Response:
         target = request.head.target
@@ -152,7 +170,17 @@ class Application:
         return Response(204, headers=()) if answer is None else Response(200, answer)
 
     def _options(self, request: Request) -> Response:
-        return Response(204, headers=(("Allow", _allowed(request.head.target)),))
+        return Response(204, headers=(("Allow", self._allowed(request.head.target)),))
+
+    def _allowed(self, target: str) -> str:
+        """The verbs that a target knows; RFC 9110, 10.2.1."""
+        path = target.partition("?")[0]
+        if path in ("/", "*"):
+            return _ROOT_VERBS
+        if path.startswith("/-/"):
+            return _PAGE_VERBS
+        method = self.registry.find(unquote(path[1:]))
+        return _METHOD_VERBS if method is None or method.binding.takes_names else _ROOT_VERBS
 
     def _native(self, call: Call) -> Response:
         outcome = self.dispatcher.run(call)
@@ -178,9 +206,15 @@ class Application:
         return _json({"ready": True})
 
 
+def status_of(error: DeclaredError) -> int:
+    """The HTTP status of an error, or of a class of errors."""
+    kind = error if isinstance(error, type) else type(error)
+    return error.status or next(STATUS[each] for each in kind.__mro__ if each in STATUS)
+
+
 def refusal(error: CallError, method: str | None = None) -> Response:
     """An error as a response: the one place where an error gets its status, headers and problem body."""
-    status = error.status or next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    status = status_of(error)
     return Response(status, convention.problem(status, error, method), convention.PROBLEM + _headers(status, error))
 
 
@@ -195,9 +229,11 @@ def _headers(status: int, error: CallError) -> Headers:
     return ()
 
 
-def _allowed(target: str) -> str:
-    path = target.partition("?")[0]
-    return _ROOT_VERBS if path in ("/", "*") else _PAGE_VERBS if path.startswith("/-/") else _METHOD_VERBS
+def _document(write: Callable[[], dict[str, Any]]) -> Response:
+    try:
+        return _json(write())
+    except Exception as error:  # noqa: BLE001  an annotation is an application's own code, and may raise anything
+        return refusal(failure("the document can't be written; the server's log has the details under this ref", error))
 
 
 def _json(value: Any) -> Response:

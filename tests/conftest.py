@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -337,6 +338,23 @@ class Certificate:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     """A certificate for localhost and its authority, made once."""
     return Certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="session")
+def npm(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Install a package from npm, `npm("jayson@4.3.0")`, and give the folder in which node finds it."""
+    for program in ("node", "npm"):
+        assert shutil.which(program), f"{program} is needed: apt-get install nodejs npm, or -m 'not peers' to leave this out"
+
+    def install(package: str) -> Path:
+        folder = tmp_path_factory.mktemp("npm")
+        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retry-maxtimeout=5000", "--prefix", str(folder)]
+        command = ["npm", "install", *options, package]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return folder
+
+    return install
 
 
 Told = tuple[Any, ...]

@@ -20,17 +20,37 @@ PURE = [
     "codec",
     "signatures",
     "binding",
+    "method",
     "registry",
     "runtime",
     "convention",
     "jsonrpc",
     "dispatch",
     "origins",
+    "describe",
+    "forms",
+    "openrpc",
+    "openapi",
+    "contracts",
     "wsgi",
 ]
 SERVER = ["framing", "http1", "access", "green", "workers", "gateway", "connection", "tls", "server"]
-LEAVES = ["addresses", "targets", "settings", "masking", "system", "wire", "dialects", "batch", "client", "compat", "serve"]
-ORDER = PURE + SERVER + LEAVES
+LEAVES = [
+    "commands",
+    "addresses",
+    "targets",
+    "settings",
+    "masking",
+    "system",
+    "wire",
+    "dialects",
+    "batch",
+    "client",
+    "compat",
+    "serve",
+]
+CONTRACTS = ["schemas", "documents", "bounds", "subschema", "diff", "annotations", "stub"]
+ORDER = PURE + SERVER + LEAVES + CONTRACTS
 
 # Why an import may stand inside a function: (module, imported module).
 LAZY = {("runtime", "green"): "gevent is optional, and this is loaded only where gevent is loaded already"}

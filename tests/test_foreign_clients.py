@@ -1,7 +1,6 @@
 """Foreign JSON-RPC 2.0 clients, real ones, against the real server: they work unchanged."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -228,16 +227,9 @@ class Jayson:
 
 
 @pytest.fixture(scope="session")
-def jayson(tmp_path_factory) -> Path:
+def jayson(npm) -> Path:
     """A folder in which the JavaScript client is installed."""
-    for program in ("node", "npm"):
-        assert shutil.which(program), f"{program} is needed: apt-get install nodejs npm, or -m 'not peers' to leave this out"
-    folder = tmp_path_factory.mktemp("jayson")
-    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retry-maxtimeout=5000", "--prefix", str(folder)]
-    command = ["npm", "install", *options, JAYSON]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
+    return npm(JAYSON)
 
 
 def full(disk):

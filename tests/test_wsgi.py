@@ -392,7 +392,8 @@ def test_pages(registry):
     """What is not a method lives under /-/: the index, and whether the server is healthy and ready."""
     application = Application(registry)
     index = json.loads(ask(application, "GET", "/-/").body)
-    assert index == {"gjrpc": __version__, "pages": ["/-/", "/-/healthy", "/-/ready"], "methods": registry.list_methods()}
+    pages = ["/-/", "/-/healthy", "/-/openapi.json", "/-/openrpc.json", "/-/ready"]
+    assert index == {"gjrpc": __version__, "pages": pages, "methods": registry.list_methods()}
     assert json.loads(ask(application, "GET", "/-/healthy").body) == {"healthy": True}
     assert json.loads(ask(application, "GET", "/-/ready?verbose").body) == {"ready": True}
 

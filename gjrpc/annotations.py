@@ -1,0 +1,189 @@
+"""JSON schemas as Python annotations, for a stub.
+
+Owns which annotation stands for which schema, the definitions of a document's named schemas, and that no name in the stub means
+two things. It knows no method.
+
+An annotation says what a client gives and takes, and that is JSON: arrays are lists, objects are dicts, or a TypedDict where a
+named schema lists the properties; dates and other formats are text. Limits are not said.
+"""
+
+import keyword
+from collections.abc import Iterable
+from typing import Any
+from unicodedata import normalize
+from urllib.parse import unquote
+
+from gjrpc.commands import printable
+from gjrpc.documents import Document
+from gjrpc.schemas import Keywords, Schema, constant, constants, fault
+
+_HOMES = {
+    "builtins": ("bool", "dict", "float", "int", "list", "object", "property", "str", "type"),
+    "gjrpc.batch": ("Batch", "Names"),
+    "typing": ("Any", "Literal", "Protocol", "TypeVar", "overload"),
+    "typing_extensions": ("Never", "NotRequired", "Self", "TypeAlias", "TypedDict", "deprecated"),
+}
+"""Where the names of a stub come from; type checkers have `typing_extensions` of their own."""
+
+_KNOWN = frozenset(name for names in _HOMES.values() for name in names)
+_PLAIN = {"boolean": "bool", "integer": "int", "number": "float", "string": "str"}
+_ALTERNATIVES = ("anyOf", "oneOf", "allOf")
+
+
+def is_name(word: str) -> bool:
+    """Whether a word can be a name in Python, and is the same name then: Python reads names in NFKC (PEP 3131)."""
+    return word.isidentifier() and not keyword.iskeyword(word) and normalize("NFKC", word) == word
+
+
+class Annotations:
+    """The annotations of one stub, with the imports and definitions that they need.
+
+    Args:
+        document: where references point to.
+        members: names of members of the stub's classes: inside these nothing else may bear them.
+        used: names that the stub gives itself.
+
+    Attributes:
+        definitions: those of the named schemas that were used, each as lines of text.
+    """
+
+    def __init__(self, document: Document, members: Iterable[str], used: Iterable[str]) -> None:
+        self.definitions: list[list[str]] = []
+        self._document = document
+        self._used = {*members, *used, *_keys(document.resolve("#"))}
+        self._known: dict[str, str] = {}
+        self._named: dict[str, str] = {}
+
+    def imports(self) -> list[str]:
+        """The lines that import what was used."""
+        lines = []
+        for home, names in _HOMES.items():
+            words = {name: self._known[name] for name in names if name in self._known}
+            written = [
+                name if name == word else f"{name} as {word}"
+                for name, word in words.items()
+                if (name, home) != (word, "builtins")
+            ]
+            if written:
+                lines.append(f"from {home} import {', '.join(written)}")
+        return lines
+
+    def known(self, name: str) -> str:
+        """How a name of `builtins`, `typing` and so on is written in the stub."""
+        if name not in self._known:
+            self._known[name] = self._free(name)
+        return self._known[name]
+
+    def unique(self, wanted: str) -> str:
+        """A new name for a definition, like the wanted one."""
+        word = "".join(each if f"_{each}".isidentifier() else "_" for each in normalize("NFKC", wanted))
+        return self._free(word if is_name(word) and word not in _KNOWN else f"{word}_" if is_name(f"{word}_") else f"_{word}")
+
+    def of(self, schema: Schema) -> str:
+        """The annotation of a schema; `Any` where nothing better can be said."""
+        if schema is False:
+            return self.known("Never")
+        if schema is True or fault(schema):
+            return self.known("Any")
+        values = constants(schema)
+        if values is not None:
+            return self._values(values)
+        if "$ref" in schema:
+            return self._reference(schema["$ref"])
+        for key in _ALTERNATIVES:
+            if key in schema:
+                return self._union(map(self.of, schema[key])) if key != "allOf" or len(schema[key]) == 1 else self.known("Any")
+        kinds = schema.get("type", ())
+        return self._union(self._kind(kind, schema) for kind in ([kinds] if isinstance(kinds, str) else kinds))
+
+    def _kind(self, kind: str, schema: Keywords) -> str:
+        if kind == "null":
+            return "None"
+        if kind == "array":
+            return f"{self.known('list')}[{self._items(schema)}]"
+        if kind == "object":
+            listed = "properties" in schema or "patternProperties" in schema
+            further = True if listed else schema.get("additionalProperties", True)
+            return f"{self.known('dict')}[{self.known('str')}, {self.of(further)}]"
+        return self.known(_PLAIN[kind])
+
+    def _items(self, schema: Keywords) -> str:
+        """An array is a list in JSON, also one that has a type for each place."""
+        first = schema.get("prefixItems", [])
+        closed = schema.get("items") is False or schema.get("maxItems", len(first) + 1) <= len(first)
+        rest = [] if first and closed else [schema.get("items", True)]
+        return self._union(map(self.of, [*first, *rest]))
+
+    def _union(self, annotations: Iterable[str]) -> str:
+        """Several annotations as one; those of none are what nothing is said of."""
+        parts = list(dict.fromkeys(annotations))
+        anything = self.known("Any")
+        return anything if not parts or anything in parts else " | ".join(parts)
+
+    def _values(self, values: list[Any]) -> str:
+        literal = [repr(value) for value in values if value is None or isinstance(value, (str, int))]
+        others = [self._kind(constant(value)["type"], {}) for value in values if isinstance(value, (float, list, dict))]
+        named = [f"{self.known('Literal')}[{', '.join(dict.fromkeys(literal))}]"] if literal else []
+        return self._union([*named, *others])
+
+    def _reference(self, reference: str) -> str:
+        """The name of a named schema, which is defined at its first use; inside an alias of its own it is `Any`."""
+        if reference in self._named:
+            return self._named[reference]
+        try:
+            schema = self._document.resolve(reference)
+        except LookupError:
+            return self.known("Any")
+        self._named[reference] = self.known("Any")
+        name = self.unique(unquote(reference).rpartition("/")[2])
+        if _is_record(schema):
+            self._named[reference] = name
+            self._define_record(name, schema)
+        else:
+            annotation = self.of(schema) if isinstance(schema, (bool, dict)) else self.known("Any")
+            self.definitions.append([f"{name}: {self.known('TypeAlias')} = {annotation}"])
+            self._named[reference] = name
+        return name
+
+    def _define_record(self, name: str, schema: Keywords) -> None:
+        required = schema.get("required", [])
+        fields = {key: self.of(inner) for key, inner in schema["properties"].items()}
+        fields |= {key: note if key in required else f"{self.known('NotRequired')}[{note}]" for key, note in fields.items()}
+        base = self.known("TypedDict")
+        if all(is_name(key) and not key.startswith("__") for key in fields):
+            body = [f"    {key}: {note}" for key, note in fields.items()] or ["    pass"]
+            self.definitions.append([f"class {name}({base}):", *docstring(schema.get("description"), "    "), *body])
+        else:
+            self.definitions.append(
+                [f'{name} = {base}("{name}", {{', *(f"    {k!r}: {note}," for k, note in fields.items()), "})"]
+            )
+
+    def _free(self, word: str) -> str:
+        while word in self._used:
+            word += "_"
+        self._used.add(word)
+        return word
+
+
+def docstring(words: Any, indent: str) -> list[str]:
+    """The first line of a text as a docstring; nothing where there is no text."""
+    first = words.strip().partition("\n")[0].strip() if isinstance(words, str) else ""
+    escaped = printable(first.replace("\\", "\\\\").replace('"', '\\"'))
+    return [f'{indent}"""{escaped}"""'] if first else []
+
+
+def _is_record(schema: Any) -> bool:
+    """Whether a schema is of objects whose properties it lists."""
+    if not isinstance(schema, dict) or fault(schema) or schema.get("type") != "object":
+        return False
+    return "properties" in schema and schema.keys().isdisjoint({"$ref", "enum", "const", *_ALTERNATIVES})
+
+
+def _keys(value: Any) -> set[str]:
+    """The names of all properties that schemas in a document list: a class with such a member means that by the name."""
+    if isinstance(value, list):
+        return set().union(*map(_keys, value))
+    if not isinstance(value, dict):
+        return set()
+    listed = value.get("properties")
+    return set(listed if isinstance(listed, dict) else ()).union(*map(_keys, value.values()))

@@ -1,0 +1,238 @@
+"""What a method is, for people and machines: from its signature, its docstring, and what was declared of it.
+
+Owns names, words and JSON schemas (draft 2020-12, as msgspec writes them). It knows no document: `openrpc` and `openapi` write
+those from what is found here. Nothing of it runs during a call.
+"""
+
+import inspect
+from collections.abc import Iterable, Sequence
+from inspect import Parameter
+from typing import Any, NamedTuple, TypeAlias
+
+import docstring_parser
+import msgspec
+from docstring_parser.common import Docstring, DocstringDeprecated, DocstringParam, DocstringRaises, DocstringReturns
+from msgspec import UNSET
+
+from gjrpc import codec
+from gjrpc.method import Method
+from gjrpc.signatures import is_typed, read_signature, taken_names, text_form
+
+Schema: TypeAlias = dict[str, Any]
+
+COMPONENTS = "#/components/schemas/"
+"""Where both documents keep the schemas of classes."""
+
+_TOLD_ELSEWHERE = (DocstringParam, DocstringReturns, DocstringRaises, DocstringDeprecated)
+# RFC 4648, section 4, with its padding; msgspec names the encoding only, and refuses what is not of it.
+_BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+
+# What `decimal.Decimal` reads of finite numbers; msgspec says the format only, and takes JSON's own numbers too.
+_DECIMAL = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+
+
+class Value(NamedTuple):
+    """A parameter, or a result.
+
+    Attributes:
+        name: its name.
+        schema: what it may be, with its default.
+        description: words about it, or an empty text.
+        kind: as in `inspect.Parameter`.
+        required: whether each call must give it.
+        typed: whether it has an annotation.
+        repeated: whether a query may repeat it, for a list.
+        as_json: whether its text in a query is JSON.
+    """
+
+    name: str
+    schema: Schema
+    description: str
+    kind: Any = Parameter.POSITIONAL_OR_KEYWORD
+    required: bool = False
+    typed: bool = False
+    repeated: bool = False
+    as_json: bool = False
+
+
+class Described(NamedTuple):
+    """A method, described.
+
+    Attributes:
+        method: the method.
+        summary: what it does, in one sentence.
+        description: more about it, or an empty text.
+        deprecated: whether it should no longer be called.
+        parameters: its parameters, `*` and `**` not among them.
+        star: what further arguments by position may be (`*args`), or None.
+        double_star: what further arguments by name may be (`**kwargs`), or None.
+        taken: names that those can't have.
+        result: what it returns.
+    """
+
+    method: Method
+    summary: str
+    description: str
+    deprecated: bool
+    parameters: Sequence[Value]
+    star: Value | None
+    double_star: Value | None
+    taken: frozenset[str]
+    result: Value
+
+
+class Contract(NamedTuple):
+    """All methods, described, and the schemas of classes that they share by name."""
+
+    methods: list[Described]
+    components: dict[str, Schema]
+
+
+def describe(methods: Iterable[Method]) -> Contract:
+    """Describe methods; what can't be said in a schema is any value, and its description says so."""
+    listed = sorted(methods, key=lambda method: method.name)
+    signatures = [read_signature(method.function) for method in listed]
+    schemas, components = _express([note for signature in signatures for note in _annotations(signature)])
+    remaining = iter(schemas)
+    described = [
+        _describe(method, signature, [next(remaining) for _ in _annotations(signature)])
+        for method, signature in zip(listed, signatures, strict=True)
+    ]
+    return Contract(described, components)
+
+
+def _annotations(signature: inspect.Signature) -> list[Any]:
+    """The types of all parameters and of the result."""
+    notes = [*(parameter.annotation for parameter in signature.parameters.values()), signature.return_annotation]
+    return [object if note is Parameter.empty else note for note in notes]
+
+
+def _express(annotations: list[Any]) -> tuple[list[Schema | None], dict[str, Schema]]:
+    """The schemas of types, None where there is none; those of classes once, by name."""
+    known = [_is_known(note) for note in annotations]
+    types = [Any if note is object else note for note, is_known in zip(annotations, known, strict=True) if is_known]
+    schemas, components = msgspec.json.schema_components(types, ref_template=COMPONENTS + "{name}")
+    remaining = iter(schemas)
+    found = [_refined(next(remaining)) if is_known else None for is_known in known]
+    return found, {name: _refined(schema) for name, schema in sorted(components.items())}
+
+
+def _is_known(annotation: Any) -> bool:
+    if annotation is object:
+        return True
+    try:
+        codec.encode(msgspec.json.schema_components([annotation]))
+    except Exception:  # noqa: BLE001  msgspec raises several kinds for what is no type of its own, and reads people's classes
+        return False
+    return True
+
+
+def _refined(schema: Any) -> Any:
+    """A schema that says what msgspec knows and does not say: what base64 and decimals look like."""
+    if isinstance(schema, list):
+        return [_refined(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    refined = {key: _refined(value) for key, value in schema.items()}
+    if refined.get("contentEncoding") == "base64" and refined.get("type") == "string":
+        refined["pattern"] = _BASE64
+    if refined.get("format") == "decimal" and refined.get("type") == "string":
+        del refined["type"], refined["format"]
+        refined["anyOf"] = [{"type": "string", "format": "decimal", "pattern": _DECIMAL}, {"type": "number"}]
+    return refined
+
+
+def _describe(method: Method, signature: inspect.Signature, schemas: Sequence[Schema | None]) -> Described:
+    words = _Words(method)
+    parameters = signature.parameters.values()
+    values = [_value(parameter, schema, words) for parameter, schema in zip(parameters, schemas, strict=False)]
+    result = _of(signature.return_annotation, schemas[-1], words.returns)
+    return Described(
+        method=method,
+        summary=words.summary,
+        description=words.description,
+        deprecated=method.deprecated is not False or words.deprecated is not None,
+        parameters=[value for value in values if value.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)],
+        star=next((value for value in values if value.kind is Parameter.VAR_POSITIONAL), None),
+        double_star=next((value for value in values if value.kind is Parameter.VAR_KEYWORD), None),
+        taken=taken_names(method.function, list(parameters)),
+        result=Value("result", *result),
+    )
+
+
+def _value(parameter: Parameter, schema: Schema | None, words: "_Words") -> Value:
+    schema, description = _of(parameter.annotation, schema, words.parameters.get(parameter.name, ""))
+    default = _default(parameter)
+    if default is not UNSET:
+        schema = {**schema, "default": default}
+    required = parameter.default is Parameter.empty and parameter.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    forms = text_form(parameter)
+    return Value(parameter.name, schema, description, parameter.kind, required, is_typed(parameter), *forms)
+
+
+def _of(annotation: Any, schema: Schema | None, description: str) -> tuple[Schema, str]:
+    """The schema of a type and words about it; any value where the type has none."""
+    if schema is not None:
+        return schema, description
+    shown = f"Its type, {inspect.formatannotation(annotation)}, has no JSON schema."
+    return {}, f"{description}\n\n{shown}".strip()
+
+
+def _default(parameter: Parameter) -> Any:
+    """The default as JSON, or UNSET where there is none, JSON can't hold it, or it is not of the type that is asked for."""
+    if parameter.default is Parameter.empty:
+        return UNSET
+    try:
+        value = codec.decode(codec.encode(parameter.default))
+        msgspec.convert(value, parameter.annotation if is_typed(parameter) else Any)
+    except (codec.NotJSON, msgspec.ValidationError):
+        return UNSET
+    return value
+
+
+class _Words:
+    """What a method's text says: Google's, NumPy's and reST's sections of parameters and results, and the rest as it is.
+
+    Attributes:
+        summary: its first paragraph, on one line.
+        description: what follows, and what to do instead of a deprecated method.
+        parameters: words about each, by name.
+        returns: words about the result.
+        deprecated: the text's own notice of that, or None.
+    """
+
+    def __init__(self, method: Method) -> None:
+        # A comment above the function, which pydoc takes where there is no docstring, is none for its callers.
+        text = "" if method.description.startswith("#") and not inspect.getdoc(method.function) else method.description
+        parsed = _parsed(text)
+        first, _, rest = (_prose(parsed) if parsed else text.strip()).partition("\n\n")
+        self.summary = " ".join(first.split())
+        self.parameters = {name: words for names, words in _sections(parsed) for name in names}
+        self.returns = (parsed.returns.description or "").strip() if parsed and parsed.returns else ""
+        self.deprecated = parsed.deprecation.description or "" if parsed and parsed.deprecation else None
+        notice = method.deprecated if isinstance(method.deprecated, str) else self.deprecated
+        self.description = "\n\n".join(part for part in (f"Deprecated: {notice.strip()}" if notice else "", rest.strip()) if part)
+
+
+def _parsed(text: str) -> Docstring | None:
+    """A docstring with its sections; None where it has none that are known, and is to be taken as it is."""
+    try:
+        parsed = docstring_parser.parse(text)
+    except docstring_parser.ParseError:
+        return None
+    return parsed if any(isinstance(section, _TOLD_ELSEWHERE) for section in parsed.meta) else None
+
+
+def _prose(parsed: Docstring) -> str:
+    """All that stands in no section of parameters or results."""
+    gap = "\n\n" if parsed.blank_after_short_description else "\n"
+    text = gap.join(part for part in (parsed.short_description, parsed.long_description) if part)
+    others = [section for section in parsed.meta if not isinstance(section, _TOLD_ELSEWHERE)]
+    notes = [f"{section.args[0].capitalize()}: {section.description}" for section in others if section.description]
+    return "\n\n".join([text, *notes])
+
+
+def _sections(parsed: Docstring | None) -> Iterable[tuple[list[str], str]]:
+    """The names that stand before each parameter's words; NumPy's style puts several before one."""
+    for parameter in parsed.params if parsed else ():
+        yield [name.strip().lstrip("*\\") for name in parameter.arg_name.split(",")], (parameter.description or "").strip()

@@ -1,0 +1,238 @@
+"""OpenRPC documents, read from a server, a URL or a file.
+
+Owns where a document comes from, and what of OpenRPC 1.3 the tools look at, with its references resolved
+(https://spec.open-rpc.org). It knows no comparison and no stub. What can't be used is a `SettingsError` of one line.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import msgspec
+import requests
+
+from gjrpc import codec
+from gjrpc.client import Client
+from gjrpc.errors import ClientError, ParseError, SettingsError
+from gjrpc.origins import LOOPBACK
+from gjrpc.schemas import Schema, modern
+
+PAGE = "/-/openrpc.json"
+"""Where a server of this project has its document."""
+
+TIMEOUT = 30.0
+"""Seconds to wait for a connection, and for the next bytes of the document."""
+
+_SOURCES = "a server (http://HOST:PORT, https://…, unix:PATH), a URL that ends in .json, or a saved OpenRPC file"
+
+# What a Reference Object may stand for; a chain of more than these is taken as going round.
+_MAX_REFERENCES = 10
+
+
+class Value(msgspec.Struct, frozen=True):
+    """A parameter or a result: OpenRPC's Content Descriptor."""
+
+    name: str
+    schema: Schema
+    required: bool = False
+    summary: str = ""
+    description: str = ""
+    deprecated: bool = False
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A declared error."""
+
+    code: int
+    message: str
+
+
+class Method(msgspec.Struct, frozen=True, rename="camel"):
+    """A method; one without a result is only ever notified.
+
+    Attributes:
+        args, kwargs: each one of further arguments by position and by name (`*args`, `**kwargs`), or None; OpenRPC has no word
+            for them, so that `gjrpc.openrpc` has extensions.
+    """
+
+    name: str
+    params: list[Value]
+    result: Value | None = None
+    errors: list[Failure] = []
+    param_structure: Literal["by-name", "by-position", "either"] = "either"
+    summary: str = ""
+    description: str = ""
+    deprecated: bool = False
+    args: Value | None = msgspec.field(name="x-args", default=None)
+    kwargs: Value | None = msgspec.field(name="x-kwargs", default=None)
+
+
+class Info(msgspec.Struct, frozen=True):
+    """What the document says of itself."""
+
+    title: str
+    version: str
+
+
+class Document:
+    """An OpenRPC document.
+
+    Attributes:
+        info: its title and version.
+        methods: its methods by name, in its order.
+
+    Raises:
+        SettingsError: the value is no OpenRPC document; `source` is named.
+    """
+
+    def __init__(self, tree: Any, source: str) -> None:
+        self._tree = tree
+        self._schemas: dict[str, Any] = {}
+        try:
+            read = msgspec.convert(tree, _Outline)
+            methods = [msgspec.convert(self._method(method), Method) for method in read.methods]
+        except (msgspec.ValidationError, LookupError) as error:
+            raise SettingsError(f"{source}: not an OpenRPC document: {error}") from error
+        if not read.openrpc.startswith("1."):
+            raise SettingsError(f"{source}: OpenRPC {read.openrpc!r}; expected a version 1")
+        self.info = read.info
+        self.methods = {method.name: method for method in methods}
+        if len(self.methods) < len(methods):
+            names = [method.name for method in methods]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise SettingsError(f"{source}: not an OpenRPC document: there are two methods {twice!r}")
+
+    def resolve(self, reference: str) -> Any:
+        """The schema that a `$ref` points to, by a JSON pointer into this document (RFC 6901, section 6).
+
+        Raises:
+            LookupError: it points to nothing here.
+        """
+        if reference not in self._schemas:
+            self._schemas[reference] = modern(self._find(reference))
+        return self._schemas[reference]
+
+    def _find(self, reference: str) -> Any:
+        if reference != "#" and not reference.startswith("#/"):
+            raise LookupError(f"{reference!r} points out of the document")
+        value = self._tree
+        for step in unquote(reference).split("/")[1:]:
+            key = step.replace("~1", "/").replace("~0", "~")
+            inner = value.get(key) if isinstance(value, dict) else _item(value, key)
+            if inner is None:
+                raise LookupError(f"{reference!r} points to nothing in the document")
+            value = inner
+        return value
+
+    def _method(self, method: Any) -> Any:
+        """A method whose Reference Objects are replaced by what they stand for; schemas keep theirs."""
+        method = self._direct(method)
+        if not isinstance(method, dict):
+            return method  # which is then told
+        method = dict(method)
+        for key in ("params", "errors"):
+            if isinstance(method.get(key), list):
+                method[key] = [self._direct(each) for each in method[key]]
+        if "result" in method:
+            method["result"] = self._direct(method["result"])
+        return method
+
+    def _direct(self, value: Any) -> Any:
+        reference = None
+        for _ in range(_MAX_REFERENCES):
+            if not isinstance(value, dict) or not isinstance(value.get("$ref"), str):
+                return value
+            reference = value["$ref"]
+            value = self._find(reference)
+        raise LookupError(f"{reference!r} points to itself")
+
+
+class _Outline(msgspec.Struct):
+    openrpc: str
+    info: Info
+    methods: list[dict[str, Any]]
+
+
+def read(source: str) -> Document:
+    """Read the document of a server, at a URL, or in a file.
+
+    Args:
+        source: `http://HOST:PORT`, `https://…` or `unix:PATH` of a server, a URL that ends in `.json`, or a file's path.
+
+    Raises:
+        SettingsError: there is none to be had, or it is none.
+    """
+    if source.startswith("unix:"):
+        return Document(_discover(source), source)
+    is_url = source.startswith(("http://", "https://"))
+    shown = _without_credentials(source) if is_url else source
+    body = _get(source, shown) if is_url else _load(source)
+    try:
+        return Document(codec.decode(body), shown)
+    except ParseError as error:
+        raise SettingsError(f"{shown}: {error.message}") from error
+
+
+def _load(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path}: {getattr(error, 'strerror', None) or error}; expected {_SOURCES}") from error
+
+
+def _get(url: str, shown: str) -> bytes:
+    try:
+        parts = urlsplit(url)
+        page = url if parts.path.endswith(".json") else urlunsplit(parts._replace(path=parts.path.rstrip("/") + PAGE))
+        # As the client does: a loopback host is never asked through a proxy.
+        direct = {"no_proxy": ",".join(LOOPBACK)} if parts.hostname in ("localhost", "127.0.0.1", "::1") else None
+        answer = requests.get(page, timeout=TIMEOUT, headers={"Accept": "application/json"}, proxies=direct)
+    except (requests.RequestException, ValueError) as error:
+        raise SettingsError(f"{shown}: {_reason(error)}") from error
+    if answer.status_code != 200:
+        raise SettingsError(f"{shown}: HTTP {answer.status_code} {answer.reason} from {urlsplit(answer.url).path}")
+    return answer.content
+
+
+def _discover(url: str) -> Any:
+    """Ask through a unix socket, which requests has no way to GET from; `rpc.discover` is OpenRPC's own."""
+    try:
+        with Client(url, dialect="jsonrpc", timeout=TIMEOUT, idempotent=("rpc.discover",)) as client:
+            return client.call("rpc.discover")
+    except ClientError as error:
+        raise SettingsError(str(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    """What an error of requests means, and what to do."""
+    root = _root(error)
+    if isinstance(error, requests.exceptions.SSLError):
+        return f"TLS failed: {root} (REQUESTS_CA_BUNDLE names a PEM file of authorities to trust)"
+    if isinstance(error, requests.Timeout):
+        return f"no answer within {TIMEOUT:g} s"
+    if isinstance(error, requests.ConnectionError):
+        return f"no connection: {getattr(root, 'strerror', None) or root}"
+    return f"it can't be read: {error}"
+
+
+def _root(error: BaseException) -> BaseException:
+    """The first cause of an error; urllib3 keeps causes in `reason` and `args` too."""
+    while True:
+        held = (getattr(error, "reason", None), *error.args)
+        inner = error.__cause__ or next((each for each in held if isinstance(each, BaseException)), None) or error.__context__
+        if inner is None:
+            return error
+        error = inner
+
+
+def _without_credentials(url: str) -> str:
+    """A URL that may be shown."""
+    scheme, separator, rest = url.partition("://")
+    place, slash, path = rest.partition("/")
+    return scheme + separator + place.rpartition("@")[2] + slash + path
+
+
+def _item(value: Any, key: str) -> Any:
+    if isinstance(value, list) and key.isascii() and key.isdigit() and int(key) < len(value):
+        return value[int(key)]
+    return None

@@ -1,0 +1,177 @@
+"""The OpenAPI 3.1 document of described methods (https://spec.openapis.org/oas/v3.1.1).
+
+Owns how methods are paths and operations: `POST /NAME`, `GET /NAME?…`, what they answer and how they fail (CONVENTION, sections
+1 and 3), and the pages that machines ask for their health. It knows no function. JSON-RPC 2.0 on `POST /` is `openrpc`'s.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import quote
+
+from gjrpc import codec, convention
+from gjrpc.describe import Contract, Described, Schema
+from gjrpc.errors import CallError
+from gjrpc.forms import Forms
+from gjrpc.method import DeclaredError
+
+VERSION = "3.1.1"
+
+# Names that no class can have, as they are not identifiers.
+_PROBLEM_SCHEMA = "problem-details"
+_PROBLEM_REF = {"$ref": f"#/components/schemas/{_PROBLEM_SCHEMA}"}
+
+_PROBLEM: Schema = {
+    "title": "Problem details",
+    "description": "How an error is told (RFC 9457).",
+    "type": "object",
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string", "description": "The status in words."},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": {"type": "string", "description": "What happened."},
+        "method": {"type": "string", "description": "The method's name, where one is known."},
+        "ref": {"type": "string", "description": "The reference under which the server's log has more."},
+        "data": {"description": "What the method has to add."},
+    },
+    "required": ["type", "title", "status", "detail"],
+}
+
+_ANYWHERE = {
+    403: "The web page that sent this may not call: its origin is not allowed.",
+    408: "The request came too slowly.",
+    431: "The request's head is too large.",
+}
+_MISDIRECTED = {421: "This server does not answer for the host that was asked for."}
+_OVERLOADED = {503: "The server can't take the call now; it may later."}
+_ANY_CALL = {
+    **_ANYWHERE,
+    **_OVERLOADED,
+    400: "The arguments do not fit, or the request is malformed.",
+    500: "The method failed, or its result is not JSON; the server's log has the details under `ref`.",
+}
+_LATE = {504: "The method did not end within its deadline."}
+_BY_VERB = {"get": {414: "The path and query are too long."}, "post": {413: "The body is too large."}}
+_REFUSALS = {**_ANY_CALL, **_BY_VERB["get"], **_BY_VERB["post"], **_MISDIRECTED, **_LATE}
+
+_PAGES = {
+    "healthy": ("Whether the process answers", _ANYWHERE),
+    "ready": ("Whether new calls are welcome", {**_ANYWHERE, **_OVERLOADED}),
+}
+
+StatusOf = Callable[[DeclaredError], int]
+
+
+def document(contract: Contract, title: str, version: str, status_of: StatusOf, *, guards_hosts: bool = False) -> dict[str, Any]:
+    """Write the document.
+
+    Args:
+        contract: the methods, described.
+        title: the application's name.
+        version: the version of its methods, not of OpenAPI.
+        status_of: gives the HTTP status of an error.
+        guards_hosts: whether requests for other hosts are refused.
+    """
+    operations = _Operations(contract.components, status_of, _MISDIRECTED if guards_hosts else {})
+    paths = {path(described.method.name): operations.of(described) for described in contract.methods}
+    paths |= {f"/-/{name}": {"get": operations.page(name, *page)} for name, page in _PAGES.items()}
+    return {
+        "openapi": VERSION,
+        "info": {"title": title, "version": version},
+        # The document lies one level below the methods, wherever the application is mounted.
+        "servers": [{"url": ".."}],
+        "paths": paths,
+        "components": {
+            "schemas": {**contract.components, _PROBLEM_SCHEMA: _PROBLEM},
+            "responses": {str(status): _refusal(status, words) for status, words in _REFUSALS.items()},
+        },
+    }
+
+
+def path(name: str) -> str:
+    """The path of a method."""
+    return "/" + quote(name, safe="")
+
+
+class _Operations:
+    """Writes what can be asked for at a path."""
+
+    def __init__(self, components: dict[str, Schema], status_of: StatusOf, further: dict[int, str]) -> None:
+        self._components = components
+        self._status_of = status_of
+        self._further = further
+
+    def of(self, described: Described) -> dict[str, Any]:
+        """The operations of a method's path."""
+        forms = Forms(described, self._components)
+        body: dict[str, Any] = {"schema": forms.body()}
+        examples = [example.arguments for example in described.method.examples]
+        if examples:
+            body["examples"] = _examples(examples)
+        request = {"required": not forms.takes_nothing, "content": {"application/json": body}}
+        operations = {"post": {**self._operation("post", described), "requestBody": request}}
+        if forms.takes_query:
+            operations["get"] = {**self._operation("get", described), "parameters": forms.query()}
+        return operations
+
+    def page(self, name: str, summary: str, refusals: dict[int, str]) -> dict[str, Any]:
+        """The operation of a page under `/-/`."""
+        schema = {"type": "object", "properties": {name: {"const": True}}, "required": [name], "additionalProperties": False}
+        responses = {"200": _success("It is so.", {"schema": schema}), **_references({**refusals, **self._further})}
+        return {"operationId": name, "summary": summary, "responses": responses}
+
+    def _operation(self, verb: str, described: Described) -> dict[str, Any]:
+        name = described.method.name
+        operation: dict[str, Any] = {"operationId": f"{verb}_{name}"}
+        words = {"summary": described.summary, "description": described.description}
+        operation |= {key: text for key, text in words.items() if text}
+        if described.deprecated:
+            operation["deprecated"] = True
+        refusals = {**_ANY_CALL, **_BY_VERB[verb], **self._further, **(_LATE if described.method.deadline is not None else {})}
+        responses = {"200": self._result(described), **_references(refusals), **self._declared(described, refusals)}
+        return {**operation, "responses": dict(sorted(responses.items()))}
+
+    def _result(self, described: Described) -> dict[str, Any]:
+        name, result = described.method.name, described.result
+        schema = {"type": "object", "properties": {name: result.schema}, "required": [name], "additionalProperties": False}
+        content: dict[str, Any] = {"schema": schema}
+        if described.method.examples:
+            content["examples"] = _examples({name: example.result} for example in described.method.examples)
+        return _success(result.description or "The result.", content)
+
+    def _declared(self, described: Described, refusals: dict[int, str]) -> dict[str, Any]:
+        """The method's own errors, by status, each with an answer as it would be."""
+        found: dict[int, list[CallError]] = {}
+        for error in described.method.errors:
+            found.setdefault(self._status_of(error), []).append(_instance(error))
+        responses = {}
+        for status, errors in found.items():
+            words = [f"{error.message} (code {error.code})" for error in errors]
+            problems = (codec.decode(convention.problem(status, error, described.method.name)) for error in errors)
+            response = _refusal(status, "; ".join([*words, *([refusals[status]] if status in refusals else [])]))
+            response["content"]["application/problem+json"]["examples"] = _examples(problems)
+            responses[str(status)] = response
+        return responses
+
+
+def _instance(error: DeclaredError) -> CallError:
+    """An error as it would be raised; a class may want more than this knows, so its own words stand for it."""
+    return error if isinstance(error, CallError) else CallError(error.message, code=error.code)
+
+
+def _success(words: str, content: dict[str, Any]) -> dict[str, Any]:
+    return {"description": words, "content": {"application/json": content}}
+
+
+def _refusal(status: int, words: str) -> dict[str, Any]:
+    written: dict[str, Any] = {"description": words, "content": {"application/problem+json": {"schema": _PROBLEM_REF}}}
+    if status == 503:
+        written["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+    return written
+
+
+def _references(refusals: Iterable[int]) -> dict[str, Any]:
+    return {str(status): {"$ref": f"#/components/responses/{status}"} for status in refusals}
+
+
+def _examples(values: Iterable[Any]) -> dict[str, Any]:
+    return {f"example {number}": {"value": value} for number, value in enumerate(values, 1)}

@@ -1,0 +1,141 @@
+"""The OpenRPC 1.3.2 document of described methods (https://spec.open-rpc.org).
+
+Owns how a method is said in OpenRPC, whose schemas are of JSON Schema's draft 7. It knows neither functions nor HTTP.
+
+What the format can't say stands beside it: further arguments (`*args`, `**kwargs`) in the extensions `x-args` and `x-kwargs`,
+content descriptors of each one of them. `paramStructure` is the form in which all listed parameters can be given.
+"""
+
+from inspect import Parameter
+from typing import Any
+
+from gjrpc.describe import Contract, Described, Value
+from gjrpc.method import DeclaredError, Example
+from gjrpc.signatures import NAMED
+
+VERSION = "1.3.2"
+
+_BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+# The keywords of msgspec's schemas that hold schemas: one, several, or several by name.
+_ONE = frozenset({"items", "additionalProperties", "propertyNames", "not"})
+_SEVERAL = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
+_NAMED_SCHEMAS = frozenset({"properties", "patternProperties"})
+
+
+def document(contract: Contract, title: str, version: str) -> dict[str, Any]:
+    """Write the document.
+
+    Args:
+        contract: the methods, described.
+        title: the application's name.
+        version: the version of its methods, not of OpenRPC.
+    """
+    written: dict[str, Any] = {
+        "openrpc": VERSION,
+        "info": {"title": title, "version": version},
+        "methods": [_method(described) for described in contract.methods],
+    }
+    if contract.components:
+        written["components"] = {"schemas": {name: draft_7(schema) for name, schema in contract.components.items()}}
+    return written
+
+
+def draft_7(schema: Any) -> Any:
+    """A schema of draft 2020-12 as draft 7 says it, which has another word for tuples and takes nothing beside a `$ref`."""
+    if not isinstance(schema, dict):
+        return schema
+    written = {key: _inner(key, value) for key, value in schema.items()}
+    if "prefixItems" in written:
+        if "items" in written:
+            written["additionalItems"] = written.pop("items")
+        written["items"] = written.pop("prefixItems")
+    if "$ref" in written and len(written) > 1:
+        written["allOf"] = [{"$ref": written.pop("$ref")}]
+    return written
+
+
+def _inner(key: str, value: Any) -> Any:
+    if key in _ONE:
+        return draft_7(value)
+    if key in _SEVERAL:
+        return [draft_7(each) for each in value]
+    if key in _NAMED_SCHEMAS:
+        return {name: draft_7(each) for name, each in value.items()}
+    return value
+
+
+def _method(described: Described) -> dict[str, Any]:
+    structure, parameters = _structure(described)
+    written: dict[str, Any] = {"name": described.method.name, "paramStructure": structure}
+    words = {"summary": described.summary, "description": _description(described, parameters)}
+    written |= {key: text for key, text in words.items() if text}
+    if described.deprecated:
+        written["deprecated"] = True
+    written["params"] = [_descriptor(value) for value in parameters]
+    for key, further in (("x-args", described.star), ("x-kwargs", described.double_star)):
+        if further is not None:
+            written[key] = _descriptor(further)
+    written["result"] = _descriptor(described.result)
+    if described.method.errors:
+        written["errors"] = [_error(error) for error in described.method.errors]
+    if described.method.examples:
+        written["examples"] = [_example(described, *pair) for pair in enumerate(described.method.examples, 1)]
+    return written
+
+
+def _structure(described: Described) -> tuple[str, list[Value]]:
+    """How the arguments can be given, and those that can be given so; Python's rules are finer than the format's three words."""
+    kinds = {value.kind for value in described.parameters}
+    if any(value.required and value.kind is Parameter.KEYWORD_ONLY for value in described.parameters):
+        return "by-name", [value for value in described.parameters if value.kind in NAMED]
+    if Parameter.POSITIONAL_ONLY in kinds:
+        return "by-position", [value for value in described.parameters if value.kind in _BY_POSITION]
+    return "by-name" if Parameter.KEYWORD_ONLY in kinds else "either", list(described.parameters)
+
+
+def _description(described: Described, listed: list[Value]) -> str:
+    """The method's description, and what its parameters can't say."""
+    notes = [described.description]
+    if described.star is not None:
+        notes.append(f"Takes further arguments by position (`*{described.star.name}`, see `x-args`).")
+    if described.double_star is not None:
+        notes.append(f"Takes further arguments by name (`**{described.double_star.name}`, see `x-kwargs`).")
+    missing = [value for value in described.parameters if value not in listed]
+    if missing:
+        notes.append(f"Not to be had together with those listed: {', '.join(f'`{value.name}`' for value in missing)}.")
+    return "\n\n".join(note for note in notes if note)
+
+
+def _descriptor(value: Value) -> dict[str, Any]:
+    written: dict[str, Any] = {"name": value.name, "schema": draft_7(value.schema)}
+    if value.description:
+        written["description"] = value.description
+    if value.required:
+        written["required"] = True
+    return written
+
+
+def _error(error: DeclaredError) -> dict[str, Any]:
+    written: dict[str, Any] = {"code": error.code, "message": error.message}
+    data = getattr(error, "data", None)
+    return written if data is None else {**written, "data": data}
+
+
+def _example(described: Described, number: int, example: Example) -> dict[str, Any]:
+    return {
+        "name": f"example {number}",
+        "params": [{"name": name, "value": value} for name, value in _named(described, example.arguments)],
+        "result": {"name": "result", "value": example.result},
+    }
+
+
+def _named(described: Described, arguments: Any) -> list[tuple[str, Any]]:
+    """The arguments of an example with their parameters' names, by the argument convention."""
+    if isinstance(arguments, dict):
+        return list(arguments.items())
+    if not isinstance(arguments, list):
+        takes_value = any(value.required for value in described.parameters)
+        arguments = [arguments] if takes_value or arguments not in (None, "") else []
+    names: list[str] = [value.name for value in described.parameters if value.kind in _BY_POSITION]
+    names += [described.star.name] * (len(arguments) - len(names)) if described.star else []
+    return list(zip(names, arguments, strict=False))

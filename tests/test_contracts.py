@@ -1,0 +1,17 @@
+"""When the documents are written."""
+
+from gjrpc.contracts import Contracts
+from gjrpc.registry import Registry
+from gjrpc.wsgi import status_of
+
+
+def test_documents_are_kept_until_a_method_is_added():
+    """The same document is given again, and a new one once there is a new method."""
+    registry = Registry()
+    contracts = Contracts(registry, "title", "7", status_of, guards_hosts=False)
+    for give in (contracts.openrpc, contracts.openapi):
+        assert give() is give()
+        assert give()["info"] == {"title": "title", "version": "7"}
+    registry.register(lambda: 1, "one")
+    assert "one" in [method["name"] for method in contracts.openrpc()["methods"]]
+    assert "/one" in contracts.openapi()["paths"]

@@ -1,0 +1,72 @@
+"""The argument convention as schemas, held against what a binding takes."""
+
+import contract_app
+import jsonschema
+import pytest
+
+from gjrpc.describe import describe
+from gjrpc.errors import InvalidArguments
+from gjrpc.forms import Forms
+from gjrpc.registry import Registry
+
+CONTRACT = describe(contract_app.registry)
+
+
+def forms(function):
+    """The forms of a function's arguments."""
+    registry = Registry()
+    registry.register(function, "f")
+    contract = describe(registry)
+    return Forms(next(each for each in contract.methods if each.method.name == "f"), contract.components), registry.find(
+        "f"
+    ).binding
+
+
+FUNCTIONS = [
+    lambda: 0,
+    lambda a: 0,
+    lambda a, b=1: 0,
+    lambda a=1, b=2: 0,
+    lambda a, /, b=1: 0,
+    lambda a, /: 0,
+    lambda *, a, b=1: 0,
+    lambda *, a=1: 0,
+    lambda *a: 0,
+    lambda a, *b: 0,
+    lambda **a: 0,
+    lambda a, **b: 0,
+    lambda a, *b, c=1, **d: 0,
+]
+VALUES = [None, "", "x", 0, True, [], [1], [1, 2], [1, 2, 3], {}, {"a": 1}, {"b": 1}, {"a": 1, "b": 2}, {"a": 1, "z": 2}]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("number", range(len(FUNCTIONS)))
+def test_a_body_fits_its_schema_just_if_it_is_a_call(number, value):
+    """What the schema of a body allows is what the method's binding takes, and nothing else."""
+    written, binding = forms(FUNCTIONS[number])
+    try:
+        binding.bind(value)
+        taken = True
+    except InvalidArguments:
+        taken = False
+    assert jsonschema.Draft202012Validator(written.body()).is_valid(value) == taken
+
+
+def test_queries():
+    """A query has each parameter that can be named, with its schema and whether it must be there."""
+
+    def f(a: int, b: list[str] | None = None, **more: str): ...
+
+    written, _ = forms(f)
+    a, b, more = written.query()
+    assert (a["name"], a["required"], a["schema"]) == ("a", True, {"type": "integer"})
+    assert b["name"] == "b"
+    assert "required" not in b
+    assert (more["explode"], more["schema"]["propertyNames"]) == (True, {"not": {"enum": ["a", "b"]}})
+
+
+def test_what_can_not_be_named_has_no_query():
+    """A method whose required parameter has no name for its callers is not asked for by a query."""
+    assert not forms(lambda a, /: 0)[0].takes_query
+    assert forms(lambda a=1, /: 0)[0].takes_query

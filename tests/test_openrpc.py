@@ -1,0 +1,121 @@
+"""The OpenRPC document: it is one by the published meta-schema, and says what the methods are."""
+
+import json
+import subprocess
+
+import contract_app
+import jsonschema
+import pytest
+
+from gjrpc.describe import describe
+from gjrpc.messages import Head, Request
+from gjrpc.openrpc import document, draft_7
+from gjrpc.registry import Registry
+from gjrpc.wsgi import Application
+
+META_SCHEMA = "@open-rpc/meta-schema@1.14.9"
+
+
+def methods(registry):
+    """The methods of a registry's document by name."""
+    return {method["name"]: method for method in document(describe(registry), "title", "1")["methods"]}
+
+
+def of(function, **options):
+    """A function as the document has it."""
+    registry = Registry()
+    registry.register(function, "f", **options)
+    return methods(registry)["f"]
+
+
+@pytest.fixture(scope="session")
+def meta_schema(npm):
+    """The schema of OpenRPC documents, as its authors publish it; its own dialect is draft 7's."""
+    script = 'console.log(JSON.stringify(require("@open-rpc/meta-schema").default))'
+    done = subprocess.run(["node", "-e", script], cwd=npm(META_SCHEMA), capture_output=True, text=True, timeout=60, check=True)
+    schema = json.loads(done.stdout)
+    del schema["$schema"]
+    schema["definitions"]["JSONSchema"] = {"$ref": "http://json-schema.org/draft-07/schema#"}
+    return schema
+
+
+@pytest.mark.peers
+def test_meta_schema(meta_schema):
+    """The document of an application with all kinds of methods keeps to the meta-schema, which a wrong one does not."""
+    written = document(describe(contract_app.registry), "title", "1")
+    validator = jsonschema.Draft7Validator(meta_schema)
+    assert [error.message for error in validator.iter_errors(written)] == []
+    written["methods"][0]["params"][0]["schema"] = {"type": "nonsense"}
+    assert not validator.is_valid(written)
+    del written["methods"][0]["params"]
+    assert not validator.is_valid(written)
+
+
+def test_discover():
+    """`rpc.discover` and the page give the same document; neither lists `rpc.discover` among the methods."""
+    application = Application(contract_app.registry, title="example", version="7")
+    page = application.respond(Request(Head("GET", "/-/openrpc.json")))
+    answer = application.respond(Request(Head("POST", "/"), b'{"jsonrpc":"2.0","method":"rpc.discover","id":1}'))
+    assert (page.status, answer.status) == (200, 200)
+    told = json.loads(page.body)
+    assert json.loads(answer.body)["result"] == told
+    assert told["info"] == {"title": "example", "version": "7"}
+    assert [method["name"] for method in told["methods"]] == contract_app.registry.list_methods()
+
+
+def test_a_method():
+    """A method has its words, its parameters with defaults, its result and its examples."""
+    add = methods(contract_app.registry)["add"]
+    assert add["summary"] == "Add two numbers."
+    assert add["params"] == [
+        {"name": "a", "schema": {"type": "integer"}, "description": "the first.", "required": True},
+        {"name": "b", "schema": {"type": "integer", "default": 10}, "description": "the second."},
+    ]
+    assert add["result"] == {"name": "result", "schema": {"type": "integer"}, "description": "Their sum."}
+    given = [{value["name"]: value["value"] for value in example["params"]} for example in add["examples"]]
+    assert given == [{"a": 1, "b": 2}, {"a": 1}, {"a": 1}]
+
+
+def test_declared_errors():
+    """The errors that a method declares stand there with code, message, and the data of an instance."""
+    assert methods(contract_app.registry)["load"]["errors"] == [
+        {"code": 7, "message": "no such host"},
+        {"code": 8, "message": "busy"},
+        {"code": 9, "message": "not yours", "data": {"owner": "root"}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("function", "structure", "names"),
+    [
+        (lambda a, b=1: 0, "either", ["a", "b"]),
+        (lambda a, /, b=1: 0, "by-position", ["a", "b"]),
+        (lambda *, a: 0, "by-name", ["a"]),
+        (lambda a=1, /, *, b: 0, "by-name", ["b"]),
+        (lambda a, *rest, **more: 0, "either", ["a"]),
+    ],
+)
+def test_structure(function, structure, names):
+    """`paramStructure` is the form in which all parameters that are listed can be given."""
+    written = of(function)
+    assert (written["paramStructure"], [value["name"] for value in written["params"]]) == (structure, names)
+
+
+def test_further_arguments():
+    """Further arguments, for which the format has no word, stand in extensions, and the description names them."""
+
+    def f(*rest: int, **more: str): ...
+
+    written = of(f)
+    assert (written["x-args"]["schema"], written["x-kwargs"]["schema"]) == ({"type": "integer"}, {"type": "string"})
+    assert "`*rest`" in written["description"]
+    assert "`**more`" in written["description"]
+
+
+def test_draft_7():
+    """Tuples and references are written as draft 7 has them, inside of other schemas too."""
+    pair = {"prefixItems": [{"type": "integer"}], "items": False}
+    written = {"items": [{"type": "integer"}], "additionalItems": False}
+    assert draft_7({"properties": {"items": pair}}) == {"properties": {"items": written}}
+    assert draft_7({"$ref": "#/a", "default": 1}) == {"default": 1, "allOf": [{"$ref": "#/a"}]}
+    assert draft_7({"anyOf": [True, {"$ref": "#/a"}]}) == {"anyOf": [True, {"$ref": "#/a"}]}

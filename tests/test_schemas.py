@@ -1,0 +1,91 @@
+"""JSON schemas as values: the words for them, what is wrong with one, and what they fall into."""
+
+import pytest
+
+from gjrpc.schemas import constant, fault, flat, identity, options, spelled
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        (True, "anything"),
+        (False, "nothing"),
+        ({}, "anything"),
+        ({"type": "integer"}, "integer"),
+        ({"type": ["integer", "null"]}, "integer | null"),
+        ({"type": "integer", "minimum": 1, "multipleOf": 2}, "integer (minimum 1, multipleOf 2)"),
+        ({"type": "string", "format": "date", "title": "Day"}, 'string (format "date")'),
+        ({"$ref": "#/components/schemas/Node"}, "Node"),
+        ({"anyOf": [{"$ref": "#/a/Node"}, {"type": "null"}]}, "Node | null"),
+        ({"enum": ["a", 1, None]}, '"a" | 1 | null'),
+        ({"enum": []}, "nothing"),
+        ({"const": {"b": 1, "a": 2}}, '{"a":2,"b":1}'),
+        ({"type": "array", "items": {"type": "string"}, "maxItems": 2}, "array of string (maxItems 2)"),
+        ({"type": "array", "prefixItems": [{"type": "string"}, True], "items": False}, "[string, anything]"),
+        ({"type": "object", "additionalProperties": {"type": "string"}}, "object of string"),
+        ({"type": "object", "additionalProperties": False}, "object"),
+        ({"type": 3}, '{"type":3}'),
+        ({"enum": ["x" * 100]}, '"' + "x" * 79 + "…"),
+    ],
+    ids=str,
+)
+def test_spelled(schema, words):
+    """A schema is said in few words."""
+    assert spelled(schema) == words
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "float"},
+        {"minimum": True},
+        {"minLength": -1},
+        {"multipleOf": 0},
+        {"anyOf": []},
+        {"items": [True]},
+        {"properties": [1]},
+        {"required": [1]},
+        {"$ref": {}},
+    ],
+    ids=str,
+)
+def test_fault(schema):
+    """A keyword that does not have the type that it must have is a fault."""
+    assert fault(schema)
+
+
+@pytest.mark.parametrize("schema", [True, {}, {"x-more": 1, "format": "date", "multipleOf": 0.5, "minimum": 2**70}], ids=str)
+def test_no_fault(schema):
+    """There is no fault in known keywords of the right types, nor in unknown ones."""
+    assert fault(schema) is None
+
+
+def test_identity():
+    """Values have the same identity if they are equal in JSON."""
+    assert identity(1) == identity(1.0) != identity(True)
+    assert identity({"a": 1, "b": 2}) == identity({"b": 2, "a": 1})
+    assert identity("1") != identity(1)
+
+
+def test_options_and_flat():
+    """A schema falls into its options, or into schemas of one kind each, or of one value where these can be named."""
+    assert options({"anyOf": [{"type": "null"}, True]}) == [{"type": "null"}, True]
+    assert options({"allOf": [True]}) == [True]
+    assert options({"allOf": [True, False]}) == []
+    assert options({"enum": [1], "anyOf": [True]}) == []
+    assert list(flat({"type": "string", "minLength": 1})) == [{"type": "string", "minLength": 1}]
+    assert [each["const"] for each in flat({"type": ["boolean", "null"]})] == [False, True, None]
+    assert [each["type"] for each in flat({})] == ["null", "boolean", "boolean", "number", "string", "array", "object"]
+
+
+def test_constant():
+    """One value is said with all keywords that say it."""
+    assert constant(1.0) == {"type": "integer", "const": 1.0, "minimum": 1.0, "maximum": 1.0}
+    assert constant("äb") == {"type": "string", "const": "äb", "minLength": 2, "maxLength": 2}
+    assert constant({"a": 1}) == {
+        "type": "object",
+        "const": {"a": 1},
+        "properties": {"a": {"const": 1}},
+        "required": ["a"],
+        "additionalProperties": False,
+    }

@@ -1,0 +1,240 @@
+"""The stub: how methods are written, and that mypy reads it as it is meant."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import contract_app
+import pytest
+
+import gjrpc
+from gjrpc import Application, Client
+from gjrpc.documents import Document
+from gjrpc.stub import stub
+
+INTEGER, STRING = {"type": "integer"}, {"type": "string"}
+NODE = {"$ref": "#/components/schemas/Node"}
+SCHEMAS = {
+    "Node": {
+        "type": "object",
+        "properties": {"value": INTEGER, "next": {"anyOf": [NODE, {"type": "null"}]}},
+        "required": ["value"],
+    },
+    "Color": {"enum": ["green", "red"]},
+}
+
+
+def parameter(name, schema=INTEGER, required=True):
+    """A parameter."""
+    return {"name": name, "schema": schema, "required": required}
+
+
+def method(name, *params, result=INTEGER, **more):
+    """A method; without a result if that is None."""
+    return {
+        "name": name,
+        "params": list(params),
+        **({} if result is None else {"result": {"name": "r", "schema": result}}),
+        **more,
+    }
+
+
+def tree(*methods, title="Test"):
+    """A document with these methods."""
+    info = {"title": title, "version": "1"}
+    return {"openrpc": "1.3.2", "info": info, "methods": list(methods), "components": {"schemas": SCHEMAS}}
+
+
+def lines(*methods):
+    """The lines of the stub of these methods."""
+    return stub(Document(tree(*methods), "test")).splitlines()
+
+
+def written(*params, **more):
+    """How a method with these parameters is written."""
+    (line,) = [line for line in lines(method("f", *params, **more)) if " def f(" in line]
+    return line.strip()
+
+
+A, B, OPTIONAL = parameter("a"), parameter("b"), parameter("c", STRING, required=False)
+
+
+@pytest.mark.parametrize(
+    ("params", "structure", "signature"),
+    [
+        ([], "either", "self"),
+        ([A, OPTIONAL], "either", "self, a: int, c: str = ..."),
+        ([A, OPTIONAL], "by-position", "self, a: int, c: str = ..., /"),
+        ([A, OPTIONAL], "by-name", "self, *, a: int, c: str = ..."),
+        ([A, OPTIONAL, B], "either", "self, a: int, *, c: str = ..., b: int"),
+        ([A, OPTIONAL, B, parameter("d", required=False)], "by-position", "self, a: int, c: str, b: int, d: int = ..., /"),
+        ([OPTIONAL, B], "by-name", "self, *, c: str = ..., b: int"),
+        ([parameter("self"), parameter("_self")], "either", "__self, self: int, _self: int"),
+        ([], "by-position", "self"),
+    ],
+    ids=str,
+)
+def test_parameters(params, structure, signature):
+    """Parameters are written so that the calls which the contract allows can be written, by position and by name."""
+    assert written(*params, paramStructure=structure) == f"def f({signature}) -> int: ..."
+
+
+def test_no_result():
+    """A method without a result gives None."""
+    assert written(result=None) == "def f(self) -> None: ..."
+
+
+def test_texts():
+    """A method's summary, or else the first line of its description, is the docstring; a deprecated one is marked."""
+    assert '        """Sum "up"."""'.replace('"up"', '\\"up\\"') in lines(method("f", summary='Sum "up".', description="No."))
+    assert '        """One."""' in lines(method("f", description="One.\nTwo."))
+    assert '    @deprecated("the server says so")' in lines(method("f", deprecated=True))
+    assert lines(method("f"))[0].startswith("# Test, version 1: ")
+    assert stub(Document(tree(title="a\nimport os"), "test")).startswith("# a\\nimport os, version 1: ")
+
+
+def test_dotted_names():
+    """Dotted names are attributes of attributes, of which some can be called too."""
+    text = "\n".join(lines(method("stats"), method("stats.cpu"), method("stats.disk.free")))
+    assert "class _StatsDisk(Protocol):\n    def free(self) -> int: ..." in text
+    assert "class _Stats(Protocol):\n    def __call__(self) -> int: ...\n    def cpu(self) -> int: ...\n    @property" in text
+    assert "    @property\n    def disk(self) -> _StatsDisk: ..." in text
+    assert "    @property\n    def stats(self) -> _Stats: ..." in text
+
+
+@pytest.mark.parametrize(
+    "name", ["odd-name", "class", "_private", "a._b", "", "a..b", "call", "close", "notify.x", "ﬁ", "x\nimport os"]
+)
+def test_unspellable_names(name):
+    """What Python, or the client, has no attribute for is left out, with a comment that says what to call."""
+    assert f"    # not an attribute in Python: client.call({name!a}, ...)" in lines(method(name))
+    assert not any("def f(" in line or line == "import os" for line in lines(method(name)))
+
+
+@pytest.mark.parametrize("params", [[parameter("a-b")], [parameter("class")], [parameter("a"), parameter("a")]])
+def test_unspellable_parameters(params):
+    """A method with a parameter that Python can't spell is left out likewise."""
+    assert "    # not an attribute in Python: client.call('f', ...)" in lines(method("f", *params))
+
+
+def test_own_names():
+    """The client's own attributes are members of the stub's class, all of them."""
+    text = "\n".join(lines())
+    assert all(f"def {name}(" in text for name in vars(Client) if not name.startswith("_"))
+
+
+EXAMPLE = tree(
+    method("add", A, OPTIONAL, summary="Add."),
+    method("list", result={"type": "array", "items": NODE}),
+    method("str", parameter("int", {"$ref": "#/components/schemas/Color"}), paramStructure="by-position", result=STRING),
+    method("push", parameter("node", NODE), result=NODE),
+    method("stats.cpu", result={"type": "number"}),
+    method("odd-name"),
+    method("old", deprecated=True),
+)
+
+PROGRAM = """
+from typing import TYPE_CHECKING, cast
+import gjrpc
+from gjrpc import Client
+if TYPE_CHECKING:
+    from api import Api
+
+client = cast("Api", Client("http://localhost:9999"))
+the_same: "Api" = Client("http://localhost:9999")
+with cast("Api", Client("http://localhost:9999")) as inner:
+    number: int = inner.add(1)
+number = client.add(a=1, c="x") + client.call("odd-name", result=int)
+nodes = client.list()
+number = nodes[0]["value"]
+text: str = client.str("green")
+pushed = client.push({"value": 1, "next": {"value": 2}})
+share: float = client.stats.cpu()
+client.notify.add(1)
+with client.batch() as batch:
+    batch.add(1, 2)
+client.close()
+"""
+
+WRONG = {
+    'client.add("x")': 'Argument 1 to "add" of "Api" has incompatible type "str"; expected "int"',
+    "client.add()": 'Missing positional argument "a" in call to "add" of "Api"',
+    "client.add(1, d=2)": 'Unexpected keyword argument "d" for "add" of "Api"',
+    "client.ad(1)": '"Api" has no attribute "ad"; maybe "add"?',
+    'client.str(int="green")': 'Unexpected keyword argument "int" for "str" of "Api"',
+    'client.str("blue")': "incompatible type \"Literal['blue']\"",
+    'client.push({"value": "x"})': 'TypedDict item "value" has type "int"',
+    "text = client.stats.cpu()": 'expression has type "float", variable has type "str"',
+    "client.stats()": '"_Stats" not callable',
+}
+
+CONFIG = """
+[mypy]
+strict = True
+[mypy-gjrpc.*]
+follow_imports = silent
+[mypy-gevent.*,httptools.*,trustme.*,tomli.*]
+ignore_missing_imports = True
+"""
+
+
+def check(folder, program):
+    """What mypy says of a program beside a stub; the lines that are errors."""
+    (folder / "program.py").write_text(program)
+    (folder / "mypy.ini").write_text(CONFIG)
+    command = [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "--cache-dir", "cache", "program.py", "api.pyi"]
+    root = Path(gjrpc.__file__).parent.parent
+    path = (
+        {} if root.name == "site-packages" else {"MYPYPATH": str(root)}
+    )  # mypy knows the installed ones, and wants no second word
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, **path}, capture_output=True, text=True, timeout=120, check=False
+    )
+    return done.stdout.splitlines()
+
+
+def test_mypy(tmp_path):
+    """Mypy, strict, accepts the stub and a program that uses it rightly, and names each wrong call."""
+    (tmp_path / "api.pyi").write_text(stub(Document(EXAMPLE, "test")), encoding="utf-8")
+    begin = PROGRAM.count("\n") + 1
+    said = check(tmp_path, PROGRAM + "\n".join(WRONG))
+    assert said[-1].startswith(f"Found {len(WRONG)} errors in 1 file"), "\n".join(said)
+    for number, sentence in enumerate(WRONG.values(), begin):
+        assert any(line.startswith(f"program.py:{number}: error: ") and sentence in line for line in said), sentence
+
+
+def test_command(launch, tmp_path):
+    """The command writes the stub of a server or a saved document; what can't be read is one line and exit code 2."""
+    (tmp_path / "saved").write_text(json.dumps(EXAMPLE))
+    launched = launch("-m", "gjrpc.stub", str(tmp_path / "saved"))
+    assert launched.wait() == 0
+    assert launched.output == stub(Document(EXAMPLE, "test"))
+    launched = launch("-m", "gjrpc.stub", "http://127.0.0.1:1")
+    assert launched.wait() == 2
+    assert launched.output == "error: http://127.0.0.1:1: no connection: Connection refused\n"
+
+
+ASKS = """
+from typing import TYPE_CHECKING, cast
+from gjrpc import Client
+if TYPE_CHECKING:
+    from api import Api
+client = cast("Api", Client("http://localhost:9999"))
+total: int = client.add(1, b=2)
+nodes: list[int] = client.walk({"value": 1, "next": None})
+load: float = client.load("a")
+client.load("z")
+"""
+
+
+def test_a_server_of_our_own(launch, serve, tmp_path):
+    """Mypy, strict, accepts the stub that the command writes of a server, and knows its types from it."""
+    launched = launch("-m", "gjrpc.stub", serve(Application(contract_app.registry)).url)
+    assert launched.wait() == 0, launched.output
+    (tmp_path / "api.pyi").write_text(launched.output, encoding="utf-8")
+    said = check(tmp_path, ASKS)
+    assert len(said) == 2, "\n".join(said)
+    assert said[0].startswith("program.py:10: error: "), said[0]
+    assert "incompatible type" in said[0]
