@@ -2,8 +2,8 @@
 
 Run `python -m bench.dispatch [ROUNDS]`; it needs `pip install gjrpc[bench]`. The same message, one call and a batch of 100, goes
 from JSON to JSON through each dispatcher in turn, round by round in one run, so that all see the same machine; shown are the
-medians. gjrpc's way includes its HTTP answer, from a parsed request to a response, with batches on gevent as
-its server runs them. Its native dialect, `{"add": [1, 2]}`, stands beside.
+medians. gjrpc's way includes its HTTP answer, `Application.respond` from a request to a response, with batches on gevent as its
+server runs them. Its native dialect, `{"add": [1, 2]}`, stands beside.
 """
 
 import json
@@ -110,10 +110,8 @@ def table(medians: dict[tuple[str, str], float]) -> list[str]:
         lines.append(f"{name:20} {single:10.2f} {batch:11.2f} {compared:>32}")
     native, single, batch = (medians[GJRPC, kind] for kind in ("native", "single", "batch"))
     lines.append(f"{'gjrpc, native':20} {native:10.2f}")
-    lines.append(
-        f"calls a second, JSON-RPC beside native: {native / single:.2f}; "
-        f"in a batch of {BATCH} beside single: {single / batch:.2f}"
-    )
+    lines.append(f"calls a second, JSON-RPC 2.0 beside native: {native / single:.2f}")
+    lines.append(f"calls a second, in a batch of {BATCH} beside one by one: {single / batch:.2f}")
     return lines
 
 

@@ -1,6 +1,6 @@
 """Whatever comes: any JSON, any bytes, any target and verb get a well-formed answer.
 
-The bytes of HTTP itself are fuzzed in test_http1 and test_framing.
+The bytes of HTTP itself are fuzzed by Hypothesis in test_http1 and test_framing; here atheris goes after them once more.
 """
 
 import json
@@ -8,12 +8,15 @@ import logging
 import math
 import os
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
+from test_framing import BAD, GOOD
 from test_jsonrpc import assert_response_object, on_a_hub
 
 from gjrpc import codec
@@ -402,11 +405,56 @@ brackets = st.text('[]{}"\\a,', max_size=60).map(str.encode)
     st.integers(1, 30),
 )
 def test_the_depth_of_any_bytes(pieces, limit):
-    """The quick look at a long text never says that it is shallow where counting each bracket says that it is not."""
+    """However the depth of a text is found, it is the one that counting each bracket outside of the strings gives."""
     text = b"".join(pieces)
     bare = re.sub(rb'"(?:[^"\\]|\\.)*"', b"", text, flags=re.DOTALL)
     depth, deepest = 0, 0
     for byte in bare:
         depth += {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}.get(byte, 0)
         deepest = max(deepest, depth)
-    assert not (codec._is_shallow(text, limit) and deepest > limit)
+    assert codec.depth_exceeds(text, limit) == (deepest > limit)
+
+
+GUIDED = """
+import sys
+import atheris
+
+with atheris.instrument_imports(include=["gjrpc"]):
+    from gjrpc import codec, framing, http1
+    from gjrpc.errors import BadMessage, ParseError
+
+def read(data):
+    try:
+        codec.decode(data, 20)
+    except ParseError:
+        pass
+    reader = http1.Reader(framing.Limits(head=400, headers=10, body=200), http1.Memory())
+    half = len(data) // 2
+    try:
+        for piece in filter(None, (data[:half], data[half:])):
+            request = reader.receive(piece)
+            while request is not None:
+                request = reader.next()
+        reader.end()
+    except BadMessage:
+        pass
+
+atheris.Setup(sys.argv, read)
+atheris.Fuzz()
+"""
+
+
+def test_bytes_that_go_for_new_branches(tmp_path):
+    """No bytes that a coverage-guided fuzzer makes in a while crash or hang the decoder or the reader."""
+    pytest.importorskip("atheris", reason="it has wheels for Python 3.11 and newer on Linux on x86-64 only")
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    seeds = [data for data, _ in [*GOOD.values(), *BAD.values()] if len(data) < 1000]
+    seeds += [b'[{"a":1.5e5,"b":[null,true,"\\u00e4\\n"]},-12]', b'{"a":' * 21 + b"1" + b"}" * 21, b"[1e999+]"]
+    for number, data in enumerate(seeds):
+        (corpus / str(number)).write_bytes(data)
+    bounds = ["-seed=1", "-runs=30000", "-max_total_time=10", "-max_len=1000", "-timeout=5"]
+    command = [sys.executable, "-c", GUIDED, *bounds, str(corpus)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr[-5000:]
+    assert "Done " in done.stderr
