@@ -5,14 +5,14 @@ Owns when they are written, which is at the first request and again once methods
 """
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from gjrpc import openapi, openrpc
+import msgspec
+
+from gjrpc import codec, openapi, openrpc
 from gjrpc.describe import describe
 from gjrpc.openapi import StatusOf
 from gjrpc.registry import Registry
-
-T = TypeVar("T")
 
 
 class Contracts:
@@ -28,24 +28,26 @@ class Contracts:
 
     def __init__(self, registry: Registry, title: str, version: str, status_of: StatusOf, *, guards_hosts: bool) -> None:
         about = (title, version)
-        self.openrpc: Callable[[], dict[str, Any]] = _Kept(registry, lambda: openrpc.document(describe(registry), *about))
-        """Give the OpenRPC document, as `openrpc.document` writes it."""
-        self.openapi: Callable[[], dict[str, Any]] = _Kept(
+        self.openrpc: Callable[[], msgspec.Raw] = _Kept(registry, lambda: openrpc.document(describe(registry), *about))
+        """Give the OpenRPC document of `openrpc.document` as JSON."""
+        self.openapi: Callable[[], msgspec.Raw] = _Kept(
             registry, lambda: openapi.document(describe(registry), *about, status_of, guards_hosts=guards_hosts)
         )
-        """Give the OpenAPI document, as `openapi.document` writes it."""
+        """Give the OpenAPI document of `openapi.document` as JSON."""
 
 
-class _Kept(Generic[T]):
-    """Something written of a registry, kept until that grows; methods are only ever added."""
+class _Kept:
+    """A document of a registry, kept as JSON until that grows; methods are only ever added."""
 
-    def __init__(self, registry: Registry, write: Callable[[], T]) -> None:
+    def __init__(self, registry: Registry, write: Callable[[], dict[str, Any]]) -> None:
         self._registry = registry
         self._write = write
-        self._kept: tuple[int, T] | None = None
+        self._size = -1
+        self._kept = msgspec.Raw()
 
-    def __call__(self) -> T:
+    def __call__(self) -> msgspec.Raw:
         size = len(self._registry)
-        if self._kept is None or self._kept[0] != size:
-            self._kept = size, self._write()
-        return self._kept[1]
+        if self._size != size:
+            self._kept = msgspec.Raw(codec.encode(self._write()))
+            self._size = size
+        return self._kept

@@ -229,7 +229,7 @@ def _headers(status: int, error: CallError) -> Headers:
     return ()
 
 
-def _document(write: Callable[[], dict[str, Any]]) -> Response:
+def _document(write: Callable[[], Any]) -> Response:
     try:
         return _json(write())
     except Exception as error:  # noqa: BLE001  an annotation is an application's own code, and may raise anything
