@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +22,11 @@ from gjrpc.http1 import Memory, Reader
 
 TIMEOUT = 20.0
 """Seconds after which a test that waits for something has failed."""
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's background job is started so, and programs that tests interrupt would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Served:
