@@ -15,7 +15,17 @@ import msgspec
 
 from gjrpc import codec
 from gjrpc.errors import InvalidArguments, ParseError
-from gjrpc.signatures import NAMED, field_type, is_typed, read_signature, struct_of, taken_names, text_form, watched_numbers
+from gjrpc.signatures import (
+    NAMED,
+    POSITIONAL,
+    field_type,
+    is_typed,
+    read_signature,
+    struct_of,
+    taken_names,
+    text_form,
+    watched_numbers,
+)
 
 Bound: TypeAlias = tuple[Sequence[Any], dict[str, Any]]
 """What `function(*positional, **named)` is called with."""
@@ -24,7 +34,6 @@ Text: TypeAlias = str | dict[str, list[str]] | None
 """Arguments of a GET: the text behind `;`, the query's values by name, or nothing."""
 
 _NOTHING: Bound = ((), {})
-_POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _STARS: dict[Any, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
 # msgspec ends its sentences with the place, " - at `$[1].x`"; the first step of a Struct's place is the parameter.
 _PLACE = re.compile(r"(?P<reason>.*) - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`", re.DOTALL)
@@ -70,7 +79,7 @@ class Binding:
         variable = {p.kind: p for p in parameters if p.kind in _STARS}
         required = [p for p in parameters if p.default is Parameter.empty and p.kind not in _STARS]
         self.names = [_STARS.get(p.kind, "") + p.name for p in parameters]
-        self._positional = [p for p in parameters if p.kind in _POSITIONAL]
+        self._positional = [p for p in parameters if p.kind in POSITIONAL]
         self._keywords = [p.name for p in required if p.kind is Parameter.KEYWORD_ONLY]
         self._required_positional = len(required) - len(self._keywords)
         self._most = None if Parameter.VAR_POSITIONAL in variable else len(self._positional)

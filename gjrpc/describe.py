@@ -26,7 +26,6 @@ COMPONENTS = "#/components/schemas/"
 _TOLD_ELSEWHERE = (DocstringParam, DocstringReturns, DocstringRaises, DocstringDeprecated)
 # RFC 4648, section 4, with its padding; msgspec names the encoding only, and refuses what is not of it.
 _BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
-
 # What `decimal.Decimal` reads of finite numbers; msgspec says the format only, and takes JSON's own numbers too.
 _DECIMAL = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
@@ -53,6 +52,11 @@ class Value(NamedTuple):
     typed: bool = False
     repeated: bool = False
     as_json: bool = False
+
+    def words(self) -> dict[str, Any]:
+        """What both documents say beside the schema, in the same words; nothing of what goes without saying."""
+        told = {"description": self.description, "required": self.required}
+        return {key: value for key, value in told.items() if value}
 
 
 class Described(NamedTuple):

@@ -16,6 +16,7 @@ from gjrpc.client import Client
 from gjrpc.errors import ClientError, ParseError, SettingsError
 from gjrpc.origins import LOOPBACK
 from gjrpc.schemas import Schema, modern
+from gjrpc.wire import is_loopback
 
 PAGE = "/-/openrpc.json"
 """Where a server of this project has its document."""
@@ -185,7 +186,8 @@ def _get(url: str, shown: str) -> bytes:
         parts = urlsplit(url)
         page = url if parts.path.endswith(".json") else urlunsplit(parts._replace(path=parts.path.rstrip("/") + PAGE))
         # As the client does: a loopback host is never asked through a proxy.
-        direct = {"no_proxy": ",".join(LOOPBACK)} if parts.hostname in ("localhost", "127.0.0.1", "::1") else None
+        host = parts.hostname or ""
+        direct = {"no_proxy": ",".join((*LOOPBACK, host))} if is_loopback(host) else None
         answer = requests.get(page, timeout=TIMEOUT, headers={"Accept": "application/json"}, proxies=direct)
     except (requests.RequestException, ValueError) as error:
         raise SettingsError(f"{shown}: {_reason(error)}") from error

@@ -4,14 +4,13 @@ Owns the argument convention in the words of JSON Schema (draft 2020-12) and of 
 `binding` takes. It knows neither paths nor answers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from inspect import Parameter
 from typing import Any
 
 from gjrpc.describe import COMPONENTS, Described, Schema, Value
-from gjrpc.signatures import NAMED
+from gjrpc.signatures import NAMED, POSITIONAL
 
-_BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _SCALARS = ["string", "number", "boolean", "null"]
 _TEXT: Schema = {"type": "string"}
 
@@ -27,11 +26,11 @@ class Forms:
     def __init__(self, described: Described, components: dict[str, Schema]) -> None:
         self._described = described
         self._components = components
-        self._positional = [value for value in described.parameters if value.kind in _BY_POSITION]
+        self._positional = [value for value in described.parameters if value.kind in POSITIONAL]
         self._named = [value for value in described.parameters if value.kind in NAMED]
         self._needed = sum(value.required for value in self._positional)
-        self._takes_array = not _needs(described.parameters, Parameter.KEYWORD_ONLY)
-        self._takes_object = not _needs(described.parameters, Parameter.POSITIONAL_ONLY)
+        self._takes_array = not any(value.required for value in described.parameters if value.kind is Parameter.KEYWORD_ONLY)
+        self._takes_object = described.method.binding.takes_names
 
     @property
     def takes_nothing(self) -> bool:
@@ -110,21 +109,12 @@ class Forms:
         return schema if "enum" in schema else {**schema, "type": _SCALARS}
 
 
-def _needs(values: Sequence[Value], kind: Any) -> bool:
-    return any(value.required and value.kind is kind for value in values)
-
-
 def _annotated(value: Value) -> Schema:
     return {**value.schema, "description": value.description} if value.description else value.schema
 
 
 def _words(value: Value) -> dict[str, Any]:
-    written: dict[str, Any] = {"name": value.name, "in": "query"}
-    if value.description:
-        written["description"] = value.description
-    if value.required:
-        written["required"] = True
-    return written
+    return {"name": value.name, "in": "query", **value.words()}
 
 
 def _query_parameter(value: Value) -> dict[str, Any]:

@@ -11,11 +11,10 @@ from typing import Any
 
 from gjrpc.describe import Contract, Described, Value
 from gjrpc.method import DeclaredError, Example
-from gjrpc.signatures import NAMED
+from gjrpc.signatures import NAMED, POSITIONAL
 
 VERSION = "1.3.2"
 
-_BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 # The keywords of msgspec's schemas that hold schemas: one, several, or several by name.
 _ONE = frozenset({"items", "additionalProperties", "propertyNames", "not"})
 _SEVERAL = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
@@ -89,7 +88,7 @@ def _structure(described: Described) -> tuple[str, list[Value]]:
     if any(value.required and value.kind is Parameter.KEYWORD_ONLY for value in described.parameters):
         return "by-name", [value for value in described.parameters if value.kind in NAMED]
     if Parameter.POSITIONAL_ONLY in kinds:
-        return "by-position", [value for value in described.parameters if value.kind in _BY_POSITION]
+        return "by-position", [value for value in described.parameters if value.kind in POSITIONAL]
     return "by-name" if Parameter.KEYWORD_ONLY in kinds else "either", list(described.parameters)
 
 
@@ -107,12 +106,7 @@ def _description(described: Described, listed: list[Value]) -> str:
 
 
 def _descriptor(value: Value) -> dict[str, Any]:
-    written: dict[str, Any] = {"name": value.name, "schema": draft_7(value.schema)}
-    if value.description:
-        written["description"] = value.description
-    if value.required:
-        written["required"] = True
-    return written
+    return {"name": value.name, "schema": draft_7(value.schema), **value.words()}
 
 
 def _error(error: DeclaredError) -> dict[str, Any]:
@@ -136,6 +130,6 @@ def _named(described: Described, arguments: Any) -> list[tuple[str, Any]]:
     if not isinstance(arguments, list):
         takes_value = any(value.required for value in described.parameters)
         arguments = [arguments] if takes_value or arguments not in (None, "") else []
-    names: list[str] = [value.name for value in described.parameters if value.kind in _BY_POSITION]
+    names: list[str] = [value.name for value in described.parameters if value.kind in POSITIONAL]
     names += [described.star.name] * (len(arguments) - len(names)) if described.star else []
     return list(zip(names, arguments, strict=False))

@@ -15,6 +15,9 @@ from msgspec import UNSET
 
 from gjrpc.errors import RegistrationError
 
+POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+"""The kinds of parameters that an argument can reach by position."""
+
 NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 """The kinds of parameters that an argument can reach by name."""
 

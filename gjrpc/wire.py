@@ -95,7 +95,7 @@ class Wire:
         if target.startswith("https:"):
             _trust(environment["verify"])  # perhaps another, from the environment
         self._settings: dict[str, Any] = {**environment, "timeout": Timeout(connect=limits[0], read=limits[1])}
-        if path is not None or _is_loopback(urlsplit(target).hostname or ""):
+        if path is not None or is_loopback(urlsplit(target).hostname or ""):
             self._settings["proxies"] = {}
 
     def _mount(self, retries: int, path: str | None) -> None:
@@ -272,7 +272,8 @@ def _place(url: str, exact: bool) -> tuple[str, str | None]:
     return f"{parts.scheme}://{parts.netloc}{path}", None
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host, without port and brackets, is this one: it is never asked through a proxy."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:  # a name

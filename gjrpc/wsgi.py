@@ -89,7 +89,7 @@ class Application:
         """Tells `/-/ready` whether new calls are welcome; the server sets it."""
         self._gate = Gate(allowed_hosts, allowed_origins)
         self._contracts = Contracts(registry, title, version, status_of, guards_hosts=self._gate.guards_hosts)
-        discover = Method("rpc.discover", self._contracts.openrpc, Binding(lambda: None))
+        discover = Method("rpc.discover", self._contracts.openrpc, Binding(self._contracts.openrpc))
         self.dispatcher = Dispatcher(registry, runtime, observers, own=(discover,))
         self._jsonrpc = Dialect(self.dispatcher.run, self.dispatcher.each, max_batch=max_batch, max_answer=max_answer)
         self._verbs: dict[str, Callable[[Request], Response]] = {
