@@ -89,7 +89,7 @@ class Connection(Gateway):
         return peer_name(self.client_address)
 
     def open(self) -> None:
-        """Begin to serve: from now on, whatever comes is read and answered by one of the server's workers."""
+        """Begin to serve: from now on, whatever comes is read and answered in one of the server's greenlets."""
         self.server.attend(self)
         self._watcher.start(self._on_readable)
 
@@ -104,7 +104,7 @@ class Connection(Gateway):
             log.debug("%s went away: %s", self.peer, error)
         except Exception as error:  # noqa: BLE001  a fault of the server itself: logged with its ref, and told
             self._refuse(failure("the server failed; its log has the details under this ref", error))
-        finally:  # also where the worker is killed in the middle of a call
+        finally:  # also where the greenlet is killed in the middle of a call
             if goes_on:
                 self._rest()
             else:
@@ -147,13 +147,13 @@ class Connection(Gateway):
         self.close()
 
     def _on_readable(self) -> None:
-        """Hand the connection to a worker. Runs in the hub, where nothing may wait."""
+        """Hand the connection to a greenlet. Runs in the hub, where nothing may wait."""
         if self._busy:  # bytes of a further request, which stay in the socket until this one is answered
             self._watcher.stop()
             self._paused = True
         else:
             self._busy = True
-            self.server.workers.run(self)
+            self.server.greenlets.run(self)
 
     def _rest(self) -> None:
         self._busy = False

@@ -23,9 +23,9 @@ from gjrpc.connection import Connection, Timeouts
 from gjrpc.errors import SettingsError
 from gjrpc.framing import Limits
 from gjrpc.green import Green
+from gjrpc.greenlets import Greenlets
 from gjrpc.http1 import Memory, Writer
 from gjrpc.runtime import Plain
-from gjrpc.workers import Workers
 from gjrpc.wsgi import Application
 
 log = logging.getLogger("gjrpc.server")
@@ -78,7 +78,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         self.writer = Writer()
         self.now = time.monotonic()
         self.draining = False
-        self.workers = Workers()
+        self.greenlets = Greenlets()
         self._connections: set[Connection] = set()
         self._empty = gevent.event.Event()
         self._empty.set()
@@ -129,7 +129,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             log.warning("%d connections were still open at the end of the grace period and are closed", len(self._connections))
             for connection in list(self._connections):
                 connection.abandon()
-        self.workers.stop()
+        self.greenlets.stop()
         if self._sweeper is not None:
             self._sweeper.kill()
 

@@ -34,7 +34,7 @@ PURE = [
     "contracts",
     "wsgi",
 ]
-SERVER = ["framing", "http1", "access", "green", "workers", "gateway", "connection", "tls", "server"]
+SERVER = ["framing", "http1", "access", "green", "greenlets", "gateway", "connection", "tls", "server"]
 LEAVES = [
     "commands",
     "addresses",

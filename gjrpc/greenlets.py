@@ -17,14 +17,14 @@ class Task(Protocol):
         ...
 
 
-class Workers:
+class Greenlets:
     """Runs tasks at once, each in a greenlet of its own for as long as it takes.
 
-    Like the threads of a pool, a worker runs one task after another: what a task leaves behind in greenlet-local storage or in
+    Like the threads of a pool, a greenlet runs one task after another: what a task leaves behind in greenlet-local storage or in
     a context variable, a later one finds.
 
     Args:
-        keep: idle workers to keep for tasks to come.
+        keep: idle greenlets to keep for tasks to come.
     """
 
     def __init__(self, keep: int = 64) -> None:
@@ -34,24 +34,24 @@ class Workers:
     def run(self, task: Task) -> None:
         """Run a task until it waits for the first time; to be called in the hub."""
         while self._idle:
-            worker = self._idle.pop()
-            if not worker.dead:
-                worker.switch(task)
+            greenlet = self._idle.pop()
+            if not greenlet.dead:
+                greenlet.switch(task)
                 return
         gevent.spawn(self._work, task)
 
     def stop(self) -> None:
-        """End the idle workers."""
+        """End the idle greenlets."""
         idle, self._idle = self._idle, []
         gevent.killall(idle, block=False)
 
     def _work(self, task: Task) -> None:
-        worker = gevent.getcurrent()
+        greenlet = gevent.getcurrent()
         wait = get_hub().switch
         while True:
             task.advance()
             if len(self._idle) >= self._keep:
                 return
-            self._idle.append(worker)
-            # Whatever is thrown in here, such as a timeout that a method left running, ends this worker, and `run` sees that.
+            self._idle.append(greenlet)
+            # Whatever is thrown in here, such as a timeout that a method left running, ends this greenlet, and `run` sees that.
             task = wait()
