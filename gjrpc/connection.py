@@ -29,6 +29,7 @@ log = logging.getLogger("gjrpc.connection")
 
 _RECEIVE = 64 * 1024
 _NEVER = float("inf")
+_LARGE = 64 * 1024  # bytes of a body that are not copied to stand behind their head
 _HURRY = 1.0  # seconds for a client that is only waited for so as not to lose what it sends
 
 
@@ -58,9 +59,10 @@ class Timeouts:
 class Connection(Gateway):
     """One client's connection: reads its requests in order and answers each in one piece.
 
+    It is a `gjrpc.greenlets.Task`, which is ready when bytes have come, and one of `gjrpc.connections.Connections`.
+
     Attributes:
         expires: the server's time at which the client has taken too long.
-        waiting: whether the client owes the next byte of a new request, so that closing loses nothing.
     """
 
     def __init__(self, sock: Any, address: Any, server: Any) -> None:
@@ -68,13 +70,13 @@ class Connection(Gateway):
         self.socket = sock
         self.client_address = address
         self.server = server
-        self.waiting = True
         self.expires = server.now + (_HURRY if server.draining else server.timeouts.head)
         self._tls = server.ssl_enabled
         self._reader = Reader(server.limits, server.heads)
         self._answer: Callable[[Request], bool] = self._answer_short if server.short_way else self.answer_wsgi
         self._watcher = server.loop.io(sock.fileno(), 1)
-        self._busy = self._paused = self._late = False
+        self._busy = self._paused = False
+        self._held: list[bytes] | None = None
         self._part_since: float | None = None
         self._body_since: float | None = None
         self._received = 0
@@ -88,32 +90,61 @@ class Connection(Gateway):
         """The client's address for people and logs."""
         return peer_name(self.client_address)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether the client owes the next byte of a new request, so that closing loses nothing that was read."""
+        return not self._busy and self._reader.between
+
+    def is_silent(self) -> bool:
+        """Whether nothing has come that was not read yet."""
+        if self._tls:
+            return not self.socket.pending()
+        try:
+            self.socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError as gone:
+            log.debug("%s went away: %s", self.peer, gone)
+            return True
+        return False
+
     def open(self) -> None:
         """Begin to serve: from now on, whatever comes is read and answered in one of the server's greenlets."""
-        self.server.attend(self)
-        self._watcher.start(self._on_readable)
+        self.server.connections.add(self)
+        self._watcher.start(self.server.greenlets.ready.append, self)
 
     def advance(self) -> None:
         """Read what has come, and answer what is complete of it; never raises what a client can cause."""
-        goes_on = False
+        if self._busy:
+            self._pause()
+        else:
+            self._busy = True
+            self._do(self._read)
+
+    def refuse(self) -> None:
+        """Read what has come, and answer that the server has too much to do."""
+        answer, self._answer = self._answer, self._answer_busy
         try:
-            goes_on = self._read()
-        except BadMessage as error:
-            self._refuse(error)
-        except GoneError as error:
-            log.debug("%s went away: %s", self.peer, error)
-        except Exception as error:  # noqa: BLE001  a fault of the server itself: logged with its ref, and told
-            self._refuse(failure("the server failed; its log has the details under this ref", error))
-        finally:  # also where the greenlet is killed in the middle of a call
-            if goes_on:
-                self._rest()
-            else:
-                self.close()
+            self.advance()
+        finally:
+            self._answer = answer
+
+    def waits(self) -> None:
+        """Send the answers that were held back: a call waits now, and they are not to wait for it. Runs in the hub."""
+        if self._held:
+            data = b"".join(self._held)
+            try:
+                sent = self.socket.send(data)
+            except OSError as full:  # or gone, which the next one to send finds out
+                log.debug("%s takes nothing now: %s", self.peer, full)
+                sent = 0
+            self._held = [data[sent:]] if sent < len(data) else None
 
     def close(self) -> None:
         """Close the connection at once."""
-        self.server.dismiss(self)
+        self.server.connections.discard(self)
         if self._watcher is not None:
+            self._busy = True
             self._watcher.stop()
             self._watcher.close()
             self._watcher = None
@@ -127,49 +158,61 @@ class Connection(Gateway):
         elif self.waiting:
             self.close()
         else:
-            self._late = self._busy = True
-            gevent.spawn(self.advance)
+            self._busy = True
+            gevent.spawn(self._do, self._tell_late)
 
     def drain(self) -> None:
         """End the connection if that loses no request: one that has come already is answered first."""
-        if self.waiting and not self._busy:
+        if self.waiting:
             self._busy = True
-            gevent.spawn(self.advance)
+            gevent.spawn(self._do, self._read)
 
     def abandon(self) -> None:
         """Close the connection in the middle of a call, and say so where the client can still be told."""
         if self.expires == _NEVER and not self.begun:
             try:
                 refused = refusal(Overloaded("the server is stopping, and the call took too long"))
-                self.socket.send(self.server.writer.write(refused, keep_alive=False))
+                self.socket.send(self.server.writer.write(refused, False))
             except OSError as gone:
                 log.debug("%s went away: %s", self.peer, gone)
         self.close()
 
-    def _on_readable(self) -> None:
-        """Hand the connection to a greenlet. Runs in the hub, where nothing may wait."""
-        if self._busy:  # bytes of a further request, which stay in the socket until this one is answered
+    def _pause(self) -> None:
+        """Leave bytes of a further request in the socket until this one is answered."""
+        if self._watcher is not None:
             self._watcher.stop()
             self._paused = True
-        else:
-            self._busy = True
-            self.server.greenlets.run(self)
 
-    def _rest(self) -> None:
-        self._busy = False
-        if self._paused:
-            self._paused = False
-            self._watcher.start(self._on_readable)
+    def _do(self, step: Callable[[], bool]) -> None:
+        """Do what says whether the connection goes on, and see that it goes on or ends."""
+        goes_on = False
+        try:
+            goes_on = step()
+        except BadMessage as error:
+            self._refuse(error)
+        except GoneError as error:
+            log.debug("%s went away: %s", self.peer, error)
+        except Exception as error:  # noqa: BLE001  a fault of the server itself: logged with its ref, and told
+            self._refuse(failure("the server failed; its log has the details under this ref", error))
+        finally:  # also where the greenlet is killed in the middle of a call
+            if goes_on and self._watcher is not None:
+                self._busy = False
+                if self._paused:
+                    self._paused = False
+                    self._watcher.start(self.server.greenlets.ready.append, self)
+            else:
+                self.close()
+
+    def _tell_late(self) -> bool:
+        raise BadMessage("the request took too long to come", status=408)
 
     def _read(self) -> bool:
         """Read once, or until TLS has no more; say whether the connection goes on."""
-        if self._late:
-            raise BadMessage("the request took too long to come", status=408)
         while True:
             try:
                 data = self.socket.recv(_RECEIVE)
             except (BlockingIOError, ssl.SSLWantReadError):
-                return not (self.waiting and self.server.draining)
+                return not (self._reader.between and self.server.draining)
             except OSError as error:
                 raise GoneError(error) from error
             if not data:
@@ -184,28 +227,51 @@ class Connection(Gateway):
     def _take(self, data: bytes) -> bool:
         """Answer the requests that these bytes complete; say whether the connection goes on."""
         reader = self._reader
-        self.waiting = False
         request = reader.receive(data)
-        while request is not None:
+        if request is not None:
             self.expires = _NEVER
             self._part_since = self._body_since = None
-            if not self._answer(request):
+            if not (self._answer_all(request) if reader.pending else self._answer(request)):
                 return False
-            request = None if reader.between else reader.next()
-        if reader.between:
-            self.waiting = True
-            self.expires = self.server.now + self.server.timeouts.idle
-            return not self.server.draining  # it may have begun while an answer was sent
+        server = self.server
+        if (not reader.pending and not reader.in_body) or reader.between:
+            self.expires = server.now + server.timeouts.idle
+            return not server.draining  # it may have begun while an answer was sent
         self._take_part(len(data))
         return True
+
+    def _answer_all(self, request: Request) -> bool:
+        """Answer requests that came together; their answers go out together, unless a call waits."""
+        reader, turn = self._reader, self.server.limits.pipelined
+        asked: Request | None = request
+        count = 0
+        self._held = None if self._tls else []
+        try:
+            while asked is not None:
+                if not self._answer(asked):
+                    return False
+                count += 1
+                if count % turn == 0:  # others have their turn too
+                    self._release()
+                    gevent.sleep(0)
+                asked = None if reader.between else reader.next()
+        finally:
+            self._release()
+        return True
+
+    def _release(self) -> None:
+        """Send the answers that were held back."""
+        held, self._held = self._held, None
+        if held:
+            self._send(b"".join(held))
 
     def _take_part(self, count: int) -> None:
         """Set the time for what is left of a request that came in part."""
         now, timeouts = self.server.now, self.server.timeouts
         if self._part_since is None:
             self._part_since = now
-            self.expires = now + timeouts.head
         if not self._reader.in_body:
+            self.expires = self._part_since + timeouts.head
             return
         if self._body_since is None:
             self._body_since = now
@@ -218,35 +284,66 @@ class Connection(Gateway):
     def _answer_short(self, request: Request) -> bool:
         """Answer by the application's own door; say whether the connection goes on."""
         server = self.server
-        start = time.perf_counter() if server.access_log else 0.0
-        response = server.application.respond(request)
-        keep_alive = self._keeps_alive()
-        self._send(server.writer.write(response, keep_alive=keep_alive, head=request.head))
-        if server.access_log:
-            server.access_log.write(
-                self.client_address, request.head, response.status, len(response.body), time.perf_counter() - start
-            )
+        if server.access_log is not None:
+            return self._answer_noted(request)
+        return self._give(server.application.respond(request), request.head)
+
+    def _answer_noted(self, request: Request) -> bool:
+        """Answer, and note it in the access log."""
+        start = time.perf_counter()
+        response = self.server.application.respond(request)
+        goes_on = self._give(response, request.head)
+        self._note(request.head, response, time.perf_counter() - start)
+        return goes_on
+
+    def _answer_busy(self, request: Request) -> bool:
+        """Answer that the server has too much to do."""
+        most = self.server.greenlets.most
+        response = refusal(Overloaded(f"the server has {most} calls in flight, as many as it takes at a time: come back later"))
+        goes_on = self._give(response, request.head)
+        if self.server.access_log is not None:
+            self._note(request.head, response, 0.0)
+        return goes_on
+
+    def _note(self, head: Head, response: Response, seconds: float) -> None:
+        self.server.access_log.write(self.client_address, head, response.status, len(response.body), seconds)
+
+    def _give(self, response: Response, head: Head) -> bool:
+        """Send a response; say whether the connection goes on."""
+        server = self.server
+        keep_alive = self._reader.parsed.keep_alive and not server.draining  # type: ignore[union-attr]  # a head was read
+        if len(response.body) < _LARGE:
+            self._send(server.writer.write(response, keep_alive, head))
+        else:
+            self._send(server.writer.write_head(response, keep_alive, head), response.body if head.verb != "HEAD" else b"")
         return keep_alive
 
     def _keeps_alive(self) -> bool:
         parsed = self._reader.parsed
         return parsed is not None and parsed.keep_alive and not self.server.draining
 
-    def _send(self, data: bytes) -> None:
-        """Send all, in one write wherever the client takes it.
+    def _send(self, data: bytes, more: bytes = b"") -> None:
+        """Send all, in one write wherever the client takes it; `more` is large, and is not copied.
 
         Raises:
             GoneError: the client does not take it any more, or not in time.
         """
+        if self._held is not None:
+            self._held.append(data)
+            if not more:
+                return
+            data, self._held = b"".join(self._held), []
         try:
             # OpenSSL wants what it could not take again in the same pieces, so TLS has but one way to send.
-            sent = 0 if self._tls else self.socket.send(data)
+            sent = 0 if self._tls else self.socket.sendmsg((data, more)) if more else self.socket.send(data)
         except BlockingIOError:
             sent = 0
         except OSError as error:
             raise GoneError(error) from error
         if sent < len(data):
             self._send_waiting(memoryview(data)[sent:])
+        if more and (left := len(data) + len(more) - max(sent, len(data))):
+            self._send_waiting(memoryview(more)[-left:])
 
     def _send_waiting(self, data: memoryview) -> None:
         before, timeouts = self.expires, self.server.timeouts
@@ -275,12 +372,12 @@ class Connection(Gateway):
         response: Response = refusal(error)
         log.info("%s: refused: %s %s", self.peer, response.status, error.message)
         try:
-            self._send(self.server.writer.write(response, keep_alive=False))
+            self._send(self.server.writer.write(response, False))
             self._linger()
         except GoneError as gone:
             log.debug("%s went away: %s", self.peer, gone)
-        if self.server.access_log:
-            self.server.access_log.write(self.client_address, Head("-", "-"), response.status, len(response.body), 0.0)
+        if self.server.access_log is not None:
+            self._note(Head("-", "-"), response, 0.0)
 
     def _let_go(self) -> None:
         """Close after an answer: at once, or lingering where the client has sent more."""

@@ -1,17 +1,18 @@
 """The syntax of a request's head, and where its message ends.
 
-Owns the rules of RFC 9112 and 9110 for what is refused, each beside its sentence, and the limits of one message. The grammar of a
-head is llhttp's (through httptools); what llhttp leaves open is closed here. Pure functions of bytes: no buffer, no connection.
+Owns the rules of RFC 9112 and 9110 for what is refused, each beside its sentence, the limits of one message, and the memory of
+lines that were read lately. Pure functions of bytes: no buffer, no connection. The tests hold it against llhttp, Node's parser.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import httptools
+from typing import Generic, TypeAlias, TypeVar
 
 from gjrpc.errors import BadMessage
 from gjrpc.messages import Head, Request
+
+Value = TypeVar("Value")
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 # RFC 9112, 3: request-line = method SP request-target SP HTTP-version; of the versions only 1.0 and 1.1 are served here. A target
@@ -21,8 +22,9 @@ _FIRST_BYTE = re.compile(_TOKEN + rb"|\r")
 # RFC 9112, 5: field-line = field-name ":" OWS field-value OWS. "No whitespace is allowed between the field name and colon"
 # (5.1). A line that begins with a blank is obs-fold, for which "a server MUST reject the message by sending a 400" (5.2); a bare
 # CR or LF and control characters have no place in it (2.2, and RFC 9110, 5.5).
-_FIELD_LINE = re.compile(rb"(?P<name>" + _TOKEN + rb"):[\t\x20-\x7e\x80-\xff]*")
-_HEAD = re.compile(_REQUEST_LINE.pattern + rb"\r\n(?:" + _FIELD_LINE.pattern.replace(b"?P<name>", b"?:") + rb"\r\n)*\r\n")
+_FIELD_LINE = re.compile(rb"(?P<name>" + _TOKEN + rb"):(?P<value>[\t\x20-\x7e\x80-\xff]*)")
+# The fields that say how a message goes on.
+_FRAMING = frozenset({"connection", "content-length", "expect", "host", "transfer-encoding"})
 # RFC 9112, 7.1: chunk-size = 1*HEXDIG, then extensions, which "a recipient MUST ignore".
 _CHUNK_LINE = re.compile(rb"(?P<size>[0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
 _LONGEST_CHUNK_LINE = 256
@@ -43,12 +45,14 @@ class Limits:
         head: bytes of the head; 431.
         headers: header lines; 431.
         body: bytes of the body without its transfer coding; 413.
+        pipelined: requests of one connection that are answered before others get their turn.
     """
 
     target: int = 8 * 1024
     head: int = 32 * 1024
     headers: int = 100
     body: int = 10 * 1024 * 1024
+    pipelined: int = 64
 
 
 class Parsed:
@@ -199,71 +203,153 @@ class Lines:
                 raise BadMessage("malformed header line")
 
 
-class _Collector:
-    """The header lines that llhttp found."""
+class Recent(Generic[Value]):
+    """What was read lately, by its bytes: what is read is a pure function of them.
+
+    Two generations, each of at most `entries` texts of at most `size` bytes. A full young one becomes the old one, and an old
+    text that is asked for again is young again: texts sent only once, however many, push out only each other.
+    """
+
+    __slots__ = ("_entries", "_old", "_size", "young")
+
+    def __init__(self, entries: int = 512, size: int = 2048) -> None:
+        self._entries = entries
+        self._size = size
+        self._old: dict[bytes, Value] = {}
+        self.young: dict[bytes, Value] = {}
+
+    def find(self, text: bytes) -> Value | None:
+        """What these bytes were read as, if it is remembered."""
+        value = self.young.get(text)
+        if value is None and (value := self._old.get(text)) is not None:
+            self.add(text, value)
+        return value
+
+    def add(self, text: bytes, value: Value) -> None:
+        """Remember it."""
+        if len(text) <= self._size:
+            if len(self.young) >= self._entries:
+                self._old, self.young = self.young, {}
+            self.young[text] = value
+
+
+Start: TypeAlias = tuple[str, str, tuple[int, int]]
+"""A request line: verb, target and version."""
+
+Field: TypeAlias = tuple[str, str]
+"""A header line: the name in lower case, and the value without the blanks around it."""
+
+
+class LineMemory:
+    """The lines of heads that were read lately: heads that are new as a whole mostly have lines that are not.
+
+    Attributes:
+        starts: request lines.
+        fields: header lines.
+    """
+
+    __slots__ = ("fields", "starts")
 
     def __init__(self) -> None:
-        self.headers: list[tuple[str, str]] = []
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")))
+        self.starts: Recent[Start] = Recent(512, 512)
+        self.fields: Recent[Field] = Recent(1024, 512)
 
 
-def parse_head(head: bytes, limits: Limits) -> Parsed:
+def parse_head(head: bytes, limits: Limits, memory: LineMemory) -> Parsed:
     """Parse a whole head, the empty line included.
 
     Raises:
-        BadMessage: it breaks RFC 9112 or a limit; 400, 414, 417 or 431.
+        BadMessage: it breaks RFC 9112 or a limit, or announces too large a body; 400, 413, 414, 417 or 431.
     """
-    line, _, rest = head.partition(b"\r\n")
-    within = len(line) <= limits.target and len(head) <= limits.head and rest.count(b"\r\n") <= limits.headers + 1
-    if not within or not _HEAD.fullmatch(head):
-        Lines(limits).check(head, 0)
-        raise BadMessage("malformed head")  # no line is bad alone; kept, should the two grammars ever differ
-    verb, target, version = line.decode("latin-1").split(" ")
-    found = _Collector()
+    first, *lines = head[:-4].split(b"\r\n")
+    if len(first) > limits.target or len(head) > limits.head or len(lines) > limits.headers:
+        Lines(limits).check(head, 0)  # of several faults the first one is told
+        raise _too_large_head(limits)
+    young = memory.fields.young
     try:
-        # llhttp knows a list of methods; any other token has the same framing, and the application answers 405 to it. The
-        # target's forms are looked at below, so it is not shown either.
-        httptools.HttpRequestParser(found).feed_data(b"PATCH / " + version.encode() + b"\r\n" + rest)
-    except httptools.HttpParserUpgrade:
-        pass  # RFC 9110, 7.8: "A server MAY ignore a received Upgrade header field"
-    except httptools.HttpParserError as error:
-        raise BadMessage(f"malformed request: {error}") from None
-    return _frame(verb, target, found.headers, (1, int(version[-1])))
+        verb, target, version = memory.starts.find(first) or _read_start(first, memory)
+        headers = [young.get(line) or _read_field(line, memory) for line in lines]
+    except BadMessage:
+        Lines(limits).check(head, 0)
+        raise
+    parsed = _frame(verb, target, headers, version)
+    if parsed.length is not None and parsed.length > limits.body:
+        raise BadMessage(f"the body has {parsed.length} bytes; the limit is {limits.body}", status=413)
+    return parsed
 
 
-def _frame(verb: str, target: str, headers: list[tuple[str, str]], version: tuple[int, int]) -> Parsed:
-    length = _body_length(headers, version)
-    hosts = [value for name, value in headers if name == "host"]
+def _read_start(line: bytes, memory: LineMemory) -> Start:
+    if not _REQUEST_LINE.fullmatch(line):
+        raise BadMessage("malformed head")
+    verb, target, version = line.decode("latin-1").split(" ")
+    start = verb, target, (1, int(version[-1]))
+    memory.starts.add(line, start)
+    return start
+
+
+def _read_field(line: bytes, memory: LineMemory) -> Field:
+    field = memory.fields.find(line)
+    if field is None:
+        found = _FIELD_LINE.fullmatch(line)
+        if found is None:
+            raise BadMessage("malformed head")
+        field = found["name"].decode("latin-1").lower(), found["value"].decode("latin-1").strip(" \t")
+        memory.fields.add(line, field)
+    return field
+
+
+def _frame(verb: str, target: str, headers: list[Field], version: tuple[int, int]) -> Parsed:
+    said: dict[str, list[str]] = {}
+    for name, value in headers:
+        if name in _FRAMING:
+            said.setdefault(name, []).append(value)
+        elif "_" in name:
+            # It could pass for one with a hyphen in an environ: such headers are dropped, as pywsgi does.
+            headers = [field for field in headers if "_" not in field[0]]
+    length = _body_length(said, version)
     # RFC 9112, 3.2: "A server MUST respond with a 400 … to any HTTP/1.1 request message that lacks a Host header field and to any
     # request message that contains more than one Host header field line or a Host header field with an invalid field value."
+    hosts = said.get("host", [])
     if len(hosts) > 1 or (not hosts and version == (1, 1)) or (hosts and not _HOST.fullmatch(hosts[0])):
         raise BadMessage(f"expected one valid Host header, got {len(hosts)}: {', '.join(map(repr, hosts))}")
-    target = _origin_form(verb, target, hosts)
-    connection = {token.strip().lower() for name, value in headers if name == "connection" for token in value.split(",")}
-    expect = [value.lower() for name, value in headers if name == "expect"]
-    # RFC 9110, 10.1.1: "A server that receives an Expect field value containing a member other than 100-continue MAY respond with
-    # a 417"; and "a server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that expectation."
-    if expect and expect != ["100-continue"]:
-        raise BadMessage(f"the expectation {expect[0]!r} can't be met", status=417)
+    if target[0] != "/" or "#" in target:
+        target = _origin_form(verb, target, hosts)
     return Parsed(
-        # A name with an underscore could pass for one with a hyphen in an environ: such headers are dropped, as pywsgi does.
-        Head(verb, target, [(name, value) for name, value in headers if "_" not in name], version),
+        Head(verb, target, headers, version),
         length,
-        keep_alive="close" not in connection and (version == (1, 1) or "keep-alive" in connection),
-        expects=bool(expect) and version == (1, 1) and length != 0,
+        keep_alive=_keeps_alive(said.get("connection"), version),
+        expects=_expects(said.get("expect"), version) and length != 0,
     )
+
+
+def _keeps_alive(connection: list[str] | None, version: tuple[int, int]) -> bool:
+    """Whether the connection persists; RFC 9112, 9.3."""
+    if connection is None:
+        return version == (1, 1)
+    options = {option.strip().lower() for value in connection for option in value.split(",")}
+    return "close" not in options and (version == (1, 1) or "keep-alive" in options)
+
+
+def _expects(expect: list[str] | None, version: tuple[int, int]) -> bool:
+    """Whether a 100 Continue is waited for.
+
+    RFC 9110, 10.1.1: "A server that receives an Expect field value containing a member other than 100-continue MAY respond with a
+    417"; and "a server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that expectation."
+    """
+    if expect is None:
+        return False
+    if [value.lower() for value in expect] != ["100-continue"]:
+        raise BadMessage(f"the expectation {expect[0].lower()!r} can't be met", status=417)
+    return version == (1, 1)
 
 
 # RFC 3986, 3.2: host, IPv6 literals in brackets, and a port; RFC 9112 lets it be empty.
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
 
 
-def _body_length(headers: list[tuple[str, str]], version: tuple[int, int]) -> int | None:
+def _body_length(said: dict[str, list[str]], version: tuple[int, int]) -> int | None:
     """The bytes of the body, None for chunked (RFC 9112, 6.3)."""
-    codings = [value for name, value in headers if name == "transfer-encoding"]
-    lengths = [value for name, value in headers if name == "content-length"]
+    codings, lengths = said.get("transfer-encoding"), said.get("content-length")
     if codings:
         # RFC 9112, 6.1: both "ought to be handled as an error", and an HTTP/1.0 message with it has "faulty framing".
         if lengths or version == (1, 0) or [value.lower() for value in codings] != ["chunked"]:

@@ -57,7 +57,7 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
             if not self.begun:
                 response = refusal(refused)
                 self.code, self._size = response.status, len(response.body)
-                self._send(self.server.writer.write(response, keep_alive=False, head=head))
+                self._send(self.server.writer.write(response, False, head))
         if self.server.access_log:
             self.server.access_log.write(self.client_address, head, self.code, self._size, time.perf_counter() - start)
         return not self.close_connection

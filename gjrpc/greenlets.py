@@ -1,57 +1,120 @@
 """Greenlets that run tasks and are kept for the next: a connection that only waits has none.
 
-Owns who runs what; it knows neither sockets nor requests. A task is anything with an `advance()` that may wait.
+Owns who runs what, and how many tasks may wait in the middle at the same time; it knows neither sockets nor requests.
 """
 
+from collections import deque
 from typing import Any, Protocol
 
 import gevent
 from gevent.hub import get_hub
 
+MAX_CALLS = 4096
+"""Tasks that may wait in the middle at the same time, unless told otherwise."""
+
+_AFTER_IO = -2
+"""libev's lowest priority: of what is pending after a poll, it comes last."""
+
 
 class Task(Protocol):
-    """Something to be done."""
+    """Something to be done when it is ready."""
 
     def advance(self) -> None:
         """Do it; raises nothing but what ends the greenlet."""
         ...
 
+    def refuse(self) -> None:
+        """Do it without beginning anything that may wait: there are too many waiting already."""
+        ...
+
+    def waits(self) -> None:
+        """Note that it waits for the first time; called in the hub, where nothing may wait."""
+        ...
+
 
 class Greenlets:
-    """Runs tasks at once, each in a greenlet of its own for as long as it takes.
+    """Runs the tasks that are ready once the loop has seen them all: one greenlet runs one after another, as long as none waits.
 
-    Like the threads of a pool, a greenlet runs one task after another: what a task leaves behind in greenlet-local storage or in
-    a context variable, a later one finds.
+    Like the threads of a pool, a greenlet is used for many tasks: what one leaves behind in greenlet-local storage or in a
+    context variable, a later one finds.
 
     Args:
+        most: tasks that may wait in the middle at the same time; further ones are refused.
         keep: idle greenlets to keep for tasks to come.
+
+    Attributes:
+        ready: tasks to be run; `ready.append` is a watcher's callback.
+        refused: how many tasks were refused so far.
     """
 
-    def __init__(self, keep: int = 64) -> None:
+    def __init__(self, most: int = MAX_CALLS, keep: int = 64) -> None:
+        self.most = most
+        self.ready: deque[Task] = deque()
+        self.refused = 0
         self._keep = keep
-        self._idle: list[Any] = []
+        self._count = 0
+        self._idle: list[_Greenlet] = []
+        self._watcher: Any = None
 
-    def run(self, task: Task) -> None:
-        """Run a task until it waits for the first time; to be called in the hub."""
-        while self._idle:
-            greenlet = self._idle.pop()
-            if not greenlet.dead:
-                greenlet.switch(task)
-                return
-        gevent.spawn(self._work, task)
+    @property
+    def waiting(self) -> int:
+        """How many tasks wait in the middle."""
+        return self._count - len(self._idle)
+
+    def start(self) -> None:
+        """Begin to run what is ready, whenever the loop has polled."""
+        self._watcher = get_hub().loop.check(ref=False, priority=_AFTER_IO)
+        self._watcher.start(self._run)
 
     def stop(self) -> None:
-        """End the idle greenlets."""
+        """Run no more, and end the idle greenlets."""
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher.close()
+            self._watcher = None
         idle, self._idle = self._idle, []
         gevent.killall(idle, block=False)
 
-    def _work(self, task: Task) -> None:
-        greenlet = gevent.getcurrent()
-        wait = get_hub().switch
-        while True:
-            task.advance()
-            if len(self._idle) >= self._keep:
-                return
-            self._idle.append(greenlet)
-            # Whatever is thrown in here, such as a timeout that a method left running, ends this greenlet, and `run` sees that.
-            task = wait()
+    def _run(self) -> None:
+        """Run all that is ready; in the hub, to which a greenlet comes back when it waits or has done everything."""
+        while self.ready:
+            greenlet = self._next()
+            greenlet.switch()
+            if greenlet.task is not None:
+                greenlet.task.waits()
+
+    def _next(self) -> "_Greenlet":
+        while self._idle:
+            greenlet = self._idle.pop()
+            if not greenlet.dead:  # a timeout that a method left running may have ended it
+                return greenlet
+        if self._count >= self.most:
+            return _Greenlet(self._refuse)
+        self._count += 1
+        return _Greenlet(self._work)
+
+    def _work(self) -> None:
+        greenlet, ready, wait = gevent.getcurrent(), self.ready, get_hub().switch
+        try:
+            while True:
+                while ready:
+                    greenlet.task = task = ready.popleft()
+                    task.advance()
+                greenlet.task = None
+                if len(self._idle) >= self._keep:
+                    return
+                self._idle.append(greenlet)
+                wait()
+        finally:
+            self._count -= 1
+
+    def _refuse(self) -> None:
+        while self.ready:
+            self.refused += 1
+            self.ready.popleft().refuse()
+
+
+class _Greenlet(gevent.Greenlet):  # type: ignore[misc]  # gevent has no types
+    """A greenlet, and the task that it runs."""
+
+    task: Task | None = None

@@ -10,7 +10,7 @@ from email.utils import formatdate
 
 from gjrpc.convention import phrase
 from gjrpc.errors import BadMessage
-from gjrpc.framing import Chunked, Limits, Lines, Parsed, bad_request_line, parse_head
+from gjrpc.framing import Chunked, Limits, LineMemory, Lines, Parsed, Recent, bad_request_line, parse_head
 from gjrpc.messages import JSON, Head, Request, Response
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -20,65 +20,62 @@ _EMPTY_LINES = (b"", b"\r\n", b"\r\n\r\n")
 """What may stand before a request; more of them would be a way to send bytes for ever and no request."""
 
 
-class Memory:
-    """Heads that were parsed lately, by their bytes: on a kept connection a client sends the same head again and again.
+class Memory(Recent[Parsed]):
+    """Heads that were parsed lately: on a kept connection a client sends the same head again and again.
 
-    Two generations, each of at most `entries` heads of at most `size` bytes. A full young one becomes the old one, and an old
-    head that is asked for again is young again: heads sent only once, however many, push out only each other.
+    Attributes:
+        lines: lines of heads, for those that are not the same as a whole.
     """
 
-    def __init__(self, entries: int = 512, size: int = 2048) -> None:
-        self._entries = entries
-        self._size = size
-        self._old: dict[bytes, Parsed] = {}
-        self.young: dict[bytes, Parsed] = {}
+    __slots__ = ("lines",)
 
-    def find(self, head: bytes) -> Parsed | None:
-        """The parse of these bytes, if it is remembered."""
-        parsed = self.young.get(head)
-        if parsed is None and (parsed := self._old.get(head)) is not None:
+    def __init__(self, entries: int = 512, size: int = 2048) -> None:
+        super().__init__(entries, size)
+        self.lines = LineMemory()
+
+    def parse(self, head: bytes, limits: Limits) -> Parsed:
+        """The parse of a head, remembered or new.
+
+        Raises:
+            BadMessage: as `gjrpc.framing.parse_head`.
+        """
+        parsed = self.find(head)
+        if parsed is None:
+            parsed = parse_head(head, limits, self.lines)
             self.add(head, parsed)
         return parsed
-
-    def add(self, head: bytes, parsed: Parsed) -> None:
-        """Remember a parse."""
-        if len(head) <= self._size:
-            if len(self.young) >= self._entries:
-                self._old, self.young = self.young, {}
-            self.young[head] = parsed
 
 
 class Reader:
     """Reads the requests of one connection, in order.
 
-    Give bytes to `receive` as they come, and call `next` for further requests that they completed. After a `BadMessage` the
-    connection can't be read on.
+    Give bytes to `receive` as they come; while there are bytes left in `pending`, `next` may give further requests that they
+    completed. After a `BadMessage` the connection can't be read on.
 
     Attributes:
         parsed: the head of the request that was given last, or whose body is awaited.
+        pending: bytes that have come and were not read yet.
+        in_body: whether a head was read whose body is not complete.
     """
 
-    __slots__ = ("_at", "_chunked", "_in_body", "_limits", "_lines", "_memory", "_pending", "parsed")
+    __slots__ = ("_at", "_body", "_chunked", "_left", "_limits", "_lines", "_memory", "in_body", "parsed", "pending")
 
     def __init__(self, limits: Limits, memory: Memory) -> None:
         self._limits = limits
         self._memory = memory
-        self._pending: bytes | bytearray = b""
+        self.pending: bytes | bytearray = b""
         self._at = 0
         self._lines: Lines | None = None  # of a head that has come in part
-        self._in_body = False
+        self.in_body = False
+        self._body: list[bytes] = []  # pieces of a body whose length is known, and how much is left of it
+        self._left = 0
         self._chunked: Chunked | None = None
         self.parsed: Parsed | None = None
 
     @property
     def between(self) -> bool:
         """Whether no byte of a further message has come."""
-        return not self._in_body and (not self._pending or self._pending[self._at :] in _EMPTY_LINES)
-
-    @property
-    def in_body(self) -> bool:
-        """Whether a head was read whose body is not complete."""
-        return self._in_body
+        return not self.in_body and (not self.pending or self.pending[self._at :] in _EMPTY_LINES)
 
     def receive(self, data: bytes) -> Request | None:
         """Take bytes and give the first request that they complete, or None.
@@ -86,20 +83,26 @@ class Reader:
         Raises:
             BadMessage: the message is malformed or beyond a limit.
         """
-        if self._pending:
-            if type(self._pending) is bytes:
-                self._pending = bytearray(self._pending)
-            del self._pending[: self._at]  # type: ignore[union-attr]  # a bytearray now
+        if self.pending:
+            if type(self.pending) is bytes:
+                self.pending = bytearray(self.pending)
+            del self.pending[: self._at]  # type: ignore[union-attr]  # a bytearray now
             self._at = 0
-            self._pending += data
-        elif self._in_body:
-            self._pending = data
-        else:
-            parsed = self._memory.young.get(data)
+            self.pending += data
+            return self.next()
+        if not self.in_body:
+            # One whole message with a head that is known: nearly all that come.
+            young = self._memory.young
+            parsed = young.get(data)
             if parsed is not None and parsed.length == 0:
                 self.parsed = parsed
                 return parsed.request
-            self._pending = data
+            end = data.find(b"\r\n\r\n") + 4
+            parsed = young.get(data[:end])
+            if parsed is not None and parsed.length == len(data) - end:
+                self.parsed = parsed
+                return Request(parsed.request.head, data[end:])
+        self.pending = data
         return self.next()
 
     def next(self) -> Request | None:
@@ -108,17 +111,14 @@ class Reader:
         Raises:
             BadMessage: the message is malformed or beyond a limit.
         """
-        if not self._in_body and not self._read_head():
+        if not self.in_body and not self._read_head():
             return None
         parsed = self.parsed
         assert parsed is not None  # noqa: S101  for mypy: a head was read
-        if parsed.length is None:
-            body = self._read_chunks()
-        elif parsed.length:
-            body = self._take(parsed.length)
-        else:
+        if parsed.length == 0:
             self._finish()
             return parsed.request
+        body = self._read_chunks() if self._chunked is not None else self._read_body()
         if body is None:
             return None
         self._finish()
@@ -134,7 +134,7 @@ class Reader:
             raise BadMessage("the message was cut off before its end")
 
     def _read_head(self) -> bool:
-        pending = self._pending
+        pending = self.pending
         start = self._skip_empty_lines()
         lines = self._lines
         end = pending.find(b"\r\n\r\n", start if lines is None else start + max(lines.at - 2, 0))
@@ -144,89 +144,99 @@ class Reader:
             lines.check(pending, start)
             return False
         self._lines = None
-        head = bytes(pending[start : end + 4])
-        parsed = self._memory.find(head)
-        if parsed is None:
-            parsed = parse_head(head, self._limits)
-            self._memory.add(head, parsed)
-        self.parsed = parsed
+        self.parsed = parsed = self._memory.parse(bytes(pending[start : end + 4]), self._limits)
         self._at = end + 4
-        self._in_body = True
+        self.in_body = True
         if parsed.length is None:
             self._chunked = Chunked(self._limits)
-        elif parsed.length > self._limits.body:
-            raise BadMessage(f"the body has {parsed.length} bytes; the limit is {self._limits.body}", status=413)
+        else:
+            self._left = parsed.length
         return True
 
     def _skip_empty_lines(self) -> int:
         """Where the head begins; RFC 9112, 2.2: a server "SHOULD ignore at least one empty line (CRLF)" before it."""
         start = self._at
-        while self._pending[start : start + 2] == b"\r\n":
+        while self.pending[start : start + 2] == b"\r\n":
             start += 2
-            if self._pending[self._at : start] not in _EMPTY_LINES:
+            if self.pending[self._at : start] not in _EMPTY_LINES:
                 raise bad_request_line(b"")
         return start
 
-    def _take(self, length: int) -> bytes | None:
-        end = self._at + length
-        if len(self._pending) < end:
+    def _read_body(self) -> bytes | None:
+        """The body once it is whole; until then its pieces are kept as they came, and put together only once."""
+        pending, at = self.pending, self._at
+        piece = bytes(pending if not at and len(pending) <= self._left else pending[at : at + self._left])
+        self._at = at + len(piece)
+        self._left -= len(piece)
+        if self._left:
+            self._body.append(piece)
+            self.pending = b""
+            self._at = 0
             return None
-        body = bytes(self._pending[self._at : end])
-        self._at = end
-        return body
+        if self._body:
+            self._body.append(piece)
+            piece = b"".join(self._body)
+        return piece
 
     def _read_chunks(self) -> bytes | None:
         chunked = self._chunked
         assert chunked is not None  # noqa: S101  for mypy: the head said so
-        self._at = chunked.feed(self._pending, self._at)
+        self._at = chunked.feed(self.pending, self._at)
         if chunked.done:
             return bytes(chunked.body)
-        self._pending = self._pending[self._at :]
+        self.pending = self.pending[self._at :]
         self._at = 0
         return None
 
     def _finish(self) -> None:
         """The message is complete; a buffer that was read to its end is dropped."""
         self._chunked = None
-        self._in_body = False
-        if self._at == len(self._pending):
-            self._pending = b""
+        self.in_body = False
+        if self._body:
+            self._body = []
+        if self._at == len(self.pending):
+            self.pending = b""
             self._at = 0
 
 
 class Writer:
-    """Writes responses; what they have in common is built once a second.
+    """Writes responses; what they have in common is built once for each `tick`.
 
     Args:
         clock: seconds since the epoch.
+
+    Attributes:
+        date: the `Date` header line (RFC 9110, 6.6.1).
     """
 
-    __slots__ = ("_clock", "_json", "_since", "_until", "date")
+    __slots__ = ("_clock", "_json", "_second", "date")
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
+        self._second = -1
         self.date = b""
-        """The `Date` header line (RFC 9110, 6.6.1), as it was last written."""
         self._json = b""
-        self._build()
+        self.tick()
 
-    def write(self, response: Response, *, keep_alive: bool, head: Head | None = None) -> bytes:
+    def tick(self) -> None:
+        """Look at the clock; to be called about twice a second."""
+        second = int(self._clock())
+        if second != self._second:
+            self._second = second
+            self.date = b"Date: %b\r\n" % formatdate(second, usegmt=True).encode()
+            self._json = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + self.date + b"Content-Length: "
+
+    def write(self, response: Response, keep_alive: bool, head: Head | None = None) -> bytes:
         """One response as bytes: for a `HEAD` without its body, and saying so where the connection closes or an old one stays."""
-        if not self._since <= self._clock() < self._until:
-            self._build()
         body = response.body
         if keep_alive and response.headers is JSON and response.status == 200 and (head is None or head.plain):
-            return b"%b%d\r\n\r\n%b" % (self._json, len(body), body)
-        return self._write_any(response, keep_alive, head)
+            size = len(body)
+            return self._json + (_LENGTHS[size] if size < _MANY else b"%d\r\n\r\n" % size) + body
+        text = self.write_head(response, keep_alive, head)
+        return text if head is not None and head.verb == "HEAD" else text + body
 
-    def _build(self) -> None:
-        """Build the common parts for the second that it is."""
-        self._since = int(self._clock())
-        self._until = self._since + 1
-        self.date = b"Date: %b\r\n" % formatdate(self._since, usegmt=True).encode()
-        self._json = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + self.date + b"Content-Length: "
-
-    def _write_any(self, response: Response, keep_alive: bool, head: Head | None) -> bytes:
+    def write_head(self, response: Response, keep_alive: bool, head: Head | None = None) -> bytes:
+        """What stands before the body of a response."""
         lines = [f"HTTP/1.1 {response.status} {phrase(response.status)}"]
         lines += [f"{name}: {value}" for name, value in response.headers]
         # RFC 9110, 8.6: "A server MUST NOT send a Content-Length header field in any response with a status code of … 204".
@@ -236,5 +246,8 @@ class Writer:
             lines.append("Connection: close")
         elif head is not None and head.version == (1, 0):
             lines.append("Connection: keep-alive")
-        text = "\r\n".join(lines).encode("latin-1") + b"\r\n" + self.date + b"\r\n"
-        return text if head is not None and head.verb == "HEAD" else text + response.body
+        return "\r\n".join(lines).encode("latin-1") + b"\r\n" + self.date + b"\r\n"
+
+
+_MANY = 1024
+_LENGTHS = [b"%d\r\n\r\n" % size for size in range(_MANY)]

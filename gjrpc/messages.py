@@ -22,7 +22,7 @@ class Head:
         plain: whether its answer is written in the usual way: with its body, as HTTP/1.1.
     """
 
-    __slots__ = ("content_type", "headers", "host", "origin", "plain", "target", "verb", "version")
+    __slots__ = ("_first", "content_type", "headers", "host", "origin", "plain", "target", "verb", "version")
 
     def __init__(
         self, verb: str, target: str, headers: Iterable[tuple[str, str]] = (), version: tuple[int, int] = (1, 1)
@@ -32,16 +32,14 @@ class Head:
         self.headers: Headers = tuple(headers)
         self.version = version
         self.plain = verb != "HEAD" and version == (1, 1)
-        self.host = self.get("host")
-        self.origin = self.get("origin")
-        self.content_type = self.get("content-type")
+        self._first = dict(self.headers[::-1])
+        self.host = self._first.get("host")
+        self.origin = self._first.get("origin")
+        self.content_type = self._first.get("content-type")
 
     def get(self, name: str) -> str | None:
         """The first value of a header (name in lower case), or None."""
-        for known, value in self.headers:
-            if known == name:
-                return value
-        return None
+        return self._first.get(name)
 
     def __repr__(self) -> str:
         return f"<Head {self.verb} {self.target}>"

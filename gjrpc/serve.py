@@ -10,7 +10,6 @@ from gevent import monkey
 monkey.patch_all()
 
 import logging
-import resource
 import signal
 import ssl
 import sys
@@ -21,7 +20,7 @@ import click
 import gevent
 from gevent.hub import get_hub
 
-from gjrpc import addresses, settings, targets, tls
+from gjrpc import addresses, descriptors, settings, targets, tls
 from gjrpc._version import __version__
 from gjrpc.access import AccessLog
 from gjrpc.addresses import Address
@@ -61,7 +60,7 @@ def _run(target: str | None, **values: Any) -> None:
     served = targets.load(target) if target else host_methods
     application = _application(served, target or "this host", chosen, address)
     context, trust = _tls(chosen, address)
-    _raise_descriptor_limit()
+    descriptors.raise_limit()
     get_hub().threadpool.maxsize = chosen.threads
     server = Server(
         addresses.listen(address, chosen.backlog),
@@ -70,6 +69,8 @@ def _run(target: str | None, **values: Any) -> None:
         limits=chosen.limits,
         timeouts=chosen.timeouts,
         access_log=AccessLog(chosen.access_log, sys.stdout) if chosen.access_log != "off" else None,
+        max_connections=chosen.max_connections,
+        max_calls=chosen.max_calls,
     )
     _stop_on_signals(server)
     _reload_on_signal(context, chosen)
@@ -163,17 +164,6 @@ def _reload_on_signal(context: ssl.SSLContext | None, chosen: Settings) -> None:
             log.info("SIGHUP: new connections get the certificate as it is now in %s", chosen.cert)
 
     gevent.signal_handler(signal.SIGHUP, reload)
-
-
-def _raise_descriptor_limit() -> None:
-    """Use all file descriptors that the process may have: each connection takes one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == hard:
-        return
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (OSError, ValueError) as error:
-        log.warning("the limit of %d open files stays (%s): about %d connections can be held", soft, error, soft - 50)
 
 
 main = Command(

@@ -1,10 +1,11 @@
 """The server: gevent's `WSGIServer`, strict, quick, and stopping in good order.
 
-Owns the listening socket, TLS handshakes, the set of connections with the clock they are held to, and draining. What happens on a
-connection is `connection`'s.
+Owns the listening socket, TLS handshakes, the clock that connections are held to, and draining. What happens on a connection is
+`connection`'s.
 """
 
 import _socket
+import errno
 import logging
 import socket
 import ssl
@@ -18,12 +19,14 @@ import gevent.socket
 import gevent.ssl
 from gevent.pywsgi import LoggingLogAdapter, WSGIServer
 
+from gjrpc import descriptors
 from gjrpc.access import AnswerLog, peer_name
 from gjrpc.connection import Connection, Timeouts
+from gjrpc.connections import Connections
 from gjrpc.errors import SettingsError
 from gjrpc.framing import Limits
 from gjrpc.green import Green
-from gjrpc.greenlets import Greenlets
+from gjrpc.greenlets import MAX_CALLS, Greenlets
 from gjrpc.http1 import Memory, Writer
 from gjrpc.runtime import Plain
 from gjrpc.wsgi import Application
@@ -31,6 +34,11 @@ from gjrpc.wsgi import Application
 log = logging.getLogger("gjrpc.server")
 
 _TICK = 0.5  # seconds between two looks at the connections
+_BREATH = 0.1  # seconds without accepting, where there is no room for one more
+# What accept(2) says where there are no descriptors or no memory for one more connection.
+_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+# And where the client has gone before it was accepted, or the network failed; "treat them like EAGAIN by retrying".
+_GONE = frozenset({errno.EAGAIN, errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.EHOSTUNREACH, errno.ENETUNREACH})
 
 
 class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
@@ -45,11 +53,17 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         limits: what one message may cost; an `Application`'s own `max_body` holds too.
         timeouts: what one client may take.
         access_log: where each answer is noted, or None.
+        max_connections: how many may be open; by default as many as the limit of open files allows. For one more, the idle one
+            that has the least time left is closed; if none is idle, it waits in the backlog.
+        max_calls: how many calls may be in flight, that is, wait in the middle; 503 for further ones.
         options: the other options of `gevent.pywsgi.WSGIServer` that are about more than a connection: `backlog`, `environ`,
             `error_log`.
 
     Attributes:
         draining: whether it is stopping: nothing is accepted, and each answer closes its connection.
+        connections: those that are open.
+        greenlets: what runs the calls.
+        held_back: how often accepting paused so far, for want of room.
     """
 
     handler_class = Connection
@@ -64,6 +78,8 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
         access_log: AnswerLog | None = None,
+        max_connections: int | None = None,
+        max_calls: int = MAX_CALLS,
         **options: Any,
     ) -> None:
         self.short_way = isinstance(application, Application)
@@ -78,10 +94,11 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         self.writer = Writer()
         self.now = time.monotonic()
         self.draining = False
-        self.greenlets = Greenlets()
-        self._connections: set[Connection] = set()
-        self._empty = gevent.event.Event()
-        self._empty.set()
+        self.greenlets = Greenlets(max_calls)
+        self.connections = Connections(max_connections or descriptors.connections())
+        self.held_back = 0
+        self._told = (0, 0, 0)
+        self._shaking = 0
         self._sweeper: gevent.Greenlet | None = None
         if ssl_context is not None:
             options["ssl_context"] = _cooperative(ssl_context)
@@ -96,7 +113,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
 
     def __repr__(self) -> str:
         state = "draining" if self.draining else "serving" if self.started else "not started"
-        return f"<Server {self.url}, {state}, {len(self._connections)} connections>"
+        return f"<Server {self.url}, {state}, {len(self.connections)} connections>"
 
     @property
     def url(self) -> str:
@@ -113,6 +130,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             OSError: the address can't be bound.
         """
         super().start()
+        self.greenlets.start()
         self._sweeper = gevent.spawn(self._sweep)
 
     def stop(self, timeout: float | None = None) -> None:
@@ -123,36 +141,42 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         """
         self.draining = True
         self.close()
-        for connection in list(self._connections):
+        for connection in self.connections:
             connection.drain()
-        if not self._empty.wait(self.timeouts.grace if timeout is None else timeout):
-            log.warning("%d connections were still open at the end of the grace period and are closed", len(self._connections))
-            for connection in list(self._connections):
+        if not self.connections.wait_empty(self.timeouts.grace if timeout is None else timeout):
+            log.warning("%d connections were still open at the end of the grace period and are closed", len(self.connections))
+            for connection in self.connections:
                 connection.abandon()
         self.greenlets.stop()
         if self._sweeper is not None:
             self._sweeper.kill()
 
-    def attend(self, connection: Connection) -> None:
-        """Keep a connection among those that time and draining are watched for."""
-        self._connections.add(connection)
-        self._empty.clear()
-
-    def dismiss(self, connection: Connection) -> None:
-        """Forget a connection that is closed."""
-        self._connections.discard(connection)
-        if not self._connections:
-            self._empty.set()
-
     def do_read(self) -> Any:
         """Accept one connection, as a bare socket: gevent's own is made where a client must be waited for."""
+        if len(self.connections) + self._shaking >= self.connections.most and not self.connections.make_room():
+            self._hold_back()
+            return None
         try:
             descriptor, address = self.socket._accept()
-        except BlockingIOError:
+        except OSError as error:
+            if error.errno in _NO_ROOM and not self.connections.make_room():
+                self._hold_back()
+            elif error.errno not in _NO_ROOM | _GONE:
+                raise
             return None
         sock = _socket.socket(self.socket.family, self.socket.type, self.socket.proto, descriptor)
         sock.setblocking(False)
         return sock, address
+
+    def _hold_back(self) -> None:
+        """Accept nothing for a moment: nothing is idle, so there is no room."""
+        self.held_back += 1
+        self.stop_accepting()
+        gevent.spawn_later(_BREATH, self._accept_again)
+
+    def _accept_again(self) -> None:
+        if not self.draining:
+            self.start_accepting()
 
     def do_handle(self, sock: Any, address: Any) -> None:
         """Begin to serve an accepted connection; runs in the hub, where nothing may wait."""
@@ -160,6 +184,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             # Nagle's algorithm holds a small piece back until the last one is acknowledged (RFC 896): 40 ms on a kept connection.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.ssl_enabled:
+            self._shaking += 1
             gevent.spawn(self._shake_hands, sock, address)
         else:
             self.handler_class(sock, address, self).open()
@@ -174,6 +199,8 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             log.warning("%s: TLS handshake failed: %s", peer_name(address), getattr(error, "reason", None) or error)
             waiting.close()
             return
+        finally:
+            self._shaking -= 1
         secured.settimeout(0)
         self.handler_class(secured, address, self).open()
 
@@ -188,10 +215,25 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         while True:
             gevent.sleep(_TICK)
             self.now = time.monotonic()
+            self.writer.tick()
             # What a connection takes for now may be a tick old, and nobody is cut off before his time.
-            for connection in [c for c in self._connections if c.expires + _TICK < self.now]:
+            for connection in self.connections.overdue(self.now - _TICK):
                 log.info("%s: too slow: %r", connection.peer, connection)
                 connection.expire()
+            self._tell_pressure()
+
+    def _tell_pressure(self) -> None:
+        """Say in the log what was refused since the last time, once for all of it."""
+        seen = (self.connections.evicted, self.held_back, self.greenlets.refused)
+        evicted, held_back, refused = (now - before for now, before in zip(seen, self._told, strict=True))
+        self._told = seen
+        if evicted or held_back:
+            log.warning(
+                "no room for more than %d connections: %d idle ones were closed, and accepting paused %d times",
+                len(self.connections), evicted, held_back,
+            )  # fmt: skip
+        if refused:
+            log.warning("more than %d calls in flight: refused what came on %d connections", self.greenlets.most, refused)
 
 
 def _cooperative(context: ssl.SSLContext) -> ssl.SSLContext:

@@ -17,6 +17,7 @@ from gjrpc.codec import MAX_DEPTH
 from gjrpc.connection import Timeouts
 from gjrpc.errors import SettingsError
 from gjrpc.framing import Limits
+from gjrpc.greenlets import MAX_CALLS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -51,6 +52,9 @@ class Settings:
     log_level: Literal["debug", "info", "warning", "error"] = _option("info", "What goes to the log on standard error.")
     threads: int = _option(10, "Threads for methods registered as blocking.")
     backlog: int = _option(1024, "Connections that may wait to be accepted.")
+    max_connections: int | None = _option(None, "Open connections; by default as many as the limit of open files allows.")
+    max_calls: int = _option(MAX_CALLS, "Calls in flight, that is, begun and waiting; 503 for further ones.")
+    max_pipelined: int = _option(_limits.pipelined, "Requests of one connection that are answered before others get their turn.")
     max_target: int = _option(_limits.target, "Bytes of a request line.")
     max_head: int = _option(_limits.head, "Bytes of a request's head.")
     max_headers: int = _option(_limits.headers, "Header lines of a request.")
@@ -67,7 +71,13 @@ class Settings:
     @property
     def limits(self) -> Limits:
         """The limits of one message."""
-        return Limits(target=self.max_target, head=self.max_head, headers=self.max_headers, body=self.max_body)
+        return Limits(
+            target=self.max_target,
+            head=self.max_head,
+            headers=self.max_headers,
+            body=self.max_body,
+            pipelined=self.max_pipelined,
+        )
 
     @property
     def timeouts(self) -> Timeouts:

@@ -93,7 +93,7 @@ class Served:
     @property
     def connections(self) -> int:
         """How many connections the server has now."""
-        return len(self.server._connections)
+        return len(self.server.connections)
 
     def exchange(self, *pieces: bytes) -> bytes:
         """Send bytes on a new connection, each piece in a write of its own, say that it was all, and give what comes back."""

@@ -196,7 +196,7 @@ def test_no_delay(serve, application):
     served = serve(application)
     with served.wire() as wire:
         wire.ask(PING)
-        (connection,) = served.server._connections
+        (connection,) = served.server.connections
         assert connection.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
@@ -240,7 +240,7 @@ def test_continue_after_a_body_in_pieces(serve, application):
     served = serve(application)
     with served.wire() as wire:
         wire.send(post(b'{"echo":1}')[:-3])
-        wait_until(lambda: [c for c in served.server._connections if c._reader.in_body], "the first body has begun")
+        wait_until(lambda: [c for c in served.server.connections if c._reader.in_body], "the first body has begun")
         assert wire.ask(b":1}" + EXPECT % 5).body == b'{"echo":1}'
         assert wire.answer().status == 100
         assert wire.ask(b'["x"]').body == b'{"length":1}'
@@ -375,7 +375,7 @@ def test_a_head_that_drips_after_one_in_pieces(serve, application):
     served = serve(application, timeouts=timed(idle=60))
     with served.wire() as wire:
         wire.send(PING[:9])
-        wait_until(lambda: [c for c in served.server._connections if not c.waiting], "the first piece")
+        wait_until(lambda: [c for c in served.server.connections if not c.waiting], "the first piece")
         assert wire.ask(PING[9:]).body == PONG
         told, seconds = drip(wire.socket, LONG_HEAD)
     assert told.startswith(b"HTTP/1.1 408 ")
@@ -909,7 +909,7 @@ def test_repr_tells_the_state(serve, application, gate):
     served = serve(application)
     with served.wire() as wire:
         wire.ask(PING)
-        (connection,) = served.server._connections
+        (connection,) = served.server.connections
         wait_until(lambda: repr(connection) == "<Connection of 127.0.0.1, waiting>", "waiting")
         wire.send(PING[:5])
         wait_until(lambda: repr(connection) == "<Connection of 127.0.0.1, reading>", "reading")

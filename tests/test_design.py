@@ -34,7 +34,19 @@ PURE = [
     "contracts",
     "wsgi",
 ]
-SERVER = ["framing", "http1", "access", "green", "greenlets", "gateway", "connection", "tls", "server"]
+SERVER = [
+    "framing",
+    "http1",
+    "access",
+    "green",
+    "greenlets",
+    "gateway",
+    "connection",
+    "connections",
+    "descriptors",
+    "tls",
+    "server",
+]
 LEAVES = [
     "commands",
     "addresses",

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gjrpc.errors import BadMessage
-from gjrpc.framing import Chunked, Limits, Lines, parse_head
+from gjrpc.framing import Chunked, Limits, LineMemory, Lines, parse_head
 
 HOST = b"Host: a\r\n"
 GET = b"GET / HTTP/1.1\r\n"
@@ -321,7 +321,7 @@ def test_a_head_without_a_bad_line_is_refused_all_the_same(monkeypatch):
     """A head that the whole grammar refuses is not read on, even if each of its lines were found good."""
     monkeypatch.setattr(Lines, "check", lambda *_: None)
     with pytest.raises(BadMessage) as refused:
-        parse_head(head(b"X : y"), Limits())
+        parse_head(head(b"X : y"), Limits(), LineMemory())
     assert refused.value.status == 400
 
 
@@ -336,7 +336,7 @@ def test_any_head_is_read_or_refused(parts):
     """Of any bytes that end like a head, a parse comes or a BadMessage with a status of the contract."""
     data = b"".join(parts).replace(b"\r\n\r\n", b"\r\n") + b"\r\n\r\n"
     try:
-        parsed = parse_head(data, Limits())
+        parsed = parse_head(data, Limits(), LineMemory())
     except BadMessage as error:
         refused = error
     else:

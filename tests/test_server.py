@@ -129,7 +129,7 @@ def test_ipv6(serve, application):
     assert re.fullmatch(r"http://\[::1\]:\d+", served.url)
     with served.wire() as wire:
         assert wire.ask(PING).body == PONG
-        assert "::1" in repr(next(iter(served.server._connections)))
+        assert "::1" in repr(next(iter(served.server.connections)))
 
 
 @pytest.mark.parametrize("door", [lambda application: application, partial], ids=["short way", "WSGI"])
@@ -145,7 +145,7 @@ def test_a_unix_socket(serve, application, tmp_path, door):
             connection.settimeout(TIMEOUT)
             connection.connect(path)
             assert Wire(connection).ask(PING).body == PONG
-            assert "unix" in repr(next(iter(served.server._connections)))
+            assert "unix" in repr(next(iter(served.server.connections)))
         wait_until(lambda: served.connections == 0, "the end of the connection")
         served.stop()
         served.join()
@@ -342,7 +342,7 @@ def test_not_ready_while_stopping(serve, application, gate):
         ready.send(READY[:9])
         healthy.send(get("-/healthy")[:9])
         busy.send(get("hold"))
-        wait_until(lambda: gate.entered and sum(not c.waiting for c in served.server._connections) == 3, "all have begun")
+        wait_until(lambda: gate.entered and sum(not c.waiting for c in served.server.connections) == 3, "all have begun")
         served.stop()
         wait_until(lambda: served.server.draining, "the stop")
         answer = ready.ask(READY[9:])

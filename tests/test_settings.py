@@ -12,7 +12,11 @@ from gjrpc.settings import Settings
 
 # For each option three values that differ from its default and from each other, as texts.
 _BY_TYPE = {int: ("11", "12", "13"), float: ("1.5", "2.5", "3.5"), bool: ("true", "false", "true")}
-_BY_NAME = {"access_log": ("json", "common", "off"), "log_level": ("debug", "error", "warning")}
+_BY_NAME = {
+    "access_log": ("json", "common", "off"),
+    "log_level": ("debug", "error", "warning"),
+    "max_connections": ("11", "12", "13"),
+}
 _TEXTS = ("a", "b", "c")
 
 
