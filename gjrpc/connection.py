@@ -5,9 +5,12 @@ Owns the order of reading and answering on a socket, and the time that both may 
 """
 
 import _socket
+import fcntl
 import logging
 import socket
 import ssl
+import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +33,8 @@ log = logging.getLogger("gjrpc.connection")
 _RECEIVE = 64 * 1024
 _NEVER = float("inf")
 _LARGE = 64 * 1024  # bytes of a body that are not copied to stand behind their head
+_PIECE = 256 * 1024  # bytes for one write to a client that takes its time
+_RECORD = 16 * 1024  # and for TLS, whose records are no larger (RFC 8446, 5.1)
 _HURRY = 1.0  # seconds for a client that is only waited for so as not to lose what it sends
 
 
@@ -42,7 +47,7 @@ class Timeouts:
         head: from the first byte of a request, or from the connect, to the end of its head; 408 after.
         body: for the first bytes of a body, and then `rate`; 408 after.
         idle: between two requests; the connection is closed then.
-        write: for a client that takes nothing of its answer, and then `rate`.
+        write: for a client that does not take its answer at once: in each of these spans it has to take it at `rate`.
         rate: bytes a second that a body or an answer has to move at the least.
         grace: at a stop, for the calls in flight.
     """
@@ -73,13 +78,15 @@ class Connection(Gateway):
         self.expires = server.now + (_HURRY if server.draining else server.timeouts.head)
         self._tls = server.ssl_enabled
         self._reader = Reader(server.limits, server.heads)
-        self._answer: Callable[[Request], bool] = self._answer_short if server.short_way else self.answer_wsgi
+        # A function and not a bound method: that would make a cycle, and what a client has sent would stay until it is collected.
+        self._answer: Callable[[Any, Request], bool] = Connection._answer_short if server.short_way else Connection.answer_wsgi
         self._watcher = server.loop.io(sock.fileno(), 1)
         self._busy = self._paused = False
         self._held: list[bytes] | None = None
         self._part_since: float | None = None
         self._body_since: float | None = None
         self._received = 0
+        self._sent = self._taken = 0
 
     def __repr__(self) -> str:
         state = "waiting" if self.waiting else "in a call" if self.expires == _NEVER else "reading"
@@ -123,7 +130,7 @@ class Connection(Gateway):
 
     def refuse(self) -> None:
         """Read what has come, and answer that the server has too much to do."""
-        answer, self._answer = self._answer, self._answer_busy
+        answer, self._answer = self._answer, Connection._answer_busy
         try:
             self.advance()
         finally:
@@ -148,16 +155,19 @@ class Connection(Gateway):
             self._watcher.stop()
             self._watcher.close()
             self._watcher = None
+            self._reader.drop()
             self.socket.close()
 
     def expire(self) -> None:
-        """End the connection: its client has taken too long."""
-        self.expires = _NEVER
-        if self._busy:  # it does not take its answer: that wakes up with an error
+        """End the connection: its client has taken too long. One that still takes its answer gets more time."""
+        if self._busy and not self._takes_enough():  # what sends wakes up with an error
             self._shutdown(socket.SHUT_RDWR)
+        elif self._busy:
+            return
         elif self.waiting:
             self.close()
         else:
+            self.expires = _NEVER
             self._busy = True
             gevent.spawn(self._do, self._tell_late)
 
@@ -231,7 +241,7 @@ class Connection(Gateway):
         if request is not None:
             self.expires = _NEVER
             self._part_since = self._body_since = None
-            if not (self._answer_all(request) if reader.pending else self._answer(request)):
+            if not (self._answer_all(request) if reader.pending else self._answer(self, request)):
                 return False
         server = self.server
         if (not reader.pending and not reader.in_body) or reader.between:
@@ -248,7 +258,7 @@ class Connection(Gateway):
         self._held = None if self._tls else []
         try:
             while asked is not None:
-                if not self._answer(asked):
+                if not self._answer(self, asked):
                     return False
                 count += 1
                 if count % turn == 0:  # others have their turn too
@@ -346,14 +356,34 @@ class Connection(Gateway):
             self._send_waiting(memoryview(more)[-left:])
 
     def _send_waiting(self, data: memoryview) -> None:
-        before, timeouts = self.expires, self.server.timeouts
-        self.expires = self.server.now + timeouts.write + len(data) / timeouts.rate
+        """Send what the client did not take at once, for as long as it goes on to take it."""
+        before = self.expires
+        self._sent, self._taken = 0, -self._queued()
+        self.expires = self.server.now + self.server.timeouts.write
+        piece = _RECORD if self._tls else _PIECE
         try:
             with self._waiting_socket() as waiting:
-                waiting.sendall(data)
+                while self._sent < len(data):
+                    self._sent += waiting.send(data[self._sent : self._sent + piece])
         except OSError as error:
             raise GoneError(error) from error
         self.expires = before
+
+    def _takes_enough(self) -> bool:
+        """Whether the client has taken its answer at the least rate since it was last asked; gives it more time then."""
+        timeouts, taken = self.server.timeouts, self._sent - self._queued()
+        enough = taken - self._taken >= timeouts.rate * timeouts.write
+        self._taken = taken
+        self.expires = self.server.now + timeouts.write
+        return bool(enough)
+
+    def _queued(self) -> int:
+        """Bytes that were sent and that the client's host has not taken, where the system tells (Linux, tcp(7): SIOCOUTQ)."""
+        try:
+            return int.from_bytes(fcntl.ioctl(self.socket.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        except OSError as error:  # no such thing for this kind of socket
+            log.debug("%s: %s", self.peer, error)
+            return 0
 
     @contextmanager
     def _waiting_socket(self) -> Iterator[Any]:
@@ -396,6 +426,7 @@ class Connection(Gateway):
         Bytes left unread would make the close a reset, which can overtake the answer.
         """
         self.expires = self.server.now + _HURRY
+        self._sent = self._taken = 0
         self._shutdown(socket.SHUT_WR)
         left = _RECEIVE
         try:

@@ -28,7 +28,8 @@ class Connections:
         self.most = most
         self.evicted = 0
         self._open: set[Connection] = set()
-        self._to_go: list[tuple[float, int, Connection]] = []
+        self._silent: dict[Connection, float] = {}  # those that said nothing yet, as far as known, and until when they may
+        self._idle: list[tuple[float, int, Connection]] = []  # others, the idlest last, as the last search has found them
         self._empty = gevent.event.Event()
         self._empty.set()
 
@@ -42,11 +43,13 @@ class Connections:
     def add(self, connection: Connection) -> None:
         """Keep one."""
         self._open.add(connection)
+        self._silent[connection] = connection.expires
         self._empty.clear()
 
     def discard(self, connection: Connection) -> None:
         """Forget one that is closed."""
         self._open.discard(connection)
+        self._silent.pop(connection, None)
         if not self._open:
             self._empty.set()
 
@@ -59,24 +62,42 @@ class Connections:
         return [connection for connection in self._open if connection.expires < now]
 
     def make_room(self) -> bool:
-        """Close the idle connection that has the least time left, if there is one.
+        """Close the idlest connection; say whether there was one."""
+        connection = self.idlest()
+        if connection is None:
+            return False
+        connection.close()
+        self.evicted += 1
+        return True
 
-        A client that has connected and says nothing has less time than one that has called, so clients that only connect push
-        out each other first.
+    def idlest(self) -> Connection | None:
+        """The connection that is idle for the longest; among those that never called, if there are any: clients that only
+        connect are to push out each other, and not those that call.
         """
-        return self._close_next() or (self._search() and self._close_next())
+        return self._next_silent() or self._next_idle() or (self._search() and self._next_idle()) or None
+
+    def _next_silent(self) -> Connection | None:
+        while self._silent:
+            connection, expires = next(iter(self._silent.items()))
+            if _may_go(connection, expires):
+                return connection
+            del self._silent[connection]
+        return None
+
+    def _next_idle(self) -> Connection | None:
+        while self._idle:
+            expires, _, connection = self._idle[-1]
+            if connection in self._open and _may_go(connection, expires):
+                return connection
+            self._idle.pop()
+        return None
 
     def _search(self) -> bool:
         waiting = ((c.expires, id(c), c) for c in self._open if c.waiting)
-        self._to_go = heapq.nsmallest(_AT_ONCE, waiting)[::-1]
-        return bool(self._to_go)
+        self._idle = heapq.nsmallest(_AT_ONCE, waiting)[::-1]
+        return bool(self._idle)
 
-    def _close_next(self) -> bool:
-        while self._to_go:
-            expires, _, connection = self._to_go.pop()
-            unchanged = connection in self._open and connection.waiting and connection.expires == expires
-            if unchanged and connection.is_silent():
-                connection.close()
-                self.evicted += 1
-                return True
-        return False
+
+def _may_go(connection: Connection, expires: float) -> bool:
+    """Whether nothing has come on it since it got its time."""
+    return connection.expires == expires and connection.waiting and connection.is_silent()

@@ -83,14 +83,15 @@ class Chunked:
         self._limits = limits
         self._left = 0
         self._trailer_bytes = self._extensions = 0
-        self._read: Callable[[bytes | bytearray, int], int] = self._size_line
+        # What reads on: a function and not a bound method, which would make a cycle, and the body stay until it is collected.
+        self._read: Callable[[Chunked, bytes | bytearray, int], int] = Chunked._size_line
         self.body = bytearray()
         self.done = False
 
     def feed(self, buffer: bytes | bytearray, at: int) -> int:
         """Read on from `at` and say how far it went."""
         while not self.done:
-            reached = self._read(buffer, at)
+            reached = self._read(self, buffer, at)
             if reached == at:
                 break
             at = reached
@@ -110,7 +111,7 @@ class Chunked:
         self._left = int(line["size"], 16)
         if len(self.body) + self._left > self._limits.body:
             raise BadMessage(f"the body has more bytes than the limit, {self._limits.body}", status=413)
-        self._read = self._data if self._left else self._trailer
+        self._read = Chunked._data if self._left else Chunked._trailer
         return end + 2
 
     def _data(self, buffer: bytes | bytearray, at: int) -> int:
@@ -118,7 +119,7 @@ class Chunked:
         self.body += piece
         self._left -= len(piece)
         if not self._left:
-            self._read = self._data_end
+            self._read = Chunked._data_end
         return at + len(piece)
 
     def _data_end(self, buffer: bytes | bytearray, at: int) -> int:
@@ -127,7 +128,7 @@ class Chunked:
             raise BadMessage("a chunk is longer than its size")
         if len(ending) < 2:
             return at
-        self._read = self._size_line
+        self._read = Chunked._size_line
         return at + 2
 
     def _trailer(self, buffer: bytes | bytearray, at: int) -> int:

@@ -95,12 +95,13 @@ class Greenlets:
 
     def _work(self) -> None:
         greenlet, ready, wait = gevent.getcurrent(), self.ready, get_hub().switch
+        task: Task | None
         try:
             while True:
                 while ready:
                     greenlet.task = task = ready.popleft()
                     task.advance()
-                greenlet.task = None
+                greenlet.task = task = None  # an idle greenlet keeps nothing alive
                 if len(self._idle) >= self._keep:
                     return
                 self._idle.append(greenlet)

@@ -133,6 +133,11 @@ class Reader:
         if not self.between:
             raise BadMessage("the message was cut off before its end")
 
+    def drop(self) -> None:
+        """Let go of all bytes: the connection is closed, whoever still has it."""
+        self.pending, self._body, self._chunked = b"", [], None
+        self.in_body, self._at = False, 0
+
     def _read_head(self) -> bool:
         pending = self.pending
         start = self._skip_empty_lines()

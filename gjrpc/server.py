@@ -153,11 +153,14 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
 
     def do_read(self) -> Any:
         """Accept one connection, as a bare socket: gevent's own is made where a client must be waited for."""
-        if len(self.connections) + self._shaking >= self.connections.most and not self.connections.make_room():
+        full = len(self.connections) + self._shaking >= self.connections.most
+        if full and self.connections.idlest() is None:
             self._hold_back()
             return None
         try:
             descriptor, address = self.socket._accept()
+            if full:
+                self.connections.make_room()
         except OSError as error:
             if error.errno in _NO_ROOM and not self.connections.make_room():
                 self._hold_back()

@@ -64,7 +64,9 @@ class Settings:
     head_timeout: float = _option(_timeouts.head, "For a request's head, also from the connect to its first byte.")
     body_timeout: float = _option(_timeouts.body, "For the begin of a request's body; then --min-rate counts.")
     idle_timeout: float = _option(_timeouts.idle, "Between two requests on a connection.")
-    write_timeout: float = _option(_timeouts.write, "For a client to begin to take its answer; then --min-rate counts.")
+    write_timeout: float = _option(
+        _timeouts.write, "For a client that does not take its answer at once: in each such span it has to take it at --min-rate."
+    )
     min_rate: float = _option(_timeouts.rate, "Bytes a second that a body or an answer has to move at the least.")
     grace: float = _option(_timeouts.grace, "At a stop, for the calls in flight.")
 
