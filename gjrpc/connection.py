@@ -30,7 +30,8 @@ from gjrpc.wsgi import refusal
 
 log = logging.getLogger("gjrpc.connection")
 
-_RECEIVE = 64 * 1024
+_RECEIVE = 8 * 1024  # bytes for one read between bodies: a buffer of more is slow to get, and requests are small
+_RECEIVE_BODY = 64 * 1024
 _NEVER = float("inf")
 _LARGE = 64 * 1024  # bytes of a body that are not copied to stand behind their head
 _PIECE = 256 * 1024  # bytes for one write to a client that takes its time
@@ -79,9 +80,9 @@ class Connection(Gateway):
         self._tls = server.ssl_enabled
         self._reader = Reader(server.limits, server.heads)
         # A function and not a bound method: that would make a cycle, and what a client has sent would stay until it is collected.
-        self._answer: Callable[[Any, Request], bool] = Connection._answer_short if server.short_way else Connection.answer_wsgi
+        self._answer = _way(server)
         self._watcher = server.loop.io(sock.fileno(), 1)
-        self._busy = self._paused = False
+        self._busy = self._paused = self._more = False
         self._held: list[bytes] | None = None
         self._part_since: float | None = None
         self._body_since: float | None = None
@@ -120,13 +121,33 @@ class Connection(Gateway):
         self.server.connections.add(self)
         self._watcher.start(self.server.greenlets.ready.append, self)
 
-    def advance(self) -> None:
-        """Read what has come, and answer what is complete of it; never raises what a client can cause."""
-        if self._busy:
+    def advance(self, step: Callable[[], bool] | None = None) -> None:
+        """Read what has come, and answer what is complete of it; never raises what a client can cause.
+
+        Args:
+            step: what to do instead, by somebody who has made sure that nobody else does; says whether the connection goes on.
+        """
+        if self._busy and step is None:
             self._pause()
-        else:
-            self._busy = True
-            self._do(self._read)
+            return
+        self._busy = True
+        goes_on = False
+        try:
+            goes_on = self._read() if step is None else step()
+        except BadMessage as error:
+            self._refuse(error)
+        except GoneError as error:
+            log.debug("%s went away: %s", self.peer, error)
+        except Exception as error:  # noqa: BLE001  a fault of the server itself: logged with its ref, and told
+            self._refuse(failure("the server failed; its log has the details under this ref", error))
+        finally:  # also where the greenlet is killed in the middle of a call
+            if goes_on and self._watcher is not None:
+                self._busy = False
+                if self._paused:
+                    self._paused = False
+                    self._watcher.start(self.server.greenlets.ready.append, self)
+            else:
+                self.close()
 
     def refuse(self) -> None:
         """Read what has come, and answer that the server has too much to do."""
@@ -169,13 +190,13 @@ class Connection(Gateway):
         else:
             self.expires = _NEVER
             self._busy = True
-            gevent.spawn(self._do, self._tell_late)
+            gevent.spawn(self.advance, self._tell_late)
 
     def drain(self) -> None:
         """End the connection if that loses no request: one that has come already is answered first."""
         if self.waiting:
             self._busy = True
-            gevent.spawn(self._do, self._read)
+            gevent.spawn(self.advance, self._read)
 
     def abandon(self) -> None:
         """Close the connection in the middle of a call, and say so where the client can still be told."""
@@ -193,78 +214,65 @@ class Connection(Gateway):
             self._watcher.stop()
             self._paused = True
 
-    def _do(self, step: Callable[[], bool]) -> None:
-        """Do what says whether the connection goes on, and see that it goes on or ends."""
-        goes_on = False
-        try:
-            goes_on = step()
-        except BadMessage as error:
-            self._refuse(error)
-        except GoneError as error:
-            log.debug("%s went away: %s", self.peer, error)
-        except Exception as error:  # noqa: BLE001  a fault of the server itself: logged with its ref, and told
-            self._refuse(failure("the server failed; its log has the details under this ref", error))
-        finally:  # also where the greenlet is killed in the middle of a call
-            if goes_on and self._watcher is not None:
-                self._busy = False
-                if self._paused:
-                    self._paused = False
-                    self._watcher.start(self.server.greenlets.ready.append, self)
-            else:
-                self.close()
-
     def _tell_late(self) -> bool:
         raise BadMessage("the request took too long to come", status=408)
 
     def _read(self) -> bool:
         """Read once, or until TLS has no more; say whether the connection goes on."""
+        reader = self._reader
         while True:
-            try:
-                data = self.socket.recv(_RECEIVE)
-            except (BlockingIOError, ssl.SSLWantReadError):
-                return not (self._reader.between and self.server.draining)
-            except OSError as error:
-                raise GoneError(error) from error
-            if not data:
-                self._reader.end()
-                return False
-            if not self._take(data):
-                self._let_go()
+            if self._more:
+                self._more, data = False, b""
+                request = reader.next()
+            else:
+                try:
+                    data = self.socket.recv(_RECEIVE_BODY if reader.in_body else _RECEIVE)
+                except (BlockingIOError, ssl.SSLWantReadError):
+                    return not (reader.between and self.server.draining)
+                except OSError as error:
+                    raise GoneError(error) from error
+                if not data:
+                    reader.end()
+                    return False
+                request = reader.receive(data)
+            if request is not None:
+                self.expires = _NEVER
+                self._part_since = self._body_since = None
+                if not (self._answer_all(request) if reader.pending else self._answer(self, request)):
+                    self._let_go()
+                    return False
+            if not self._go_on(len(data)):
                 return False
             if not (self._tls and self.socket.pending()):  # decrypted bytes don't wake a watcher
                 return True
 
-    def _take(self, data: bytes) -> bool:
-        """Answer the requests that these bytes complete; say whether the connection goes on."""
-        reader = self._reader
-        request = reader.receive(data)
-        if request is not None:
-            self.expires = _NEVER
-            self._part_since = self._body_since = None
-            if not (self._answer_all(request) if reader.pending else self._answer(self, request)):
-                return False
-        server = self.server
-        if (not reader.pending and not reader.in_body) or reader.between:
-            self.expires = server.now + server.timeouts.idle
-            return not server.draining  # it may have begun while an answer was sent
-        self._take_part(len(data))
-        return True
+    def _go_on(self, count: int) -> bool:
+        """Set the time for what comes next, and say whether the connection goes on."""
+        server, reader = self.server, self._reader
+        if (reader.pending or reader.in_body) and not reader.between and not self._more:
+            self._take_part(count)
+            return True
+        self.expires = server.now + server.timeouts.idle
+        return self._more or not server.draining  # it may have begun while an answer was sent
 
     def _answer_all(self, request: Request) -> bool:
         """Answer requests that came together; their answers go out together, unless a call waits."""
-        reader, turn = self._reader, self.server.limits.pipelined
+        reader = self._reader
         asked: Request | None = request
-        count = 0
+        left = self.server.limits.pipelined
         self._held = None if self._tls else []
         try:
             while asked is not None:
                 if not self._answer(self, asked):
                     return False
-                count += 1
-                if count % turn == 0:  # others have their turn too
-                    self._release()
-                    gevent.sleep(0)
-                asked = None if reader.between else reader.next()
+                left -= 1
+                if reader.between:
+                    break
+                if not left:  # others have their turn too
+                    self._more = True
+                    self.server.greenlets.run_later(self)
+                    break
+                asked = reader.next()
         finally:
             self._release()
         return True
@@ -293,10 +301,7 @@ class Connection(Gateway):
 
     def _answer_short(self, request: Request) -> bool:
         """Answer by the application's own door; say whether the connection goes on."""
-        server = self.server
-        if server.access_log is not None:
-            return self._answer_noted(request)
-        return self._give(server.application.respond(request), request.head)
+        return self._give(self.server.application.respond(request), request.head)
 
     def _answer_noted(self, request: Request) -> bool:
         """Answer, and note it in the access log."""
@@ -428,10 +433,10 @@ class Connection(Gateway):
         self.expires = self.server.now + _HURRY
         self._sent = self._taken = 0
         self._shutdown(socket.SHUT_WR)
-        left = _RECEIVE
+        left = _RECEIVE_BODY
         try:
             with self._waiting_socket() as waiting:
-                while left > 0 and (data := waiting.recv(_RECEIVE)):
+                while left > 0 and (data := waiting.recv(_RECEIVE_BODY)):
                     left -= len(data)
         except OSError as error:
             raise GoneError(error) from error
@@ -441,3 +446,10 @@ class Connection(Gateway):
             self.socket.shutdown(how)
         except OSError as gone:
             log.debug("%s went away: %s", self.peer, gone)
+
+
+def _way(server: Any) -> Callable[[Any, Request], bool]:
+    """How requests are answered on this server."""
+    if not server.short_way:
+        return Connection.answer_wsgi
+    return Connection._answer_short if server.access_log is None else Connection._answer_noted

@@ -39,7 +39,7 @@ class Greenlets:
     context variable, a later one finds.
 
     Args:
-        most: tasks that may wait in the middle at the same time; further ones are refused.
+        most: tasks that may be ready or wait in the middle at the same time; further ones are refused.
         keep: idle greenlets to keep for tasks to come.
 
     Attributes:
@@ -66,6 +66,15 @@ class Greenlets:
         self._watcher = get_hub().loop.check(ref=False, priority=_AFTER_IO)
         self._watcher.start(self._run)
 
+    def run_later(self, task: Task) -> None:
+        """Run a task after others that are ready by then."""
+        get_hub().loop.run_callback(self._run_now, task)
+
+    def _run_now(self, task: Task) -> None:
+        self.ready.append(task)
+        if self._watcher is not None:
+            self._run()
+
     def stop(self) -> None:
         """Run no more, and end the idle greenlets."""
         if self._watcher is not None:
@@ -77,6 +86,9 @@ class Greenlets:
 
     def _run(self) -> None:
         """Run all that is ready; in the hub, to which a greenlet comes back when it waits or has done everything."""
+        surplus = len(self.ready) + self.waiting - self.most
+        if surplus > 0:  # whether they will wait is not known yet; but there is too much to do
+            _Greenlet(self._refuse, min(surplus, len(self.ready))).switch()
         while self.ready:
             greenlet = self._next()
             greenlet.switch()
@@ -88,8 +100,6 @@ class Greenlets:
             greenlet = self._idle.pop()
             if not greenlet.dead:  # a timeout that a method left running may have ended it
                 return greenlet
-        if self._count >= self.most:
-            return _Greenlet(self._refuse)
         self._count += 1
         return _Greenlet(self._work)
 
@@ -109,10 +119,11 @@ class Greenlets:
         finally:
             self._count -= 1
 
-    def _refuse(self) -> None:
-        while self.ready:
-            self.refused += 1
-            self.ready.popleft().refuse()
+    def _refuse(self, count: int) -> None:
+        """Refuse so many tasks, those that came last."""
+        self.refused += count
+        for task in [self.ready.pop() for _ in range(count)][::-1]:
+            task.refuse()
 
 
 class _Greenlet(gevent.Greenlet):  # type: ignore[misc]  # gevent has no types

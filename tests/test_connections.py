@@ -45,9 +45,12 @@ def test_the_oldest_idle_connection_makes_room(serve, application):
     served = serve(application, max_connections=3)
     with contextlib.ExitStack() as stack:
         wires = [stack.enter_context(served.wire()) for _ in range(3)]
-        for wire in (wires[1], wires[0], wires[2]):
-            served.server.now += 1
+        for wire in wires:
             assert wire.ask(PING).status == 200
+        by_port = {connection.client_address[1]: connection for connection in served.server.connections}
+        wait_until(lambda: all(connection.waiting for connection in by_port.values()), "all are idle")
+        for seconds, wire in enumerate((wires[1], wires[0], wires[2]), start=50):
+            by_port[wire.socket.getsockname()[1]].expires = served.server.now + seconds
         newest = stack.enter_context(served.wire())
         assert newest.ask(PING).status == 200
         assert closed(wires[1])
