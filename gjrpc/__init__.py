@@ -57,6 +57,8 @@ __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604  the names are string
 
 
 def __getattr__(name: str) -> Any:
+    if name == "context":  # a module, for `gjrpc.context.caller` in a method
+        return import_module("gjrpc.context")
     if name not in _HOME:
         raise AttributeError(f"module 'gjrpc' has no attribute {name!r}")
     value = getattr(import_module(f"gjrpc.{_HOME[name]}"), name)

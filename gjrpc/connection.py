@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import gevent
@@ -115,6 +116,11 @@ class Connection(Gateway):
             log.debug("%s went away: %s", self.peer, gone)
             return True
         return False
+
+    @cached_property
+    def certificate(self) -> dict[str, Any] | None:
+        """The client's certificate, as `ssl` gives it once it has checked it, or None; asked for by an application's guard."""
+        return self.socket.getpeercert() or None if self._tls else None
 
     def open(self) -> None:
         """Begin to serve: from now on, whatever comes is read and answered in one of the server's greenlets."""
@@ -301,12 +307,12 @@ class Connection(Gateway):
 
     def _answer_short(self, request: Request) -> bool:
         """Answer by the application's own door; say whether the connection goes on."""
-        return self._give(self.server.application.respond(request), request.head)
+        return self._give(self.server.application.respond(request, self), request.head)
 
     def _answer_noted(self, request: Request) -> bool:
         """Answer, and note it in the access log."""
         start = time.perf_counter()
-        response = self.server.application.respond(request)
+        response = self.server.application.respond(request, self)
         goes_on = self._give(response, request.head)
         self._note(request.head, response, time.perf_counter() - start)
         return goes_on
@@ -321,7 +327,7 @@ class Connection(Gateway):
         return goes_on
 
     def _note(self, head: Head, response: Response, seconds: float) -> None:
-        self.server.access_log.write(self.client_address, head, response.status, len(response.body), seconds)
+        self.server.access_log.write(self.client_address, head, response.status, len(response.body), seconds, response.caller)
 
     def _give(self, response: Response, head: Head) -> bool:
         """Send a response; say whether the connection goes on."""

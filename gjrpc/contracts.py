@@ -1,18 +1,21 @@
 """The documents of one application: OpenRPC and OpenAPI.
 
-Owns when they are written, which is at the first request and again once methods were added. What stands in them is
-`openrpc`'s and `openapi`'s to know; it knows no request.
+Owns when they are written, which is at the first request and again once methods were added, and that each caller finds in them
+what it may call. What stands in them is `openrpc`'s and `openapi`'s to know; it knows no request.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from gjrpc import codec, openapi, openrpc
-from gjrpc.describe import describe
+from gjrpc import codec, context, openapi, openrpc
+from gjrpc.describe import Contract, describe
 from gjrpc.openapi import StatusOf
+from gjrpc.permissions import Rights
 from gjrpc.registry import Registry
+
+_KINDS = 32  # of callers, by their rights, whose documents are kept
 
 
 class Contracts:
@@ -24,30 +27,48 @@ class Contracts:
         version: the version of its methods.
         status_of: gives the HTTP status of an error.
         guards_hosts: whether requests for other hosts are refused.
+        schemes: how callers can say who they are, by OpenAPI's Security Scheme Objects.
     """
 
-    def __init__(self, registry: Registry, title: str, version: str, status_of: StatusOf, *, guards_hosts: bool) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        title: str,
+        version: str,
+        status_of: StatusOf,
+        *,
+        guards_hosts: bool,
+        schemes: Mapping[str, dict[str, str]] | None = None,
+    ) -> None:
         about = (title, version)
-        self.openrpc: Callable[[], msgspec.Raw] = _Kept(registry, lambda: openrpc.document(describe(registry), *about))
+        schemes = schemes or {}
+
+        def shown() -> Contract:
+            return describe(filter(context.permits, registry))
+
+        self.openrpc: Callable[[], msgspec.Raw] = _Kept(registry, lambda: openrpc.document(shown(), *about, schemes))
         """Give the OpenRPC document of `openrpc.document` as JSON."""
         self.openapi: Callable[[], msgspec.Raw] = _Kept(
-            registry, lambda: openapi.document(describe(registry), *about, status_of, guards_hosts=guards_hosts)
+            registry, lambda: openapi.document(shown(), *about, status_of, guards_hosts=guards_hosts, schemes=schemes)
         )
         """Give the OpenAPI document of `openapi.document` as JSON."""
 
 
 class _Kept:
-    """A document of a registry, kept as JSON until that grows; methods are only ever added."""
+    """A document of a registry, kept as JSON for each kind of callers until that grows; methods are only ever added."""
 
     def __init__(self, registry: Registry, write: Callable[[], dict[str, Any]]) -> None:
         self._registry = registry
         self._write = write
         self._size = -1
-        self._kept = msgspec.Raw()
+        self._kept: dict[Rights | None, msgspec.Raw] = {}
 
     def __call__(self) -> msgspec.Raw:
-        size = len(self._registry)
-        if self._size != size:
-            self._kept = msgspec.Raw(codec.encode(self._write()))
+        size, caller = len(self._registry), context.current()
+        rights = None if caller is None else caller.rights
+        if self._size != size or (rights not in self._kept and len(self._kept) >= _KINDS):
+            self._kept = {}
             self._size = size
-        return self._kept
+        if rights not in self._kept:
+            self._kept[rights] = msgspec.Raw(codec.encode(self._write()))
+        return self._kept[rights]

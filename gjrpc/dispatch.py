@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, TypeAlias
 
-from gjrpc import codec
+from gjrpc import codec, context
 from gjrpc.convention import Call
 from gjrpc.errors import CallError, InternalError, MethodNotFound
 from gjrpc.method import Method
+from gjrpc.permissions import EVERYTHING, Caller
 from gjrpc.registry import Registry
 from gjrpc.runtime import Runtime, running
 
@@ -33,11 +34,13 @@ class Finished:
         method: the name that was asked for.
         seconds: from the look-up of the method to its encoded result.
         error: the error that was told, or None.
+        caller: the name of who called, or None where nobody was asked.
     """
 
     method: str
     seconds: float
     error: CallError | None
+    caller: str | None = None
 
 
 Observer: TypeAlias = Callable[[Finished], None]
@@ -51,6 +54,8 @@ class Dispatcher:
         runtime: runs blocking methods and those with a deadline.
         observers: each is called with a `Finished` after each call; without any, nothing is measured.
         own: methods that are no part of the registry: what the protocol keeps for itself.
+        anyone: who calls where nobody is asked.
+        guarded: whether each call has a caller (`gjrpc.context`), who may call what its rights say.
     """
 
     def __init__(
@@ -59,12 +64,17 @@ class Dispatcher:
         runtime: Runtime | None = None,
         observers: Sequence[Observer] = (),
         own: Iterable[Method] = (),
+        *,
+        anyone: Caller = EVERYTHING,
+        guarded: bool = False,
     ) -> None:
         self.registry = registry
+        self._anyone = anyone
+        self._answer: Callable[[Call], Outcome] = self._permitted if guarded else self._run
         self._own = {method.name: method for method in own}
         self._runtime = runtime
         self._observers = tuple(observers)
-        self.run: Callable[[Call], Outcome] = self._observed if observers else self._run
+        self.run: Callable[[Call], Outcome] = self._observed if observers else self._answer
         """Run a call to its end; raises nothing that a method raised."""
 
     @property
@@ -88,8 +98,10 @@ class Dispatcher:
             return self._unknown(call.name)
         binding = method.binding
         try:
+            if not method.plain:
+                self._caller().check_scope(call.name, method.scope)
             positional, named = binding.bind_text(call.arguments) if call.text else binding.bind(call.arguments)
-            if method.blocking or method.deadline is not None:
+            if not method.plain:
                 return codec.encode(self.runtime.call(method, positional, named))
             return codec.encode(method.function(*positional, **named))
         except CallError as error:
@@ -101,10 +113,21 @@ class Dispatcher:
         except BaseException as error:  # noqa: BLE001  the one place: also a SystemExit in a method must not end the server
             return failure("the method failed; the server's log has the details under this ref", error, method)
 
+    def _caller(self) -> Caller:
+        return context.current() or self._anyone
+
+    def _permitted(self, call: Call) -> Outcome:
+        try:
+            self._caller().check_name(call.name)
+        except CallError as error:
+            return error
+        return self._run(call)
+
     def _observed(self, call: Call) -> Outcome:
         start = time.perf_counter()
-        outcome = self._run(call)
-        finished = Finished(call.name, time.perf_counter() - start, outcome if isinstance(outcome, CallError) else None)
+        outcome = self._answer(call)
+        error = outcome if isinstance(outcome, CallError) else None
+        finished = Finished(call.name, time.perf_counter() - start, error, context.caller)
         for observe in self._observers:
             try:
                 observe(finished)

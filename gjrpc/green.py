@@ -5,14 +5,20 @@ Owns what a method's `blocking` and `deadline` mean on an event loop. Imported b
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
+from functools import partial
 from operator import length_hint
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
 from gevent.hub import get_hub
+from gevent.lock import Semaphore
 
 from gjrpc.errors import DeadlineExceeded
 from gjrpc.method import Method
+from gjrpc.runtime import FEW
+
+T = TypeVar("T")
 
 WIDTH = 32
 """Entries of one batch that may wait at the same time."""
@@ -34,8 +40,12 @@ class _Helper(gevent.Greenlet):  # type: ignore[misc]  # gevent has no types
 class Green:
     """Runs blocking methods in the hub's native threads and stops a call at its deadline.
 
-    A call that is stopped ends where it waits; a blocking one goes on in its thread, and its result is dropped.
+    A call that is stopped ends where it waits; a blocking one goes on in its thread, and its result is dropped. The context
+    variables of the greenlet that calls hold in that thread, and in each greenlet that takes an entry of its batch.
     """
+
+    def __init__(self) -> None:
+        self._few = Semaphore(FEW)
 
     @property
     def passing(self) -> tuple[type[BaseException], ...]:
@@ -49,12 +59,13 @@ class Green:
         Raises:
             DeadlineExceeded: it did not end within the method's deadline.
         """
+        call = partial(method.function, *positional, **named)
         run = _in_thread if method.blocking else _in_place
         if method.deadline is None:
-            return run(method, positional, named)
+            return run(call)
         with gevent.Timeout(method.deadline) as timeout:
             try:
-                return run(method, positional, named)
+                return run(call)
             except gevent.Timeout as fired:
                 if fired is not timeout:
                     raise
@@ -64,6 +75,12 @@ class Green:
         """Run a function over all items, up to `WIDTH` at a time."""
         return _Map(function, items).run()
 
+    def apart(self, function: Callable[[], T]) -> T:
+        """Run it in a thread when its turn comes."""
+        with self._few:
+            result: T = _in_thread(function)
+            return result
+
 
 class _Map:
     """The items of one `map`, and the greenlets that work through them.
@@ -72,7 +89,7 @@ class _Map:
     too another one, and so on: items that need not wait cost no greenlet, nor a turn of the loop.
     """
 
-    __slots__ = ("_function", "_helpers", "_items", "_loop", "_results", "_todo")
+    __slots__ = ("_asker", "_function", "_helpers", "_items", "_loop", "_results", "_todo")
 
     def __init__(self, function: Callable[[Any], Any], items: Sequence[Any]) -> None:
         self._function = function
@@ -81,9 +98,10 @@ class _Map:
         self._todo = iter(range(len(items)))
         self._helpers: list[_Helper] = []
         self._loop = get_hub().loop
+        self._asker = gevent.getcurrent()
 
     def run(self) -> list[Any]:
-        asker = gevent.getcurrent()
+        asker = self._asker
         within = asker in _askers  # an entry of another batch asks for this one
         try:
             _askers.add(asker)
@@ -109,23 +127,27 @@ class _Map:
 
     def _call_helper(self) -> None:
         if length_hint(self._todo):
-            self._helpers.append(_Helper.spawn(self._work))
+            helper = _Helper(self._work)
+            context = self._asker.gr_context
+            helper.gr_context = context and context.copy()
+            helper.start()
+            self._helpers.append(helper)
 
 
-def _in_place(method: Method, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
-    return method.function(*positional, **named)
+def _in_place(call: Callable[[], Any]) -> Any:
+    return call()
 
 
-def _in_thread(method: Method, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
+def _in_thread(call: Callable[[], Any]) -> Any:
     """Run it in gevent's pool; what it raises travels as a value, since the pool would print some kinds on its own."""
 
     def guarded() -> tuple[Any, BaseException | None]:
         try:
-            return method.function(*positional, **named), None
+            return call(), None
         except BaseException as error:  # noqa: BLE001  nothing is swallowed: it is raised again in the caller
             return None, error
 
-    result, error = get_hub().threadpool.spawn(guarded).get()
+    result, error = get_hub().threadpool.spawn(copy_context().run, guarded).get()
     if error is None:
         return result
     try:

@@ -5,6 +5,7 @@ request is shared by all requests that carry the same bytes. What is made for ea
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from msgspec import Struct
 
@@ -20,9 +21,10 @@ class Head:
         headers: names in lower case, values without surrounding blanks, in order; text as latin-1.
         version: `(1, 1)` or `(1, 0)`.
         plain: whether its answer is written in the usual way: with its body, as HTTP/1.1.
+        known: what a guard has noted of it, since its sender sends it again and again.
     """
 
-    __slots__ = ("_first", "content_type", "headers", "host", "origin", "plain", "target", "verb", "version")
+    __slots__ = ("_first", "content_type", "headers", "host", "known", "origin", "plain", "target", "verb", "version")
 
     def __init__(
         self, verb: str, target: str, headers: Iterable[tuple[str, str]] = (), version: tuple[int, int] = (1, 1)
@@ -36,6 +38,7 @@ class Head:
         self.host = self._first.get("host")
         self.origin = self._first.get("origin")
         self.content_type = self._first.get("content-type")
+        self.known: Any = None
 
     def get(self, name: str) -> str | None:
         """The first value of a header (name in lower case), or None."""
@@ -59,11 +62,12 @@ JSON: Headers = (("Content-Type", "application/json"),)
 
 
 class Response(Struct, eq=False):
-    """An answer: status, body, and headers without those that describe the connection or the length."""
+    """An answer: status, body, and headers without those that describe the connection or the length; and who asked, if known."""
 
     status: int
     body: bytes = b""
     headers: Headers = JSON
+    caller: str | None = None
 
     def __repr__(self) -> str:
         return f"<Response {self.status}, {len(self.body)} bytes>"

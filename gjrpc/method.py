@@ -38,6 +38,8 @@ class Method:
         binding: its compiled arguments; see `gjrpc.binding.Binding`.
         blocking: whether it must run off the event loop, in a thread.
         deadline: seconds it may take, or None.
+        scope: what its callers must hold, or None; see `gjrpc.permissions`.
+        plain: whether a call needs nothing of this: it is run where it is called, for anyone.
         description: text for people; the docstring unless given.
         examples: calls with their results.
         deprecated: whether it should no longer be called, or a text that says what to do instead.
@@ -47,7 +49,19 @@ class Method:
         RegistrationError: an example does not fit the signature, or something declared is not what it should be.
     """
 
-    __slots__ = ("binding", "blocking", "deadline", "deprecated", "description", "errors", "examples", "function", "name")
+    __slots__ = (
+        "binding",
+        "blocking",
+        "deadline",
+        "deprecated",
+        "description",
+        "errors",
+        "examples",
+        "function",
+        "name",
+        "plain",
+        "scope",
+    )
 
     def __init__(
         self,
@@ -57,6 +71,7 @@ class Method:
         *,
         blocking: bool = False,
         deadline: float | None = None,
+        scope: str | None = None,
         description: str | None = None,
         examples: Iterable[tuple[Any, Any]] = (),
         deprecated: bool | str | None = None,
@@ -67,6 +82,8 @@ class Method:
         self.binding = binding
         self.blocking = blocking
         self.deadline = deadline
+        self.scope = scope
+        self.plain = not blocking and deadline is None and scope is None
         self.description = pydoc.getdoc(function) if description is None else description
         self.examples = [_example(example, binding) for example in _each("examples", examples)]
         self.deprecated = _deprecation(function) if deprecated is None else _deprecated(deprecated)
@@ -81,7 +98,7 @@ class Method:
         return Method(name, self.function, self.binding, **options)
 
 
-_OPTIONS = ("blocking", "deadline", "description", "examples", "deprecated", "errors")
+_OPTIONS = ("blocking", "deadline", "scope", "description", "examples", "deprecated", "errors")
 
 
 def _each(option: str, values: Any) -> Iterable[Any]:

@@ -4,7 +4,7 @@ Owns how methods are paths and operations: `POST /NAME`, `GET /NAME?…`, what t
 1 and 3), and the pages that machines ask for their health. It knows no function. JSON-RPC 2.0 on `POST /` is `openrpc`'s.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +12,7 @@ from gjrpc import codec, convention
 from gjrpc.describe import Contract, Described, Schema
 from gjrpc.errors import CallError
 from gjrpc.forms import Forms
-from gjrpc.method import DeclaredError
+from gjrpc.method import DeclaredError, Method
 
 VERSION = "3.1.1"
 
@@ -49,6 +49,7 @@ _ANY_CALL = {
     400: "The arguments do not fit, or the request is malformed.",
     500: "The method failed, or its result is not JSON; the server's log has the details under `ref`.",
 }
+_UNKNOWN = {401: "The credentials are missing or wrong.", 429: "There were too many wrong credentials from this address."}
 _LATE = {504: "The method did not end within its deadline."}
 _BY_VERB = {"get": {414: "The path and query are too long."}, "post": {413: "The body is too large."}}
 _REFUSALS = {**_ANY_CALL, **_BY_VERB["get"], **_BY_VERB["post"], **_MISDIRECTED, **_LATE}
@@ -61,7 +62,15 @@ _PAGES = {
 StatusOf = Callable[[DeclaredError], int]
 
 
-def document(contract: Contract, title: str, version: str, status_of: StatusOf, *, guards_hosts: bool = False) -> dict[str, Any]:
+def document(
+    contract: Contract,
+    title: str,
+    version: str,
+    status_of: StatusOf,
+    *,
+    guards_hosts: bool = False,
+    schemes: Mapping[str, dict[str, str]] | None = None,
+) -> dict[str, Any]:
     """Write the document.
 
     Args:
@@ -70,8 +79,11 @@ def document(contract: Contract, title: str, version: str, status_of: StatusOf, 
         version: the version of its methods, not of OpenAPI.
         status_of: gives the HTTP status of an error.
         guards_hosts: whether requests for other hosts are refused.
+        schemes: how callers can say who they are, by Security Scheme Objects; any of them will do.
     """
-    operations = _Operations(contract.components, status_of, _MISDIRECTED if guards_hosts else {})
+    schemes = schemes or {}
+    operations = _Operations(contract.components, status_of, _MISDIRECTED if guards_hosts else {}, schemes)
+    refusals = {**_REFUSALS, **(_UNKNOWN if schemes else {})}
     paths = {path(described.method.name): operations.of(described) for described in contract.methods}
     paths |= {f"/-/{name}": {"get": operations.page(name, *page)} for name, page in _PAGES.items()}
     return {
@@ -82,7 +94,8 @@ def document(contract: Contract, title: str, version: str, status_of: StatusOf, 
         "paths": paths,
         "components": {
             "schemas": {**contract.components, _PROBLEM_SCHEMA: _PROBLEM},
-            "responses": {str(status): _refusal(status, words) for status, words in _REFUSALS.items()},
+            "responses": {str(status): _refusal(status, words) for status, words in refusals.items()},
+            **({"securitySchemes": dict(schemes)} if schemes else {}),
         },
     }
 
@@ -95,10 +108,13 @@ def path(name: str) -> str:
 class _Operations:
     """Writes what can be asked for at a path."""
 
-    def __init__(self, components: dict[str, Schema], status_of: StatusOf, further: dict[int, str]) -> None:
+    def __init__(
+        self, components: dict[str, Schema], status_of: StatusOf, further: dict[int, str], schemes: Iterable[str]
+    ) -> None:
         self._components = components
         self._status_of = status_of
         self._further = further
+        self._schemes = list(schemes)
 
     def of(self, described: Described) -> dict[str, Any]:
         """The operations of a method's path."""
@@ -126,9 +142,21 @@ class _Operations:
         operation |= {key: text for key, text in words.items() if text}
         if described.deprecated:
             operation["deprecated"] = True
-        refusals = {**_ANY_CALL, **_BY_VERB[verb], **self._further, **(_LATE if described.method.deadline is not None else {})}
+        unknown = _UNKNOWN if self._schemes else {}
+        refusals = {
+            **_ANY_CALL,
+            **_BY_VERB[verb],
+            **unknown,
+            **self._further,
+            **(_LATE if described.method.deadline is not None else {}),
+        }
         responses = {"200": self._result(described), **_references(refusals), **self._declared(described, refusals)}
-        return {**operation, "responses": dict(sorted(responses.items()))}
+        return {**operation, **self._security(described.method), "responses": dict(sorted(responses.items()))}
+
+    def _security(self, method: Method) -> dict[str, Any]:
+        """Any of the schemes will do; of what is not OAuth's, the list "MAY contain a list of role names" (section 4.8.30)."""
+        roles = [] if method.scope is None else [method.scope]
+        return {"security": [{scheme: roles} for scheme in self._schemes]} if self._schemes else {}
 
     def _result(self, described: Described) -> dict[str, Any]:
         name, result = described.method.name, described.result
@@ -164,7 +192,7 @@ def _success(words: str, content: dict[str, Any]) -> dict[str, Any]:
 
 def _refusal(status: int, words: str) -> dict[str, Any]:
     written: dict[str, Any] = {"description": words, "content": {"application/problem+json": {"schema": _PROBLEM_REF}}}
-    if status == 503:
+    if status in (429, 503):
         written["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
     return written
 

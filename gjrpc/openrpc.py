@@ -3,9 +3,11 @@
 Owns how a method is said in OpenRPC, whose schemas are of JSON Schema's draft 7. It knows neither functions nor HTTP.
 
 What the format can't say stands beside it: further arguments (`*args`, `**kwargs`) in the extensions `x-args` and `x-kwargs`,
-content descriptors of each one of them. `paramStructure` is the form in which all listed parameters can be given.
+content descriptors of each one of them; how callers say who they are in `x-security-schemes`, and a method's scope in `x-scope`.
+`paramStructure` is the form in which all listed parameters can be given.
 """
 
+from collections.abc import Mapping
 from inspect import Parameter
 from typing import Any
 
@@ -21,13 +23,14 @@ _SEVERAL = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _NAMED_SCHEMAS = frozenset({"properties", "patternProperties"})
 
 
-def document(contract: Contract, title: str, version: str) -> dict[str, Any]:
+def document(contract: Contract, title: str, version: str, schemes: Mapping[str, dict[str, str]] | None = None) -> dict[str, Any]:
     """Write the document.
 
     Args:
         contract: the methods, described.
         title: the application's name.
         version: the version of its methods, not of OpenRPC.
+        schemes: how callers can say who they are, by OpenAPI's Security Scheme Objects.
     """
     written: dict[str, Any] = {
         "openrpc": VERSION,
@@ -36,6 +39,8 @@ def document(contract: Contract, title: str, version: str) -> dict[str, Any]:
     }
     if contract.components:
         written["components"] = {"schemas": {name: draft_7(schema) for name, schema in contract.components.items()}}
+    if schemes:
+        written["x-security-schemes"] = dict(schemes)
     return written
 
 
@@ -70,6 +75,8 @@ def _method(described: Described) -> dict[str, Any]:
     written |= {key: text for key, text in words.items() if text}
     if described.deprecated:
         written["deprecated"] = True
+    if described.method.scope is not None:
+        written["x-scope"] = described.method.scope
     written["params"] = [_descriptor(value) for value in parameters]
     for key, further in (("x-args", described.star), ("x-kwargs", described.double_star)):
         if further is not None:

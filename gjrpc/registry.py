@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar, overload
 
+from gjrpc import context
 from gjrpc.binding import Binding, Bound
 from gjrpc.errors import MethodNotFound, RegistrationError
 from gjrpc.method import DeclaredError, Method
@@ -60,6 +61,7 @@ class Registry:
         name: str | None = None,
         blocking: bool = False,
         deadline: float | None = None,
+        scope: str | None = None,
         description: str | None = None,
         examples: Iterable[tuple[Any, Any]] = (),
         deprecated: bool | str | None = None,
@@ -86,6 +88,7 @@ class Registry:
         *,
         blocking: bool = False,
         deadline: float | None = None,
+        scope: str | None = None,
         description: str | None = None,
         examples: Iterable[tuple[Any, Any]] = (),
         deprecated: bool | str | None = None,
@@ -97,6 +100,7 @@ class Registry:
             name: what it is called by; its `__name__` unless given.
             blocking: it waits in C or computes for long: run it in a thread, so that it stalls nobody.
             deadline: seconds after which the caller gets an error (HTTP 504) instead of waiting on.
+            scope: it can be called only by callers who hold this, as `admin`; see `gjrpc.permissions`.
             description: text for people, instead of the docstring.
             examples: pairs of arguments, by the argument convention, and the result: `[([1, 2], 3), ({"a": 1}, 11)]`.
             deprecated: True, or what to do instead; unless given, what `warnings.deprecated` says.
@@ -111,9 +115,14 @@ class Registry:
             name = _own_name(function)
         if deadline is not None and not 0 < deadline < float("inf"):
             raise RegistrationError(f"method {name!r}: deadline={deadline!r}; expected a number of seconds above 0")
+        if scope is not None and (
+            not isinstance(scope, str) or not scope.isprintable() or scope.split() != [scope] or scope == "*"
+        ):
+            raise RegistrationError(f"method {name!r}: scope={scope!r}; expected a word, such as 'admin'")
         try:
-            told: dict[str, Any] = {"description": description, "examples": examples, "deprecated": deprecated}
-            method = Method(name, function, Binding(function), blocking=blocking, deadline=deadline, errors=errors, **told)
+            runs: dict[str, Any] = {"blocking": blocking, "deadline": deadline, "scope": scope}
+            told: dict[str, Any] = {"description": description, "examples": examples, "deprecated": deprecated, "errors": errors}
+            method = Method(name, function, Binding(function), **runs, **told)
         except RegistrationError as error:
             raise RegistrationError(f"method {name!r} can't be registered: {error}") from error
         self._add(method)
@@ -192,18 +201,30 @@ class Registry:
         return f"<Registry of {len(self)} methods>"
 
     def list_methods(self) -> list[str]:
-        """List the names of all methods, sorted."""
-        return sorted(self._methods)
+        """List the names of all methods that you may call, sorted."""
+        return sorted(filter(self._shows, self._methods))
 
     def method_signature(self, method_name: str) -> dict[str, Any]:
         """Give the parameter names of a method."""
-        method = self._methods.get(method_name)
+        method = self._shown(method_name)
         return {method_name: method.binding.names if method else "method/function not found"}
 
     def method_help(self, method_name: str) -> str:
         """Give the documentation of a method."""
-        method = self._methods.get(method_name)
+        method = self._shown(method_name)
         return method.description if method else f"Method [{method_name}] not found"
+
+    @property
+    def scoped(self) -> bool:
+        """Whether a method asks for a scope."""
+        return any(method.scope is not None for method in self)
+
+    def _shows(self, name: str) -> bool:
+        return context.permits(self._methods[name])
+
+    def _shown(self, name: str) -> Method | None:
+        """The method of this name, if whoever asks may know of it."""
+        return self._methods[name] if name in self._methods and self._shows(name) else None
 
     def _add(self, method: Method) -> None:
         self._check(method.name)

@@ -5,10 +5,16 @@ which is right under servers that give each request a thread or a process; `gjrp
 """
 
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from gjrpc.method import Method
+
+T = TypeVar("T")
+
+FEW = 2
+"""Functions that run apart at the same time: each computes on a core of its own, or would."""
 
 
 class Runtime(Protocol):
@@ -31,11 +37,18 @@ class Runtime(Protocol):
         """Run a function over all items, perhaps several at a time, and give what it returned in their order."""
         ...
 
+    def apart(self, function: Callable[[], T]) -> T:
+        """Run a function that computes for long, so that it holds up nobody, and `FEW` at a time; the others wait."""
+        ...
+
 
 class Plain:
     """Runs a method where it is called. A thread can't be stopped, so here a deadline only binds servers that have their own."""
 
     passing: tuple[type[BaseException], ...] = (KeyboardInterrupt, GeneratorExit)
+
+    def __init__(self) -> None:
+        self._few = threading.BoundedSemaphore(FEW)
 
     def call(self, method: Method, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
         """Run it here and now."""
@@ -44,6 +57,11 @@ class Plain:
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
         """One after the other."""
         return map(function, items)
+
+    def apart(self, function: Callable[[], T]) -> T:
+        """Run it here, in the thread of its request, when its turn comes."""
+        with self._few:
+            return function()
 
 
 def running() -> Runtime:

@@ -20,12 +20,13 @@ import click
 import gevent
 from gevent.hub import get_hub
 
-from gjrpc import addresses, descriptors, settings, targets, tls
+from gjrpc import addresses, credentials, descriptors, settings, targets, tls
 from gjrpc._version import __version__
 from gjrpc.access import AccessLog
 from gjrpc.addresses import Address
 from gjrpc.commands import Command
 from gjrpc.errors import SettingsError
+from gjrpc.guard import Guard
 from gjrpc.origins import LOOPBACK
 from gjrpc.registry import Registry
 from gjrpc.server import Server
@@ -47,7 +48,16 @@ command line comes first, then the environment, then the file.
 _EPILOG = 'Completion for bash: eval "$(_GJRPC_SERVE_COMPLETE=bash_source gjrpc-serve)"; zsh_source and fish_source for others.'
 
 # Options that make the Application of a Registry; a target that is an application has its own.
-_FOR_REGISTRIES = ("allowed_hosts", "allowed_origins", "max_depth")
+_FOR_REGISTRIES = (
+    "allowed_hosts",
+    "allowed_origins",
+    "max_depth",
+    "token_file",
+    "htpasswd",
+    "permissions",
+    "max_failures",
+    "open",
+)
 
 
 def _run(target: str | None, **values: Any) -> None:
@@ -58,7 +68,7 @@ def _run(target: str | None, **values: Any) -> None:
     )
     address = addresses.parse(chosen.bind)
     served = targets.load(target) if target else host_methods
-    application = _application(served, target or "this host", chosen, address)
+    application = _application(served, target, chosen, address)
     context, trust = _tls(chosen, address)
     descriptors.raise_limit()
     get_hub().threadpool.maxsize = chosen.threads
@@ -73,17 +83,17 @@ def _run(target: str | None, **values: Any) -> None:
         max_calls=chosen.max_calls,
     )
     _stop_on_signals(server)
-    _reload_on_signal(context, chosen)
+    _reload_on_signal(context, chosen, getattr(application, "guard", None))
     server.start()
     _announce(server, served, target, trust)
-    if not address.is_local and context is None:
-        log.warning("listening on a non-loopback address without TLS or credentials: anyone who reaches it can call every method")
+    if not address.is_local and not _is_guarded(application):
+        log.warning("listening on a non-loopback address without credentials: anyone who reaches it can call what is served")
     server.serve_forever()
     if address.path is not None:
         Path(address.path).unlink(missing_ok=True)
 
 
-def _application(served: Any, title: str, chosen: Settings, address: Address) -> Any:
+def _application(served: Any, target: str | None, chosen: Settings, address: Address) -> Any:
     if not isinstance(served, Registry):
         for name in _FOR_REGISTRIES:
             if getattr(chosen, name) != Settings.__dataclass_fields__[name].default:
@@ -95,8 +105,29 @@ def _application(served: Any, title: str, chosen: Settings, address: Address) ->
         max_depth=chosen.max_depth,
         allowed_hosts=chosen.allowed_hosts or (LOOPBACK if address.is_local else ("*",)),
         allowed_origins=chosen.allowed_origins,
-        title=title,
+        title=target or "this host",
+        guard=_guard(chosen),
+        # Who is on this host can see what the host methods tell; an application's own scopes are no less than they say.
+        open_to_all=chosen.open or (target is None and address.is_local),
     )
+
+
+def _guard(chosen: Settings) -> Guard | None:
+    """What asks who calls; with `--open` nobody is asked."""
+    made = credentials.guard(
+        token_file=chosen.token_file,
+        htpasswd=chosen.htpasswd,
+        permissions=chosen.permissions,
+        certificates=chosen.client_ca is not None,
+        max_failures=chosen.max_failures,
+    )
+    if made is not None and chosen.open:
+        raise SettingsError("--open lets anyone call, and --token-file, --htpasswd and --client-ca ask who it is: leave one out")
+    return made
+
+
+def _is_guarded(application: Any) -> bool:
+    return isinstance(getattr(application, "guard", None), Guard)
 
 
 def _tls(chosen: Settings, address: Address) -> tuple[ssl.SSLContext | None, str]:
@@ -111,7 +142,10 @@ def _tls(chosen: Settings, address: Address) -> tuple[ssl.SSLContext | None, str
         if chosen.key or chosen.client_ca:
             raise SettingsError("--key and --client-ca need --cert (or --self-signed) to turn TLS on")
         return None, ""
-    return tls.server_context(chosen.cert, chosen.key, chosen.client_ca), ""
+    context = tls.server_context(chosen.cert, chosen.key, chosen.client_ca)
+    if chosen.client_ca and (chosen.token_file or chosen.htpasswd):
+        context.verify_mode = ssl.CERT_OPTIONAL  # any credentials will do; the guard refuses who has none
+    return context, ""
 
 
 def _announce(server: Server, served: Any, target: str | None, trust: str) -> None:
@@ -149,10 +183,12 @@ def _stop_on_signals(server: Server) -> None:
         gevent.signal_handler(number, stop, number.name)
 
 
-def _reload_on_signal(context: ssl.SSLContext | None, chosen: Settings) -> None:
-    """SIGHUP reads the certificate again; a broken one leaves the old one in use, and the log says so."""
+def _reload_on_signal(context: ssl.SSLContext | None, chosen: Settings, guard: Guard | None) -> None:
+    """SIGHUP reads certificate and credentials again; what is broken leaves the old ones in use, and the log says so."""
 
     def reload() -> None:
+        if guard is not None:
+            guard.reload()
         if context is None or chosen.cert is None:
             log.info("SIGHUP: there is no certificate file to read again")
             return

@@ -15,6 +15,7 @@ import click
 from gjrpc.access import FORMATS
 from gjrpc.codec import MAX_DEPTH
 from gjrpc.connection import Timeouts
+from gjrpc.credentials import MAX_FAILURES
 from gjrpc.errors import SettingsError
 from gjrpc.framing import Limits
 from gjrpc.greenlets import MAX_CALLS
@@ -43,6 +44,11 @@ class Settings:
     cert: str | None = _option(None, "Certificate for TLS, a PEM file; its chain behind it.", "FILE")
     key: str | None = _option(None, "Private key for it, a PEM file; by default it stands in the same file.", "FILE")
     client_ca: str | None = _option(None, "Ask clients for a certificate signed by one of these CAs, a PEM file.", "FILE")
+    token_file: str | None = _option(None, "Bearer tokens of callers; `python -m gjrpc.tokens NAME` makes a line of it.", "FILE")
+    htpasswd: str | None = _option(None, "Names and passwords of callers (HTTP Basic), made by `htpasswd -B`.", "FILE")
+    permissions: str | None = _option(None, "What callers may call: a line for each, as in: alice stats.* @admin.", "FILE")
+    max_failures: int = _option(MAX_FAILURES, "Wrong credentials of one address, after which it gets 429 for a minute or two.")
+    open: bool = _option(False, "Let anyone call, without credentials, also methods with a scope.")
     self_signed: bool = _option(False, "TLS with a throw-away certificate, for trying out.")
     allowed_hosts: tuple[str, ...] | None = _option(
         None, "Host names to answer for, * for any; by default the loopback names on a loopback address, else any.", "NAMES"

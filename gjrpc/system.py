@@ -31,6 +31,9 @@ T = TypeVar("T")
 registry = Registry()
 """The twelve host methods; `Registry.include` takes them into another."""
 
+SCOPE = "host"
+"""What callers must hold for the methods that tell of processes, connections or the environment; see `gjrpc.permissions`."""
+
 _ARGS_LIMIT = 32_768  # characters of one command line; Java's class paths fit
 
 _DISK = ("read_count", "write_count", "read_bytes", "write_bytes", "read_time", "write_time")
@@ -167,21 +170,21 @@ def disk_usage() -> Answer:
     return _answer(output, errors)
 
 
-@registry.method(blocking=True)
+@registry.method(blocking=True, scope=SCOPE)
 def netstat() -> Answer:
     """List the TCP and UDP sockets as `ss -tua` does; a port is null for any. A listener's send-Q is 0, not its backlog."""
     errors: list[str] = []
     return _answer(list(_linux_sockets(errors) if psutil.LINUX else _other_sockets(errors)), errors)
 
 
-@registry.method(blocking=True)
+@registry.method(blocking=True, scope=SCOPE)
 def running_process() -> Answer:
     """List the command lines of all processes; those without one, as kernel threads, by their name in brackets."""
     errors: list[str] = []
     return _answer([args for _, args in _processes(errors)], errors)
 
 
-@registry.method(blocking=True)
+@registry.method(blocking=True, scope=SCOPE)
 def check_process(process: str) -> Answer:
     """Tell of each process whose command line, as `running_process` shows it, contains the text, in upper or lower case.
 
@@ -198,7 +201,7 @@ def check_process(process: str) -> Answer:
     return _answer(output, errors)
 
 
-@registry.method(blocking=True)
+@registry.method(blocking=True, scope=SCOPE)
 def get_env() -> Answer:
     """Show the environment of the server, with what looks like a secret masked."""
     return _answer({clean(name): mask(f"{name}={value}")[len(name) + 1 :] for name, value in os.environ.items()}, [])

@@ -109,7 +109,7 @@ def reload(context: ssl.SSLContext, cert: StrPath, key: StrPath | None = None, c
         SettingsError: a file that can't be used, or mutual TLS would go on or off; `context` serves on as it was.
     """
     fresh = server_context(cert, key, client_ca)
-    if fresh.verify_mode != context.verify_mode:
+    if (fresh.verify_mode is ssl.CERT_NONE) != (context.verify_mode is ssl.CERT_NONE):  # a certificate may be wanted, not needed
         raise SettingsError("client CA: a reload can't turn mutual TLS on or off; restart the server")
 
     def hand_over(connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:

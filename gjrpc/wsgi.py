@@ -6,24 +6,27 @@ status. It needs no gevent and no socket; two doors lead to `respond`: WSGI here
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
-from gjrpc import codec, convention, errors, jsonrpc
+from gjrpc import codec, context, convention, errors, jsonrpc
 from gjrpc._version import __version__
 from gjrpc.binding import Binding
 from gjrpc.contracts import Contracts
 from gjrpc.convention import Call
 from gjrpc.dispatch import Dispatcher, Observer, failure
+from gjrpc.environ import EnvironPeer, read_body, read_head
 from gjrpc.errors import CallError
+from gjrpc.guard import Guard, Peer, Refused, Unasked
 from gjrpc.jsonrpc import MAX_ANSWER, MAX_BATCH, Dialect
-from gjrpc.messages import JSON, Head, Headers, Request, Response
+from gjrpc.messages import JSON, Headers, Request, Response
 from gjrpc.method import DeclaredError, Method
-from gjrpc.origins import Gate
+from gjrpc.origins import Gate, preflight
+from gjrpc.permissions import ANYONE, EVERYTHING
 from gjrpc.registry import Registry
 from gjrpc.runtime import Runtime
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import InputStream, StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 MAX_BODY = 10 * 1024 * 1024
 """Bytes that a request's body may have, unless told otherwise."""
@@ -48,6 +51,7 @@ STATUS: dict[type[CallError], int] = {
 _METHOD_VERBS = "GET, HEAD, POST, OPTIONS"
 _ROOT_VERBS = "POST, OPTIONS"
 _PAGE_VERBS = "GET, HEAD, OPTIONS"
+_PROBES = ("/-/healthy", "/-/ready")  # those who ask for health have no credentials
 
 
 class Application:
@@ -63,6 +67,8 @@ class Application:
         allowed_origins: origins (`https://example.org`) that may call besides the same one; `*` for any; 403 for others.
         runtime: runs blocking methods and deadlines; by default gevent's where gevent has patched the process, else in place.
         observers: each is called with a `gjrpc.dispatch.Finished` after each call.
+        guard: asks who calls, see `gjrpc.credentials.guard`; 401 for those who can't say it.
+        open_to_all: without a guard, let anyone call methods with a scope too.
         title: the name of the whole, for the documents.
         version: the version of its methods, for the documents.
     """
@@ -79,6 +85,8 @@ class Application:
         allowed_origins: Iterable[str] = (),
         runtime: Runtime | None = None,
         observers: Sequence[Observer] = (),
+        guard: Guard | None = None,
+        open_to_all: bool = False,
         title: str = "gjrpc",
         version: str = "0",
     ) -> None:
@@ -87,10 +95,17 @@ class Application:
         self.max_depth = max_depth
         self.ready: Callable[[], bool] = lambda: True
         """Tells `/-/ready` whether new calls are welcome; the server sets it."""
+        self.guard: Guard | Unasked | None = guard
+        """Asks who calls, or None."""
+        if guard is None and registry.scoped and not open_to_all:
+            self.guard = Unasked()
         self._gate = Gate(allowed_hosts, allowed_origins)
-        self._contracts = Contracts(registry, title, version, status_of, guards_hosts=self._gate.guards_hosts)
+        self._looks = self._gate.guards_hosts or self.guard is not None
+        schemes = {} if self.guard is None else self.guard.schemes
+        self._contracts = Contracts(registry, title, version, status_of, guards_hosts=self._gate.guards_hosts, schemes=schemes)
         discover = Method("rpc.discover", self._contracts.openrpc, Binding(self._contracts.openrpc))
-        self.dispatcher = Dispatcher(registry, runtime, observers, own=(discover,))
+        rights: dict[str, Any] = {"anyone": EVERYTHING if open_to_all else ANYONE, "guarded": self.guard is not None}
+        self.dispatcher = Dispatcher(registry, runtime, observers, own=(discover,), **rights)
         self._jsonrpc = Dialect(self.dispatcher.run, self.dispatcher.each, max_batch=max_batch, max_answer=max_answer)
         self._verbs: dict[str, Callable[[Request], Response]] = {
             "GET": self._get,
@@ -106,23 +121,66 @@ class Application:
             "/-/openapi.json": lambda: _document(self._contracts.openapi),
         }
 
-    def respond(self, request: Request) -> Response:
-        """Answer one request; raises nothing that the request or a method could cause."""
+    def respond(self, request: Request, peer: Peer | None = None) -> Response:
+        """Answer one request; raises nothing that the request or a method could cause.
+
+        Args:
+            peer: who is at the other end of the wire; only a guard looks at it.
+        """
         head = request.head
         handle = self._verbs.get(head.verb)
         try:
-            if head.origin is not None or self._gate.guards_hosts:
-                self._gate.check(head)
+            if head.origin is not None or self._looks:
+                return self._let_in(request, peer)
             if handle is None:
-                raise errors.VerbNotAllowed(f"{head.verb} is not supported here", allow=self._allowed(head.target))
+                raise self._no_verb(request)
             return handle(request)
         except CallError as error:
             return refusal(error)
 
+    def _let_in(self, request: Request, peer: Peer | None) -> Response:
+        """Answer a request whose host, origin or caller must be looked at first."""
+        head = request.head
+        granted = self._gate.grants(head)
+        try:
+            self._gate.check(head)
+            if granted and (asked := preflight(head)):
+                return Response(204, headers=granted + asked)
+            open_page = self.guard is None or head.target.partition("?")[0] in _PROBES
+            response = self._handle(request) if open_page else self._as_caller(request, peer)
+        except CallError as error:
+            response = refusal(error)
+        if granted:
+            response.headers += granted
+        return response
+
+    def _as_caller(self, request: Request, peer: Peer | None) -> Response:
+        assert self.guard is not None  # noqa: S101  for mypy: asked before
+        caller = self.guard.identify(request.head, peer, self.dispatcher.runtime.apart)
+        entered = context.enter(caller)
+        try:
+            response = self._handle(request)
+        except CallError as error:
+            response = refusal(error)
+        finally:
+            context.leave(entered)
+        response.caller = caller.name
+        return response
+
+    def _handle(self, request: Request) -> Response:
+        handle = self._verbs.get(request.head.verb)
+        if handle is None:
+            raise self._no_verb(request)
+        return handle(request)
+
+    def _no_verb(self, request: Request) -> errors.VerbNotAllowed:
+        head = request.head
+        return errors.VerbNotAllowed(f"{head.verb} is not supported here", allow=self._allowed(head.target))
+
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """The WSGI door (PEP 3333)."""
         try:
-            response = self.respond(Request(_head(environ), _body(environ, self.max_body)))
+            response = self.respond(Request(read_head(environ), read_body(environ, self.max_body)), EnvironPeer(environ))
         except CallError as error:
             response = refusal(error)
         headers = [*response.headers, ("Content-Length", str(len(response.body)))]
@@ -220,6 +278,8 @@ def refusal(error: CallError, method: str | None = None) -> Response:
 
 def _headers(status: int, error: CallError) -> Headers:
     """RFC 9110: 401 names a challenge (15.5.2), 405 the allowed methods (15.5.6), 503 may say when to come back (15.6.4)."""
+    if isinstance(error, Refused):
+        return error.headers
     if isinstance(error, errors.VerbNotAllowed):
         return (("Allow", error.allow),)
     if status == 401:
@@ -238,57 +298,3 @@ def _document(write: Callable[[], Any]) -> Response:
 
 def _json(value: Any) -> Response:
     return Response(200, codec.encode(value), JSON)
-
-
-def _head(environ: "WSGIEnvironment") -> Head:
-    headers = [(name[5:].replace("_", "-").lower(), value) for name, value in environ.items() if name.startswith("HTTP_")]
-    if environ.get("CONTENT_TYPE"):
-        headers.append(("content-type", environ["CONTENT_TYPE"]))
-    return Head(environ["REQUEST_METHOD"], _target(environ), headers)
-
-
-def _target(environ: "WSGIEnvironment") -> str:
-    """Path and query as they came. PATH_INFO can't tell `;` from `%3B`, so the servers' own names for the raw text come first."""
-    mount = quote(environ.get("SCRIPT_NAME", "").encode("latin-1"))
-    raw: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
-    if raw.startswith(mount + "/"):
-        return raw[len(mount) :]
-    path = quote(environ.get("PATH_INFO", "").encode("latin-1"), safe="/;:@!$&'()*+,=~") or "/"
-    query = environ.get("QUERY_STRING", "")
-    return f"{path}?{query}" if query else path
-
-
-def _body(environ: "WSGIEnvironment", limit: int) -> bytes:
-    """The request's body, of which no more than the limit is read, whatever length was announced.
-
-    Raises:
-        TooLarge, InvalidRequest
-    """
-    announced = environ.get("CONTENT_LENGTH") or ""
-    if announced and not (announced.isascii() and announced.isdigit() and len(announced) < 20):
-        raise errors.InvalidRequest(f"Content-Length {announced!r}: expected a number of bytes")
-    if announced:
-        return _read(environ["wsgi.input"], int(announced), limit)
-    if environ.get("wsgi.input_terminated"):
-        return _read(environ["wsgi.input"], None, limit)
-    if "HTTP_TRANSFER_ENCODING" not in environ:
-        return b""
-    if not (body := _read(environ["wsgi.input"], None, limit)):
-        # RFC 9110, 15.5.12. uWSGI gives a chunked body only to those who use its own calls.
-        raise errors.InvalidRequest("this server does not pass a chunked body on: send a Content-Length", status=411)
-    return body
-
-
-def _read(stream: "InputStream", length: int | None, limit: int) -> bytes:
-    if length is not None and length > limit:
-        raise errors.TooLarge(f"the body has {length} bytes; the limit is {limit}")
-    wanted = limit + 1 if length is None else length
-    pieces: list[bytes] = []
-    while wanted and (piece := stream.read(min(wanted, 65536))):
-        pieces.append(piece)
-        wanted -= len(piece)
-    if length is None and not wanted:
-        raise errors.TooLarge(f"the body has more bytes than the limit, {limit}")
-    if length is not None and wanted:
-        raise errors.InvalidRequest(f"the body ended {wanted} bytes before its Content-Length")
-    return b"".join(pieces)

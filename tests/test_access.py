@@ -21,10 +21,10 @@ class Flushed(io.StringIO):
         self.flushed = self.getvalue()
 
 
-def written(style, head, address=PEER):
+def written(style, head, address=PEER, caller=None):
     """What the log has flushed after one answer."""
     stream = Flushed()
-    AccessLog(style, stream, lambda: NOW).write(address, head, 200, 17, 0.0012345678)
+    AccessLog(style, stream, lambda: NOW).write(address, head, 200, 17, 0.0012345678, caller)
     return stream.flushed
 
 
@@ -49,12 +49,22 @@ def test_the_json_format():
     assert json.loads(text) == {
         "time": "2020-01-02T03:04:05Z",
         "peer": "192.0.2.1",
+        "caller": None,
         "verb": "GET",
         "target": '/a"\\ä',
         "status": 200,
         "size": 17,
         "seconds": 0.001235,
     }
+
+
+@pytest.mark.parametrize(
+    ("caller", "field"), [("alice", "alice"), ("a@b.example", "a@b.example"), ('x" y\n', "x%22%20y%0A"), ("Zoë", "Zo%C3%AB")]
+)
+def test_the_caller_has_its_field(caller, field):
+    """The caller's name stands in the third field, and whatever is in it ends neither field nor line; JSON has it as it is."""
+    assert written("common", Head("GET", "/"), caller=caller).split(" ")[2] == field
+    assert json.loads(written("json", Head("GET", "/"), caller=caller))["caller"] == caller
 
 
 @pytest.mark.parametrize("style", FORMATS)

@@ -1,0 +1,76 @@
+"""The credentials of the command line: which files know callers, put together as a guard.
+
+Owns how the options of a server become a `Guard`, and the name in a client's certificate. The files are for `tokens`, `passwords`
+and `permissions` to read.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gjrpc.errors import SettingsError
+from gjrpc.failures import Failures
+from gjrpc.guard import Doors, Guard
+from gjrpc.passwords import PasswordFile
+from gjrpc.permissions import Caller, Permissions, read_permissions
+from gjrpc.tokens import TokenFile
+
+MAX_FAILURES = 10
+"""Wrong credentials from one address within a minute or two, after which it is not heard."""
+
+
+def guard(
+    *,
+    token_file: str | None = None,
+    htpasswd: str | None = None,
+    permissions: str | None = None,
+    certificates: bool = False,
+    max_failures: int = MAX_FAILURES,
+) -> Guard | None:
+    """Make the guard of these files, None without any.
+
+    Args:
+        token_file: see `gjrpc.tokens`.
+        htpasswd: see `gjrpc.passwords`.
+        permissions: see `gjrpc.permissions`.
+        certificates: whether the name in a client's certificate, which TLS has checked, says who calls.
+        max_failures: wrong credentials of one address after which it is not heard for a while.
+
+    Raises:
+        SettingsError: a file can't be used.
+    """
+    if token_file is None and htpasswd is None and not certificates:
+        if permissions is not None:
+            raise SettingsError("--permissions is about callers, and none is known: give --token-file, --htpasswd or --client-ca")
+        return None
+
+    def load() -> Doors:
+        known = read_permissions(permissions)
+        return Doors(
+            bearer=None if token_file is None else TokenFile(token_file, known),
+            basic=None if htpasswd is None else PasswordFile(htpasswd, known),
+            certificate=_Certificates(known) if certificates else None,
+        )
+
+    return Guard(load, Failures(max_failures))
+
+
+class _Certificates:
+    """Says who calls by a client's certificate."""
+
+    def __init__(self, permissions: Permissions) -> None:
+        self._permissions = permissions
+
+    def __call__(self, certificate: Mapping[str, Any]) -> Caller | None:
+        name = certificate_name(certificate)
+        return None if name is None else Caller(name, self._permissions.of(name))
+
+
+def certificate_name(certificate: Mapping[str, Any]) -> str | None:
+    """The name in a certificate: its subject's common name, or the first of its alternative names (RFC 5280, 4.1.2.6, 4.2.1.6).
+
+    Args:
+        certificate: as `ssl.SSLSocket.getpeercert` gives it.
+    """
+    common = [value for part in certificate.get("subject", ()) for key, value in part if key == "commonName"]
+    names = common[-1:] or [value for _, value in certificate.get("subjectAltName", ())][:1]
+    return str(names[0]) if names else None

@@ -1,0 +1,91 @@
+"""A request as a WSGI server tells of it (PEP 3333).
+
+Owns what is read from an environ: head, body, and who is at the other end. It knows no method and no answer.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from gjrpc import errors
+from gjrpc.messages import Head
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import InputStream, WSGIEnvironment
+
+
+class EnvironPeer:
+    """Who is at the other end, as the server in between says."""
+
+    __slots__ = ("_environ", "peer")
+
+    def __init__(self, environ: "WSGIEnvironment") -> None:
+        self._environ = environ
+        self.peer: str = environ.get("REMOTE_ADDR") or "unix"
+
+    @property
+    def certificate(self) -> Mapping[str, Any] | None:
+        """The client's certificate: from gunicorn's socket, or what mod_ssl and those like it say of one that they checked."""
+        ask = getattr(self._environ.get("gunicorn.socket"), "getpeercert", None)
+        if ask is not None:
+            found: Mapping[str, Any] | None = ask()
+            return found
+        name = self._environ.get("SSL_CLIENT_S_DN_CN")
+        if name is None or self._environ.get("SSL_CLIENT_VERIFY") != "SUCCESS":
+            return None
+        return {"subject": ((("commonName", name),),)}
+
+
+def read_head(environ: "WSGIEnvironment") -> Head:
+    """What stands before the body."""
+    headers = [(name[5:].replace("_", "-").lower(), value) for name, value in environ.items() if name.startswith("HTTP_")]
+    if environ.get("CONTENT_TYPE"):
+        headers.append(("content-type", environ["CONTENT_TYPE"]))
+    return Head(environ["REQUEST_METHOD"], _target(environ), headers)
+
+
+def _target(environ: "WSGIEnvironment") -> str:
+    """Path and query as they came. PATH_INFO can't tell `;` from `%3B`, so the servers' own names for the raw text come first."""
+    mount = quote(environ.get("SCRIPT_NAME", "").encode("latin-1"))
+    raw: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
+    if raw.startswith(mount + "/"):
+        return raw[len(mount) :]
+    path = quote(environ.get("PATH_INFO", "").encode("latin-1"), safe="/;:@!$&'()*+,=~") or "/"
+    query = environ.get("QUERY_STRING", "")
+    return f"{path}?{query}" if query else path
+
+
+def read_body(environ: "WSGIEnvironment", limit: int) -> bytes:
+    """The request's body, of which no more than the limit is read, whatever length was announced.
+
+    Raises:
+        TooLarge, InvalidRequest
+    """
+    announced = environ.get("CONTENT_LENGTH") or ""
+    if announced and not (announced.isascii() and announced.isdigit() and len(announced) < 20):
+        raise errors.InvalidRequest(f"Content-Length {announced!r}: expected a number of bytes")
+    if announced:
+        return _read(environ["wsgi.input"], int(announced), limit)
+    if environ.get("wsgi.input_terminated"):
+        return _read(environ["wsgi.input"], None, limit)
+    if "HTTP_TRANSFER_ENCODING" not in environ:
+        return b""
+    if not (body := _read(environ["wsgi.input"], None, limit)):
+        # RFC 9110, 15.5.12. uWSGI gives a chunked body only to those who use its own calls.
+        raise errors.InvalidRequest("this server does not pass a chunked body on: send a Content-Length", status=411)
+    return body
+
+
+def _read(stream: "InputStream", length: int | None, limit: int) -> bytes:
+    if length is not None and length > limit:
+        raise errors.TooLarge(f"the body has {length} bytes; the limit is {limit}")
+    wanted = limit + 1 if length is None else length
+    pieces: list[bytes] = []
+    while wanted and (piece := stream.read(min(wanted, 65536))):
+        pieces.append(piece)
+        wanted -= len(piece)
+    if length is None and not wanted:
+        raise errors.TooLarge(f"the body has more bytes than the limit, {limit}")
+    if length is not None and wanted:
+        raise errors.InvalidRequest(f"the body ended {wanted} bytes before its Content-Length")
+    return b"".join(pieces)

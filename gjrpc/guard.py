@@ -1,0 +1,191 @@
+"""Says who calls, and turns away who can't say it.
+
+Owns the order in which a request's credentials are looked at, the challenge of a 401 (RFC 9110, section 11.6.1), and what is
+remembered of a head. The credentials themselves are kept by `Doors`, which it is given; it knows no file and no method.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from gjrpc.errors import SettingsError, Unauthorized
+from gjrpc.failures import WINDOW, Failures
+from gjrpc.messages import Head, Headers
+from gjrpc.permissions import ANYONE, Caller
+
+log = logging.getLogger("gjrpc.guard")
+
+T = TypeVar("T")
+
+SCHEMES: dict[str, dict[str, str]] = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "basic": {"type": "http", "scheme": "basic"},
+    "certificate": {"type": "mutualTLS"},
+}
+"""The ways to say who calls, as OpenAPI describes them."""
+
+_CHALLENGES = {"bearer": 'Bearer realm="gjrpc"', "basic": 'Basic realm="gjrpc", charset="UTF-8"'}  # RFC 6750, 3; RFC 7617, 2.1
+
+
+class Peer(Protocol):
+    """Whoever is at the other end of the wire."""
+
+    @property
+    def peer(self) -> str:
+        """Its address, without port."""
+        ...
+
+    @property
+    def certificate(self) -> Mapping[str, Any] | None:
+        """Its certificate, as `ssl.SSLSocket.getpeercert` gives it, or None; it is known to be signed by who may."""
+        ...
+
+
+class Refused(Unauthorized):
+    """Credentials that are missing or wrong, with the headers that say so."""
+
+    def __init__(self, message: str, headers: Headers, status: int = 401) -> None:
+        super().__init__(message, status=status)
+        self.headers = headers
+
+
+class Apart(Protocol):
+    """Runs a function so that it holds up nobody, a few at a time."""
+
+    def __call__(self, function: Callable[[], T], /) -> T:
+        """Run it and give what it returns."""
+        ...
+
+
+class Tokens(Protocol):
+    """Knows tokens."""
+
+    def find(self, token: str) -> Caller | None:
+        """Whose token it is, or None."""
+        ...
+
+
+class Passwords(Protocol):
+    """Knows passwords."""
+
+    def find(self, credentials: str, blocked: Callable[[], bool], apart: Apart) -> Caller | None:
+        """Whose name and password these are, in Base64 as RFC 7617 has it, or None; nothing is found for who is blocked."""
+        ...
+
+
+@dataclass(frozen=True)
+class Doors:
+    """What is known of callers now; any of the three lets one in.
+
+    Attributes:
+        bearer: tokens.
+        basic: names with passwords.
+        certificate: gives the caller of a client's certificate.
+    """
+
+    bearer: Tokens | None = None
+    basic: Passwords | None = None
+    certificate: Callable[[Mapping[str, Any]], Caller | None] | None = None
+
+    # Each challenge is a header of its own: some clients can't take several apart.
+    challenges: Headers = field(init=False, default=())
+
+    def __post_init__(self) -> None:
+        offered = tuple(("WWW-Authenticate", words) for scheme, words in _CHALLENGES.items() if getattr(self, scheme) is not None)
+        # A 401 must have one (RFC 9110, 15.5.2), and there is none for certificates.
+        object.__setattr__(self, "challenges", offered or (("WWW-Authenticate", _CHALLENGES["bearer"]),))
+
+
+class Guard:
+    """Lets in who can say who calls.
+
+    Args:
+        load: reads what is known of callers; it is called again by `reload`.
+        failures: counts wrong credentials by address.
+
+    Raises:
+        gjrpc.errors.SettingsError: from `load`.
+    """
+
+    def __init__(self, load: Callable[[], Doors], failures: Failures) -> None:
+        self._load = load
+        self._failures = failures
+        self._doors = load()
+        self.schemes = {name: words for name, words in SCHEMES.items() if getattr(self._doors, name) is not None}
+        """What is on offer, for the documents."""
+
+    def reload(self) -> None:
+        """Read again what is known of callers; where that fails, all stays as it was, and the log says so."""
+        try:
+            self._doors = self._load()
+        except SettingsError as error:
+            log.error("the old credentials stay in use: %s", error)
+        else:
+            log.info("the credentials were read again")
+
+    def identify(self, head: Head, peer: Peer | None, apart: Apart) -> Caller:
+        """Say who calls.
+
+        Raises:
+            Refused: the credentials are missing or wrong.
+        """
+        doors, known = self._doors, head.known
+        # The same head has the same token; a password is not remembered so, as a blocked address could go on guessing then.
+        if known is not None and known[0] is doors:
+            return known[1]  # type: ignore[no-any-return]  # what was noted below
+        scheme, credentials = _authorization(head, doors)
+        caller = None
+        if scheme == "bearer" and doors.bearer is not None:
+            caller = doors.bearer.find(credentials)
+            if caller is None:
+                raise self._wrong(doors, peer, "unknown token")
+            head.known = (doors, caller)
+        elif scheme == "basic" and doors.basic is not None:
+            address = _address(peer)
+            caller = doors.basic.find(credentials, lambda: self._failures.blocked(address), apart)
+            if caller is None:
+                raise self._wrong(doors, peer, "wrong name or password")
+        elif doors.certificate is not None and peer is not None and (certificate := peer.certificate):
+            caller = doors.certificate(certificate)
+        if caller is None:
+            raise Refused("say who calls: this server answers only callers that it knows", doors.challenges)
+        return caller
+
+    def _wrong(self, doors: Doors, peer: Peer | None, what: str) -> Refused:
+        address = _address(peer)
+        if self._failures.blocked(address):
+            text = f"too many wrong credentials from this address; try again in {WINDOW} s"
+            return Refused(text, (("Retry-After", str(WINDOW)),), status=429)
+        self._failures.note(address, what)
+        # RFC 6750, 3.1: invalid_token
+        return Refused(what, tuple((name, words + _ERRORS.get(words, "")) for name, words in doors.challenges))
+
+
+class Unasked:
+    """Stands where nobody is asked who calls, and not all is open."""
+
+    schemes: Mapping[str, dict[str, str]] = {}
+
+    def reload(self) -> None:
+        """There is nothing to read."""
+
+    def identify(self, head: Head, peer: Peer | None, apart: Apart) -> Caller:
+        """Anyone calls."""
+        return ANYONE
+
+
+_ERRORS = {_CHALLENGES["bearer"]: ', error="invalid_token"'}
+
+
+def _authorization(head: Head, doors: Doors) -> tuple[str, str]:
+    """The scheme in lower case (RFC 9110, 11.1) and its credentials; empty without any."""
+    values = [value for name, value in head.headers if name == "authorization"]
+    if len(values) > 1:  # RFC 9110, 5.3: it is no list; whoever reads another one than this would see another caller
+        raise Refused("there are several Authorization headers; send one", doors.challenges)
+    scheme, _, credentials = values[0].partition(" ") if values else ("", "", "")
+    return scheme.lower(), credentials.strip()
+
+
+def _address(peer: Peer | None) -> str:
+    return "unknown" if peer is None else peer.peer

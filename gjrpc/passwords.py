@@ -1,0 +1,111 @@
+"""Names with passwords from an htpasswd file (HTTP Basic, RFC 7617).
+
+Owns the file, of which only bcrypt's hashes are taken (`htpasswd -B`), and the memory of passwords found right. bcrypt is slow by
+intent, 50 to 250 ms: a password is checked apart from other calls, a few at a time, and then known for a while by a keyed hash.
+"""
+
+import base64
+import binascii
+import hmac
+import re
+import secrets
+import time
+from collections.abc import Callable
+
+import bcrypt
+
+from gjrpc.errors import SettingsError
+from gjrpc.guard import Apart
+from gjrpc.permissions import Caller, Permissions, text_lines
+
+REMEMBERED = 300
+"""Seconds for which a password that was right is not checked again."""
+
+_HASH = re.compile(r"\$2[abxy]\$(0[4-9]|1[0-9]|2[0-4])\$[./A-Za-z0-9]{53}")
+_MOST = 72  # bytes of a password that bcrypt looks at, and all that htpasswd has hashed
+_ENTRIES = 1000
+
+
+class PasswordFile:
+    """The users of an htpasswd file.
+
+    Args:
+        path: the file.
+        permissions: the rights of names.
+        clock: seconds, from any begin.
+
+    Raises:
+        SettingsError: it can't be read, a line can't be understood, or a hash is not bcrypt's.
+    """
+
+    def __init__(self, path: str, permissions: Permissions, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._hashes: dict[str, bytes] = {}
+        self._callers: dict[str, Caller] = {}
+        self._key = secrets.token_bytes(32)
+        self._right: dict[bytes, float] = {}
+        for where, line in text_lines(path):
+            if line.strip() and not line.startswith("#"):
+                name, hashed = _read(where, line.strip())
+                if name in self._hashes:
+                    raise SettingsError(f"{where}: {name!r} stands here a second time; leave one line of it")
+                self._hashes[name] = hashed
+                self._callers[name] = Caller(name, permissions.of(name))
+        # A name that is not known takes as long, so that nobody finds out which are.
+        self._decoy = next(iter(self._hashes.values()), None)
+
+    def find(self, credentials: str, blocked: Callable[[], bool], apart: Apart) -> Caller | None:
+        """Whose name and password these are, or None; nothing is found for who is blocked.
+
+        Args:
+            credentials: both in Base64, as RFC 7617, section 2 has it.
+            blocked: whether the address that asks has failed too often.
+            apart: runs what takes long.
+        """
+        try:
+            name, colon, password = base64.b64decode(credentials, validate=True).decode().partition(":")
+        except (binascii.Error, ValueError):
+            return None
+        if not colon or blocked():
+            return None
+        hashed = self._hashes.get(name)
+        key = hmac.digest(self._key, f"{name}:{password}".encode(), "sha256")
+        if hashed is not None and self._remembers(key):
+            return self._callers[name]
+
+        def check() -> bool:
+            # Others were checked while this one waited: the same password was right, or this address has failed too often.
+            return self._remembers(key) or (not blocked() and _is_right(password, hashed or self._decoy))
+
+        if not apart(check) or hashed is None:
+            return None
+        self._remember(key)
+        return self._callers[name]
+
+    def _remembers(self, key: bytes) -> bool:
+        return self._right.get(key, 0.0) > self._clock()
+
+    def _remember(self, key: bytes) -> None:
+        if self._remembers(key):  # from another check, whose time it keeps
+            return
+        if len(self._right) >= _ENTRIES:
+            self._right = {}
+        self._right[key] = self._clock() + REMEMBERED
+
+
+def _is_right(password: str, hashed: bytes | None) -> bool:
+    if hashed is None:
+        return False
+    try:
+        return bcrypt.checkpw(password.encode()[:_MOST], hashed)
+    except ValueError:  # bcrypt takes no NUL, so no hash is of such a password
+        return False
+
+
+def _read(where: str, line: str) -> tuple[str, bytes]:
+    name, colon, hashed = line.partition(":")
+    if not colon or not name:
+        raise SettingsError(f"{where}: expected NAME:HASH, as `htpasswd -B` writes it")
+    if not _HASH.fullmatch(hashed):
+        raise SettingsError(f"{where}: the hash of {name!r} is not bcrypt's, and no other is safe; make it by `htpasswd -B`")
+    return name, hashed.encode()

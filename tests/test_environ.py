@@ -1,0 +1,44 @@
+"""What a WSGI server tells of who is at the other end; how it tells a request is tested with the application."""
+
+import pytest
+
+from gjrpc.credentials import certificate_name
+from gjrpc.environ import EnvironPeer
+
+
+class Socket:
+    """A TLS socket of gunicorn's, with the client's certificate."""
+
+    def __init__(self, certificate):
+        self._certificate = certificate
+
+    def getpeercert(self):
+        return self._certificate
+
+
+@pytest.mark.parametrize(
+    ("environ", "peer"), [({"REMOTE_ADDR": "192.0.2.1"}, "192.0.2.1"), ({"REMOTE_ADDR": ""}, "unix"), ({}, "unix")]
+)
+def test_the_address(environ, peer):
+    """The address is the server's to tell, and without one it is a unix socket."""
+    assert EnvironPeer(environ).peer == peer
+
+
+@pytest.mark.parametrize(
+    ("environ", "name"),
+    [
+        ({}, None),
+        ({"gunicorn.socket": object()}, None),
+        ({"gunicorn.socket": Socket({"subject": ((("commonName", "probe"),),)})}, "probe"),
+        ({"gunicorn.socket": Socket({})}, None),
+        ({"SSL_CLIENT_S_DN_CN": "probe", "SSL_CLIENT_VERIFY": "SUCCESS"}, "probe"),
+        ({"SSL_CLIENT_S_DN_CN": "probe", "SSL_CLIENT_VERIFY": "FAILED:self signed"}, None),
+        ({"SSL_CLIENT_S_DN_CN": "probe", "SSL_CLIENT_VERIFY": "NONE"}, None),
+        ({"SSL_CLIENT_S_DN_CN": "probe"}, None),
+        ({"HTTP_SSL_CLIENT_S_DN_CN": "probe", "HTTP_SSL_CLIENT_VERIFY": "SUCCESS"}, None),
+    ],
+)
+def test_the_certificate(environ, name):
+    """A certificate is taken from gunicorn's socket, or as mod_ssl tells it where it was checked, and never from a header."""
+    certificate = EnvironPeer(environ).certificate
+    assert (certificate_name(certificate) if certificate else None) == name

@@ -1,0 +1,101 @@
+"""Wrong credentials, counted by address."""
+
+import logging
+
+import pytest
+
+from gjrpc import failures
+from gjrpc.failures import WINDOW, Failures, network
+
+
+class Clock:
+    """A clock that stands until it is set."""
+
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    """A clock to be set."""
+    return Clock()
+
+
+def fail(counted, address, times):
+    """Note so many failures."""
+    for _ in range(times):
+        counted.note(address, "wrong")
+
+
+def test_an_address_is_blocked_at_the_limit(clock):
+    """So many failures as the limit block their address, and no other."""
+    counted = Failures(3, clock)
+    fail(counted, "192.0.2.1", 2)
+    assert not counted.blocked("192.0.2.1")
+    fail(counted, "192.0.2.1", 1)
+    assert counted.blocked("192.0.2.1")
+    assert not counted.blocked("192.0.2.2")
+
+
+@pytest.mark.parametrize(("after", "blocked"), [(0, True), (WINDOW, True), (2 * WINDOW, False), (100 * WINDOW, False)])
+def test_failures_are_forgotten(clock, after, blocked):
+    """A failure counts for at least one window and at most two."""
+    counted = Failures(3, clock)
+    fail(counted, "192.0.2.1", 3)
+    clock.now += after
+    assert counted.blocked("192.0.2.1") == blocked
+
+
+def test_failures_across_windows_add_up(clock):
+    """Failures in one window and the next are counted together."""
+    counted = Failures(3, clock)
+    fail(counted, "192.0.2.1", 2)
+    clock.now += WINDOW
+    fail(counted, "192.0.2.1", 1)
+    assert counted.blocked("192.0.2.1")
+
+
+def test_memory_is_bounded(clock, monkeypatch):
+    """Many addresses push out only what is older, and what is kept has a bound."""
+    monkeypatch.setattr(failures, "_ENTRIES", 10)
+    counted = Failures(1, clock)
+    for number in range(100):
+        counted.note(f"192.0.2.{number}", "wrong")
+        assert counted.blocked(f"192.0.2.{number}")
+        assert len(counted._young) + len(counted._old) <= 20
+    assert not counted.blocked("192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unix", "unix"),
+        ("x" * 100, "x" * 64),
+    ],
+)
+def test_an_address_counts_for_its_network(address, key):
+    """All of an IPv6 network of 64 bits are one client, an IPv4 address in IPv6's clothes is itself."""
+    assert network(address) == key
+
+
+def test_the_log_is_not_flooded(clock, caplog):
+    """However many failures there are, the log gets a bounded number of lines, and later the number of those left out."""
+    caplog.set_level(logging.WARNING)
+    counted = Failures(3, clock)
+    for number in range(1000):
+        counted.note(f"192.0.2.{number % 256}", "wrong")
+    assert len(caplog.records) == 20
+    assert caplog.messages[0] == "192.0.2.0: wrong"
+    clock.now += WINDOW
+    counted.note("192.0.2.1", "wrong")
+    assert caplog.messages[20:] == [
+        "980 more wrong credentials were not logged",
+        "192.0.2.1: wrong; too many, so it is answered with 429 for a while",
+    ]

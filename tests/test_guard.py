@@ -1,0 +1,398 @@
+"""Who is let in, and how the others are turned away, asked of an application without a server."""
+
+import base64
+import json
+
+import bcrypt
+import pytest
+
+from gjrpc import context
+from gjrpc.credentials import guard
+from gjrpc.errors import CallError
+from gjrpc.messages import Head, Request
+from gjrpc.registry import Registry
+from gjrpc.tokens import make
+from gjrpc.wsgi import Application
+
+CERTIFICATE = {"subject": ((("commonName", "probe"),),)}
+
+
+class Peer:
+    """Who is at the other end of the wire."""
+
+    def __init__(self, peer="192.0.2.1", certificate=None):
+        self.peer = peer
+        self.certificate = certificate
+
+
+class Shop:
+    """An application with all three ways to say who calls, and what is needed to ask it."""
+
+    def __init__(self, folder):
+        self.tokens = folder / "tokens"
+        self.token, line = make("alice", "* @admin")
+        self.narrow, other = make("bob", "ping stats.*")
+        self.tokens.write_text(f"{line}\n{other}\n")
+        users = folder / "htpasswd"
+        users.write_text(f"carol:{bcrypt.hashpw(b'secret', bcrypt.gensalt(4)).decode()}\n")
+        permissions = folder / "permissions"
+        permissions.write_text("carol ping who\nprobe who\n")
+        self.files = {"token_file": str(self.tokens), "htpasswd": str(users), "permissions": str(permissions)}
+        self.told = []
+        self.open(certificates=True, max_failures=3)
+
+    def open(self, **options):
+        """Make the application, with the guard of these options."""
+        self.application = Application(
+            registry(),
+            guard=guard(**self.files, **options),
+            observers=[self.told.append],
+            allowed_origins=["https://page.example"],
+        )
+
+    def ask(self, target, headers=(), body=b"", verb=None, peer=None):
+        """Send a request and give its answer."""
+        head = Head(verb or ("POST" if body else "GET"), target, headers)
+        return self.application.respond(Request(head, body), peer or Peer())
+
+    def call(self, name, headers=(), **options):
+        """The status of a call, and what is in the answer."""
+        response = self.ask(f"/{name}", headers, **options)
+        return response.status, json.loads(response.body)
+
+
+def registry():
+    """Methods, of which one asks for a scope."""
+    made = Registry()
+    made.register(lambda: "pong", "ping")
+    made.register(lambda: context.caller, "who")
+    made.register(lambda: context.caller, "apart", blocking=True)
+    made.register(lambda: context.caller, "wipe", scope="admin")
+    made.register(lambda: 5, "stats.cpu")
+
+    @made.method
+    def fail():
+        raise CallError(f"no, {context.caller}")
+
+    return made
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """An application with all three ways to say who calls."""
+    return Shop(tmp_path)
+
+
+def bearer(token, scheme="Bearer"):
+    """A header with a token."""
+    return [("authorization", f"{scheme} {token}")]
+
+
+def basic(name="carol", password="secret"):
+    """A header with a name and a password."""
+    return [("authorization", "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode())]
+
+
+def challenges(response):
+    """What a 401 asks for."""
+    return [value for name, value in response.headers if name == "WWW-Authenticate"]
+
+
+def test_any_credentials_will_do(shop):
+    """A token, a name with its password and a certificate each let in, and the method learns who it is."""
+    assert shop.call("who", bearer(shop.token)) == (200, {"who": "alice"})
+    assert shop.call("who", basic()) == (200, {"who": "carol"})
+    assert shop.call("who", peer=Peer(certificate=CERTIFICATE)) == (200, {"who": "probe"})
+    assert context.caller is None
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer "])
+def test_the_scheme_has_any_case(shop, scheme):
+    """RFC 9110, 11.1: the scheme is case-insensitive."""
+    assert shop.call("who", bearer(shop.token, scheme))[0] == 200
+
+
+def test_without_credentials_the_challenges_are_told(shop):
+    """Without credentials the answer is 401 with a challenge of each scheme, as a problem, and nothing has run."""
+    response = shop.ask("/ping")
+    assert response.status == 401
+    assert challenges(response) == ['Bearer realm="gjrpc"', 'Basic realm="gjrpc", charset="UTF-8"']
+    assert json.loads(response.body)["title"] == "Unauthorized"
+    assert shop.told == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        bearer("gjrpc_wrong"),
+        bearer(""),
+        basic("carol", "wrong"),
+        basic("mallory"),
+        [("authorization", "Bearer")],
+        [("authorization", "Basic ???")],
+    ],
+)
+def test_wrong_credentials_are_refused(shop, headers):
+    """Wrong credentials are a 401, also beside a certificate that would do, and a wrong token is called one (RFC 6750, 3.1)."""
+    for peer in (Peer(), Peer(certificate=CERTIFICATE)):
+        response = shop.ask("/ping", headers, peer=peer)
+        assert response.status == 401
+        assert 'Bearer realm="gjrpc", error="invalid_token"' in challenges(response)
+
+
+@pytest.mark.parametrize(
+    "headers", [[("authorization", "Digest x")], [("authorization", "")], [*bearer("a"), *bearer("b")], [*basic(), *basic()]]
+)
+def test_what_is_no_credentials_is_none(shop, headers):
+    """An unknown scheme is as good as none, and two headers are refused, since another reader might take the other one."""
+    assert shop.ask("/ping", headers).status == 401
+
+
+def test_an_unknown_scheme_leaves_the_certificate(shop):
+    """Beside a scheme that is not on offer the certificate says who calls."""
+    assert shop.call("who", [("authorization", "Digest x")], peer=Peer(certificate=CERTIFICATE)) == (200, {"who": "probe"})
+
+
+def test_a_certificate_without_a_name_is_nobodys(shop):
+    """A certificate that has no name lets nobody in."""
+    assert shop.ask("/who", peer=Peer(certificate={"subject": ()})).status == 401
+
+
+def test_permissions(shop):
+    """Each caller may call what its rights say, and what it may not is a 403 that names both."""
+    assert shop.call("wipe", bearer(shop.token)) == (200, {"wipe": "alice"})
+    assert shop.call("stats.cpu", bearer(shop.narrow))[0] == 200
+    status, problem = shop.call("who", bearer(shop.narrow))
+    assert (status, problem["detail"]) == (403, "'bob' may not call 'who'")
+    assert shop.call("nope", bearer(shop.narrow))[0] == 403
+    assert shop.call("nope", bearer(shop.token))[0] == 404
+    assert shop.call("ping", peer=Peer(certificate=CERTIFICATE))[0] == 403
+    stranger = Peer(certificate={"subject": ((("commonName", "stranger"),),)})
+    assert shop.call("who", peer=stranger)[1]["detail"] == "'stranger' may not call 'who'"
+
+
+def test_a_scope_is_needed_whatever_the_patterns_say(tmp_path):
+    """A method with a scope is refused to a caller whose patterns have its name, and no scope."""
+    shop = Shop(tmp_path)
+    token, line = make("dave", "wipe")
+    shop.tokens.write_text(line)
+    shop.application.guard.reload()
+    assert shop.call("wipe", bearer(token))[1]["detail"] == "'dave' may not call 'wipe': it needs the scope 'admin'"
+
+
+def test_each_entry_of_a_batch_is_permitted_on_its_own(shop):
+    """In a batch an entry that is not permitted gets -32005, and the others their results."""
+    entries = [{"jsonrpc": "2.0", "method": name, "id": name} for name in ("ping", "who", "wipe", "stats.cpu")]
+    response = shop.ask("/", bearer(shop.narrow), json.dumps(entries).encode())
+    answers = {answer["id"]: answer.get("result", answer.get("error", {}).get("code")) for answer in json.loads(response.body)}
+    assert (response.status, answers) == (200, {"ping": "pong", "who": -32005, "wipe": -32005, "stats.cpu": 5})
+
+
+def test_json_rpc_without_credentials_is_a_401(shop):
+    """A message is not read before it is known who sends it: the status tells."""
+    assert shop.ask("/", body=b'{"jsonrpc":"2.0","method":"ping","id":1}').status == 401
+
+
+def test_unknown_names_are_like_permitted_ones(shop):
+    """A 404 proposes nothing that the caller may not call."""
+    token, line = make("erin", "pin* wip*")
+    shop.tokens.write_text(line)
+    shop.application.guard.reload()
+    assert "did you mean 'ping'?" in shop.call("pingg", bearer(token))[1]["detail"]
+    assert "'wipe'" not in shop.call("wipee", bearer(token))[1]["detail"]
+
+
+def test_introspection_shows_what_the_caller_may_call(shop):
+    """list_methods, the index and both documents show each caller what it may call."""
+    introspection = ["list_methods", "method_help", "method_signature"]
+    for headers, names in (
+        (bearer(shop.narrow), ["ping", "stats.cpu"]),
+        (bearer(shop.token), ["apart", "fail", "ping", "stats.cpu", "who", "wipe"]),
+        (basic(), ["ping", "who"]),
+    ):
+        expected = sorted([*names, *introspection])
+        assert shop.call("list_methods", headers)[1]["list_methods"] == expected
+        assert shop.call("-/", headers)[1]["methods"] == expected
+        assert [method["name"] for method in shop.call("-/openrpc.json", headers)[1]["methods"]] == expected
+        paths = shop.call("-/openapi.json", headers)[1]["paths"]
+        assert sorted(paths) == sorted([f"/{name}" for name in expected] + ["/-/healthy", "/-/ready"])
+        message = b'{"jsonrpc":"2.0","method":"rpc.discover","id":1}'
+        found = json.loads(shop.ask("/", headers, message).body)["result"]["methods"]
+        assert [method["name"] for method in found] == expected
+
+
+@pytest.mark.parametrize("page", ["/-/openapi.json", "/-/openrpc.json", "/-/", "/-/nope", "/list_methods"])
+def test_nothing_is_told_to_who_is_not_known(shop, page):
+    """The documents and lists need credentials like calls."""
+    assert shop.ask(page).status == 401
+
+
+@pytest.mark.parametrize("verb", ["GET", "HEAD"])
+@pytest.mark.parametrize("page", ["/-/healthy", "/-/ready", "/-/ready?x=1"])
+def test_probes_need_no_credentials(shop, page, verb):
+    """Health is told to anyone."""
+    assert shop.ask(page, verb=verb).status == 200
+
+
+@pytest.mark.parametrize("page", ["/-/healthy/../../ping", "/-/ready/", "//-/ready", "/ping?/-/ready"])
+def test_what_looks_like_a_probe_is_none(shop, page):
+    """Only the very paths of the probes are open."""
+    assert shop.ask(page).status == 401
+
+
+def test_the_documents_declare_the_schemes(shop):
+    """Both documents say how callers say who they are, and which scope a method needs."""
+    schemes = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "basic": {"type": "http", "scheme": "basic"},
+        "certificate": {"type": "mutualTLS"},
+    }
+    openapi = shop.call("-/openapi.json", bearer(shop.token))[1]
+    assert openapi["components"]["securitySchemes"] == schemes
+    assert openapi["paths"]["/wipe"]["post"]["security"] == [{name: ["admin"]} for name in schemes]
+    assert openapi["paths"]["/ping"]["get"]["security"] == [{name: []} for name in schemes]
+    assert {"401", "403", "429"} <= set(openapi["paths"]["/ping"]["get"]["responses"])
+    assert "security" not in openapi["paths"]["/-/ready"]["get"]
+    openrpc = shop.call("-/openrpc.json", bearer(shop.token))[1]
+    assert openrpc["x-security-schemes"] == schemes
+    assert {method["name"]: method.get("x-scope") for method in openrpc["methods"]}["wipe"] == "admin"
+
+
+def test_the_caller_is_told_to_the_log_and_to_observers(shop):
+    """The answer and the finished call carry the caller's name, also where the call failed or was refused."""
+    for name, status in (("who", 200), ("fail", 500), ("nope", 404)):
+        response = shop.ask(f"/{name}", bearer(shop.token))
+        assert (response.status, response.caller) == (status, "alice")
+    assert shop.ask("/who", bearer(shop.narrow)).caller == "bob"
+    assert [(told.method, told.caller) for told in shop.told] == [
+        ("who", "alice"),
+        ("fail", "alice"),
+        ("nope", "alice"),
+        ("who", "bob"),
+    ]
+    assert shop.ask("/ping").caller is None
+
+
+def test_guessing_is_stopped(shop, caplog):
+    """After too many wrong passwords an address gets 429 with Retry-After, also with the right one, and others don't."""
+    assert shop.call("who", basic())[0] == 200
+    for number in range(5):
+        response = shop.ask("/who", basic(password=f"guess-{number}"))
+        assert response.status == (401 if number < 3 else 429)
+    assert dict(response.headers)["Retry-After"] == "60"
+    assert shop.call("who", basic())[0] == 429
+    assert shop.call("who", basic(), peer=Peer("192.0.2.2"))[0] == 200
+    assert "192.0.2.1: wrong name or password" in caplog.text
+    assert "guess" not in caplog.text
+
+
+def test_a_token_is_heard_from_a_blocked_address(shop, caplog):
+    """Nobody can guess a token, so a right one is heard from an address that failed too often; a wrong one is a 429."""
+    statuses = [shop.ask("/who", bearer("gjrpc_wrong-one")).status for _ in range(5)]
+    assert statuses == [401, 401, 401, 429, 429]
+    assert shop.call("who", bearer(shop.token))[0] == 200
+    assert shop.call("who", peer=Peer(certificate=CERTIFICATE))[0] == 200
+    assert "wrong-one" not in caplog.text
+
+
+def test_missing_credentials_are_no_failure(shop):
+    """Who has no credentials yet may ask as often as needed for what is asked."""
+    assert {shop.ask("/who").status for _ in range(20)} == {401}
+
+
+def test_tokens_are_read_again(shop):
+    """After a reload a token that is gone is refused at once, also on a head that was let in before, and a new one is known."""
+    head = Head("GET", "/who", bearer(shop.token))
+
+    def status():
+        return shop.application.respond(Request(head), Peer()).status
+
+    assert (status(), status()) == (200, 200)
+    token, line = make("frank", "who")
+    shop.tokens.write_text(line)
+    assert status() == 200
+    shop.application.guard.reload()
+    assert status() == 401
+    assert shop.call("who", bearer(token)) == (200, {"who": "frank"})
+
+
+def test_a_broken_file_leaves_all_as_it_was(shop, caplog):
+    """Where a file can't be understood the old credentials stay in use, and the log says why."""
+    shop.tokens.write_text("nonsense")
+    shop.application.guard.reload()
+    assert shop.call("who", bearer(shop.token))[0] == 200
+    assert "the old credentials stay in use: " in caplog.text
+    assert "tokens:1: expected NAME" in caplog.text
+
+
+def test_only_what_is_configured_is_on_offer(shop):
+    """Only schemes that are configured are on offer, and others let nobody in."""
+    del shop.files["htpasswd"]
+    shop.open()
+    response = shop.ask("/who", basic())
+    assert challenges(response) == ['Bearer realm="gjrpc"']
+    assert shop.ask("/who", peer=Peer(certificate=CERTIFICATE)).status == 401
+    assert shop.application.guard.schemes.keys() == {"bearer"}
+
+
+def test_there_is_always_a_challenge(shop):
+    """A 401 has a challenge also where only certificates are known (RFC 9110, 15.5.2)."""
+    shop.files = {}
+    shop.open(certificates=True)
+    assert challenges(shop.ask("/who")) == ['Bearer realm="gjrpc"']
+    assert shop.call("who", peer=Peer(certificate=CERTIFICATE)) == (200, {"who": "probe"})
+
+
+def test_a_page_can_read_its_401(shop):
+    """A page of an allowed origin can read why it was refused, and its preflight needs no credentials."""
+    origin = [("origin", "https://page.example")]
+    refused = shop.ask("/who", origin)
+    assert refused.status == 401
+    assert ("Access-Control-Allow-Origin", "https://page.example") in refused.headers
+    asked = [*origin, ("access-control-request-method", "GET"), ("access-control-request-headers", "authorization")]
+    assert shop.ask("/who", asked, verb="OPTIONS").status == 204
+    assert shop.ask("/who", verb="OPTIONS").status == 401
+
+
+@pytest.mark.parametrize("target", ["/wipe", "/-/openrpc.json"])
+def test_another_verb_needs_credentials_too(shop, target):
+    """What is not supported is told only to who is known."""
+    assert shop.ask(target, verb="DELETE").status == 401
+    assert shop.ask(target, bearer(shop.token), verb="DELETE").status == 405
+
+
+def test_without_credentials_a_scope_is_closed():
+    """An application that asks nobody refuses methods with a scope, does not show them, and says what to do."""
+    application = Application(registry())
+    refused = application.respond(Request(Head("GET", "/wipe")))
+    assert refused.status == 403
+    assert "--open" in json.loads(refused.body)["detail"]
+    assert "wipe" not in json.loads(application.respond(Request(Head("GET", "/list_methods"))).body)["list_methods"]
+    assert application.respond(Request(Head("GET", "/who"))).body == b'{"who":null}'
+
+
+def test_a_scope_that_comes_later_is_closed_too():
+    """A method with a scope is refused also where the application was made before it."""
+    made = Registry()
+    application = Application(made)
+    made.register(lambda: 1, "wipe", scope="admin")
+    assert application.respond(Request(Head("GET", "/wipe"))).status == 403
+
+
+def test_open_to_all():
+    """An application that is open to all lets anyone call methods with a scope."""
+    application = Application(registry(), open_to_all=True)
+    assert application.respond(Request(Head("GET", "/wipe"))).status == 200
+    assert application.guard is None
+
+
+def test_a_blocking_method_learns_its_caller(shop):
+    """A method that may run in a thread knows its caller."""
+    assert shop.call("apart", bearer(shop.token)) == (200, {"apart": "alice"})
+
+
+def test_a_request_from_nowhere(shop):
+    """An application that is asked by hand, without a peer, works with tokens."""
+    head = Head("GET", "/who", bearer(shop.token))
+    assert shop.application.respond(Request(head)).body == b'{"who":"alice"}'
+    assert shop.application.respond(Request(Head("GET", "/who", bearer("x")))).status == 401

@@ -1,0 +1,161 @@
+"""Names with passwords from an htpasswd file."""
+
+import base64
+
+import bcrypt
+import pytest
+
+from gjrpc import passwords
+from gjrpc.errors import SettingsError
+from gjrpc.passwords import REMEMBERED, PasswordFile
+from gjrpc.permissions import Permissions, Rights
+
+
+def hashed(password):
+    """A hash as `htpasswd -B` writes it, as quick as one can be."""
+    return bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(4)).decode().replace("$2b$", "$2y$")
+
+
+def basic(name, password):
+    """Credentials as RFC 7617 has them."""
+    return base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+class Counted:
+    """Runs checks in place, and counts them."""
+
+    count = 0
+
+    def __call__(self, function):
+        self.count += 1
+        return function()
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Make a password file of a text."""
+    file = tmp_path / "htpasswd"
+
+    def reading(text, **options):
+        file.write_text(text)
+        return PasswordFile(str(file), Permissions({"*": Rights(), "bob": Rights(["ping"])}), **options)
+
+    return reading
+
+
+def never():
+    """Nobody is blocked."""
+    return False
+
+
+def find(users, credentials, blocked=never, apart=None):
+    """The name that these credentials have."""
+    caller = users.find(credentials, blocked, apart or Counted())
+    return caller and caller.name
+
+
+LONG = "x" * 100
+
+
+@pytest.mark.parametrize("password", ["secret", "", "a:b", "pässword", LONG])
+def test_the_right_password_is_found(read, password):
+    """A name with its password is found, whatever is in it, and another password is not."""
+    users = read(f"# users\n\nalice:{hashed(password)}\nbob:{hashed('other')}\n")
+    assert find(users, basic("alice", password)) == "alice"
+    for wrong in (basic("alice", "wrong"), basic("bob", password), basic("mallory", password), basic("", password)):
+        assert find(users, wrong) is None
+
+
+def test_rights_come_by_name(read):
+    """A name has the rights that the permissions give it."""
+    users = read(f"bob:{hashed('x')}")
+    assert users.find(basic("bob", "x"), never, Counted()).rights == Rights(["ping"])
+
+
+@pytest.mark.parametrize(
+    "credentials", ["", "x", "!!!!", base64.b64encode(b"alice").decode(), base64.b64encode(b"\xff:\xff").decode(), "ä", "YTpiCg"]
+)
+def test_malformed_credentials_are_nobodys(read, credentials):
+    """What is no name and password in Base64 is nobody's, and no check is made of it."""
+    apart = Counted()
+    assert find(read(f"alice:{hashed('x')}"), credentials, apart=apart) is None
+    assert apart.count == 0
+
+
+def test_a_nul_is_in_no_password(read):
+    """A password with a NUL, which bcrypt does not take or cuts off, is not the part before it."""
+    assert find(read(f"alice:{hashed('x')}"), basic("alice", "x\0y")) is None
+
+
+def test_an_empty_file_knows_nobody(read):
+    """A file without users lets nobody in."""
+    assert find(read(""), basic("alice", "x")) is None
+
+
+def test_a_right_password_is_remembered_for_a_while(read):
+    """A password that was right is not checked again until its time is over; one that was wrong is, each time."""
+    now = [0.0]
+    users, apart = read(f"alice:{hashed('x')}", clock=lambda: now[0]), Counted()
+    for _ in range(5):
+        assert find(users, basic("alice", "x"), apart=apart) == "alice"
+    assert apart.count == 1
+    now[0] += REMEMBERED
+    for _ in range(5):
+        assert find(users, basic("alice", "x"), apart=apart) == "alice"
+    assert apart.count == 2
+    for _ in range(2):
+        assert find(users, basic("alice", "y"), apart=apart) is None
+    assert apart.count == 4
+
+
+def test_an_unknown_name_is_checked_too(read):
+    """A name that is not known costs a check like one that is, so that the time does not tell."""
+    apart = Counted()
+    find(read(f"alice:{hashed('x')}"), basic("mallory", "x"), apart=apart)
+    assert apart.count == 1
+
+
+def test_who_is_blocked_finds_nothing(read):
+    """Who is blocked can't even try a password that is remembered, nor is one checked that waited meanwhile."""
+    users, apart = read(f"alice:{hashed('x')}"), Counted()
+    assert find(users, basic("alice", "x"), apart=apart) == "alice"
+    assert find(users, basic("alice", "x"), blocked=lambda: True, apart=apart) is None
+    assert apart.count == 1
+    answers = iter([False, True])
+    assert find(read(f"alice:{hashed('x')}"), basic("alice", "x"), blocked=lambda: next(answers)) is None
+
+
+def test_no_password_is_kept(read):
+    """Neither a password nor its plain hash is kept."""
+    users = read(f"alice:{hashed('a-secret')}")
+    find(users, basic("alice", "a-secret"))
+    assert "a-secret" not in repr(vars(users))
+
+
+def test_memory_is_bounded(read, monkeypatch):
+    """What is remembered has a bound."""
+    monkeypatch.setattr(passwords, "_ENTRIES", 2)
+    names = "abcd"
+    users = read("".join(f"{name}:{hashed('x')}\n" for name in names))
+    for name in names:
+        assert find(users, basic(name, "x")) == name
+        assert len(users._right) <= 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("alice", ":1: expected NAME:HASH"),
+        (":x", ":1: expected NAME:HASH"),
+        ("\nalice:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=", ":2: the hash of 'alice' is not bcrypt's, .*htpasswd -B"),
+        ("alice:$apr1$r31.....$HqJZimcKQFAMYayBlzkrA/", ":1: the hash of 'alice' is not bcrypt's"),
+        ("alice:secret", ":1: the hash of 'alice' is not bcrypt's"),
+        ("alice:$2y$05$tooshort", ":1: the hash of 'alice' is not bcrypt's"),
+        (f"a:{hashed('x')}\na:{hashed('y')}", ":2: 'a' stands here a second time"),
+    ],
+)
+def test_a_broken_line_is_told(read, text, said):
+    """What is not bcrypt's, or no line at all, is an error that names file and line, and shows no hash."""
+    with pytest.raises(SettingsError, match=said) as told:
+        read(text)
+    assert "secret" not in str(told.value)
