@@ -127,7 +127,8 @@ class Dispatcher:
         start = time.perf_counter()
         outcome = self._answer(call)
         error = outcome if isinstance(outcome, CallError) else None
-        finished = Finished(call.name, time.perf_counter() - start, error, context.caller)
+        caller = context.current()
+        finished = Finished(call.name, time.perf_counter() - start, error, None if caller is None else caller.name)
         for observe in self._observers:
             try:
                 observe(finished)

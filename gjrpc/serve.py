@@ -86,8 +86,8 @@ def _run(target: str | None, **values: Any) -> None:
     _reload_on_signal(context, chosen, getattr(application, "guard", None))
     server.start()
     _announce(server, served, target, trust)
-    if not address.is_local and not _is_guarded(application):
-        log.warning("listening on a non-loopback address without credentials: anyone who reaches it can call what is served")
+    if not address.is_local:
+        _warn(is_guarded=isinstance(getattr(application, "guard", None), Guard), has_tls=context is not None)
     server.serve_forever()
     if address.path is not None:
         Path(address.path).unlink(missing_ok=True)
@@ -126,8 +126,12 @@ def _guard(chosen: Settings) -> Guard | None:
     return made
 
 
-def _is_guarded(application: Any) -> bool:
-    return isinstance(getattr(application, "guard", None), Guard)
+def _warn(*, is_guarded: bool, has_tls: bool) -> None:
+    """Say what others could do, where they can reach the server."""
+    if not is_guarded:
+        log.warning("listening on a non-loopback address without credentials: anyone who reaches it can call what is served")
+    elif not has_tls:
+        log.warning("listening on a non-loopback address without TLS: credentials can be read on their way")
 
 
 def _tls(chosen: Settings, address: Address) -> tuple[ssl.SSLContext | None, str]:

@@ -100,9 +100,10 @@ class Application:
         if guard is None and registry.scoped and not open_to_all:
             self.guard = Unasked()
         self._gate = Gate(allowed_hosts, allowed_origins)
-        self._looks = self._gate.guards_hosts or self.guard is not None
-        schemes = {} if self.guard is None else self.guard.schemes
-        self._contracts = Contracts(registry, title, version, status_of, guards_hosts=self._gate.guards_hosts, schemes=schemes)
+        self._guards_hosts = self._gate.guards_hosts
+        self._contracts = Contracts(
+            registry, title, version, status_of, guards_hosts=self._guards_hosts, schemes=self.guard.schemes if self.guard else {}
+        )
         discover = Method("rpc.discover", self._contracts.openrpc, Binding(self._contracts.openrpc))
         rights: dict[str, Any] = {"anyone": EVERYTHING if open_to_all else ANYONE, "guarded": self.guard is not None}
         self.dispatcher = Dispatcher(registry, runtime, observers, own=(discover,), **rights)
@@ -128,18 +129,17 @@ class Application:
             peer: who is at the other end of the wire; only a guard looks at it.
         """
         head = request.head
-        handle = self._verbs.get(head.verb)
         try:
-            if head.origin is not None or self._looks:
+            if head.origin is not None or self.guard is not None:
                 return self._let_in(request, peer)
-            if handle is None:
-                raise self._no_verb(request)
-            return handle(request)
+            if self._guards_hosts:
+                self._gate.check(head)
+            return (self._verbs.get(head.verb) or self._no_verb)(request)
         except CallError as error:
             return refusal(error)
 
     def _let_in(self, request: Request, peer: Peer | None) -> Response:
-        """Answer a request whose host, origin or caller must be looked at first."""
+        """Answer a request whose origin or caller must be looked at first."""
         head = request.head
         granted = self._gate.grants(head)
         try:
@@ -147,19 +147,20 @@ class Application:
             if granted and (asked := preflight(head)):
                 return Response(204, headers=granted + asked)
             open_page = self.guard is None or head.target.partition("?")[0] in _PROBES
-            response = self._handle(request) if open_page else self._as_caller(request, peer)
+            handle = self._verbs.get(head.verb) or self._no_verb
+            response = handle(request) if open_page else self._as_caller(handle, request, peer)
         except CallError as error:
             response = refusal(error)
         if granted:
             response.headers += granted
         return response
 
-    def _as_caller(self, request: Request, peer: Peer | None) -> Response:
+    def _as_caller(self, handle: Callable[[Request], Response], request: Request, peer: Peer | None) -> Response:
         assert self.guard is not None  # noqa: S101  for mypy: asked before
         caller = self.guard.identify(request.head, peer, self.dispatcher.runtime.apart)
         entered = context.enter(caller)
         try:
-            response = self._handle(request)
+            response = handle(request)
         except CallError as error:
             response = refusal(error)
         finally:
@@ -167,15 +168,9 @@ class Application:
         response.caller = caller.name
         return response
 
-    def _handle(self, request: Request) -> Response:
-        handle = self._verbs.get(request.head.verb)
-        if handle is None:
-            raise self._no_verb(request)
-        return handle(request)
-
-    def _no_verb(self, request: Request) -> errors.VerbNotAllowed:
+    def _no_verb(self, request: Request) -> Response:
         head = request.head
-        return errors.VerbNotAllowed(f"{head.verb} is not supported here", allow=self._allowed(head.target))
+        raise errors.VerbNotAllowed(f"{head.verb} is not supported here", allow=self._allowed(head.target))
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """The WSGI door (PEP 3333)."""

@@ -930,7 +930,7 @@ class Noted:
     def __init__(self):
         self.lines = []
 
-    def write(self, address, head, status, size, seconds):
+    def write(self, address, head, status, size, seconds, caller=None):
         self.lines.append((address[0], repr(head), status, size))
         assert 0 <= seconds < SECONDS
 

@@ -109,6 +109,7 @@ def test_tokens(run, files, tmp_path):
     assert get(f"{url}/wipe", bob)[0] == 403
     assert get(f"{url}/wipe", alice) == (200, {"wipe": "wiped"})
     assert get(f"{url}/-/ready")[0] == 200
+    server.wait_for('"target":"/-/ready"')
     logged = [json.loads(line) for line in server.output.splitlines() if line.startswith("{")]
     told = [(line["target"], line["status"], line["caller"]) for line in logged]
     assert told == [
@@ -304,7 +305,7 @@ def test_host_methods_that_are_opened(run):
 
 
 def test_host_methods_with_credentials(run, tmp_path):
-    """With credentials they need the scope of host methods, on any address, and the server warns of nothing."""
+    """With credentials they need the scope of host methods, on any address, and the server warns of what others could read."""
     made = [make("ops", "@host"), make("guest")]
     (tmp_path / "tokens").write_text("".join(line + "\n" for _, line in made))
     server = run("--token-file", "tokens", bind="0.0.0.0:0")
@@ -313,6 +314,7 @@ def test_host_methods_with_credentials(run, tmp_path):
         assert {get(f"{url}/{name}", token)[0] for name in HOST} == {status}
         assert get(f"{url}/meminfo", token)[0] == 200
     assert "without credentials" not in server.output
+    server.wait_for("without TLS: credentials can be read on their way")
 
 
 def test_an_application_without_credentials_is_served(run, files):

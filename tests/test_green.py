@@ -2,6 +2,7 @@
 
 import gc
 import threading
+from contextvars import ContextVar
 
 import gevent
 import pytest
@@ -11,6 +12,7 @@ from gjrpc.binding import Binding
 from gjrpc.errors import DeadlineExceeded
 from gjrpc.green import WIDTH, Green
 from gjrpc.registry import Method
+from gjrpc.runtime import FEW
 
 PATIENCE = 10
 """Seconds after which anything that waits gives up."""
@@ -73,6 +75,57 @@ def test_what_a_method_raises_comes_through(error, options, capfd):
         call(fail, **options)
     assert raised.value is error
     assert capfd.readouterr().err == ""
+
+
+HELD = ContextVar("held", default="nothing")
+
+
+def test_context_variables_hold_in_threads_and_batches():
+    """What the context variables of who calls hold is seen in a thread and by all entries of a batch; a change stays there."""
+
+    def entry(_):
+        gevent.sleep(0.001)
+        found = HELD.get()
+        return found, gevent.getcurrent()
+
+    def ask(value):
+        HELD.set(value)
+        threaded = call(lambda: (HELD.get(), HELD.set("changed"))[0], blocking=True)
+        entries = Green().map(entry, range(40))
+        assert len({greenlet for _, greenlet in entries}) > 1
+        return threaded, {found for found, _ in entries}, HELD.get()
+
+    asked = {value: gevent.spawn(ask, value) for value in "abc"}
+    for value, greenlet in asked.items():
+        assert greenlet.get(timeout=PATIENCE) == (value, {value}, value)
+
+
+def test_a_batch_without_context_variables():
+    """A greenlet that has set no context variable hands none on."""
+    assert gevent.spawn(lambda: Green().map(lambda _: (gevent.sleep(0.001), HELD.get())[1], range(3))).get() == ["nothing"] * 3
+
+
+def test_a_few_functions_run_apart():
+    """Functions that compute run in threads, a few at a time, while the loop goes on; what they raise comes through."""
+    green, opened, running, most = Green(), threading.Event(), [], []
+
+    def compute():
+        running.append(threading.get_ident())
+        most.append(len(running))
+        assert opened.wait(PATIENCE)
+        running.pop()
+        return threading.get_ident()
+
+    waiting = [gevent.spawn(green.apart, compute) for _ in range(6)]
+    with gevent.Timeout(PATIENCE):
+        while len(running) < FEW:
+            gevent.sleep(0.001)
+    opened.set()
+    assert threading.get_ident() not in [each.get(timeout=PATIENCE) for each in waiting]
+    assert max(most) == FEW
+    with pytest.raises(ZeroDivisionError):
+        green.apart(lambda: 1 / 0)
+    assert green.apart(lambda: "free again") == "free again"
 
 
 def test_a_failed_blocking_call_leaves_no_cycle():

@@ -10,9 +10,11 @@ import contract_app
 import openapi_spec_validator
 import pytest
 
+from gjrpc.credentials import guard
 from gjrpc.errors import Forbidden
 from gjrpc.messages import Head, Request
 from gjrpc.registry import Registry
+from gjrpc.tokens import make
 from gjrpc.wsgi import Application, status_of
 
 
@@ -30,6 +32,19 @@ def test_valid(options):
     openapi_spec_validator.validate(written)
     assert written["openapi"] == "3.1.1"
     assert ("421" in written["paths"]["/add"]["get"]["responses"]) == bool(options)
+    assert "securitySchemes" not in written["components"]
+
+
+def test_valid_with_credentials(tmp_path):
+    """The document of an application that asks for credentials is valid too, and says which will do."""
+    token, line = make("alice")
+    (tmp_path / "tokens").write_text(line)
+    head = Head("GET", "/-/openapi.json", [("authorization", f"Bearer {token}")])
+    application = Application(contract_app.registry, guard=guard(token_file=str(tmp_path / "tokens"), certificates=True))
+    written = json.loads(application.respond(Request(head)).body)
+    openapi_spec_validator.validate(written)
+    assert written["paths"]["/add"]["get"]["security"] == [{"bearer": []}, {"certificate": []}]
+    assert "Retry-After" in written["components"]["responses"]["429"]["headers"]
 
 
 def test_schemathesis(launch, tmp_path):

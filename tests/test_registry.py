@@ -65,10 +65,12 @@ def test_the_decorator_bare(registry):
 
 def test_the_decorator_with_options(registry):
     """The decorator's options are kept with the method, and the function is left as it is."""
-    decorated = registry.method(name="plus", blocking=True, deadline=2.5, description="Adds.")(add)
+    decorated = registry.method(name="plus", blocking=True, deadline=2.5, scope="admin", description="Adds.")(add)
     method = registry.find("plus")
     assert decorated is add
     assert (method.blocking, method.deadline, method.description, method.function) == (True, 2.5, "Adds.", add)
+    assert (method.scope, method.plain, registry.scoped) == ("admin", False, True)
+    assert method.renamed("other").scope == "admin"
     assert own(registry) == ["plus"]
 
 
@@ -76,7 +78,8 @@ def test_options_have_plain_defaults(registry):
     """A method without options runs in place without a deadline, and its docstring describes it."""
     registry.method()(add)
     method = registry.find("add")
-    assert (method.blocking, method.deadline) == (False, None)
+    assert (method.blocking, method.deadline, method.scope, method.plain) == (False, None, None, True)
+    assert not registry.scoped
     assert method.description == "Add two numbers.\n\nBoth may be large."
     assert repr(method) == "<Method add(a, b)>"
 
@@ -130,6 +133,10 @@ REFUSED = {
     "nothing to call": (5, {"name": "five"}, "5 can't be registered: it is not callable"),
     "a lambda without a name": (lambda: 0, {}, "has no name of its own; give one with name="),
     "a callable without a name": (Shape(), {}, "has no name of its own; give one with name="),
+    "an empty scope": (add, {"scope": ""}, "method 'add': scope=''; expected a word, such as 'admin'"),
+    "a scope of two words": (add, {"scope": "a b"}, "expected a word"),
+    "all scopes": (add, {"scope": "*"}, "expected a word"),
+    "no text for a scope": (add, {"scope": True}, "expected a word"),
     "no deadline": (add, {"deadline": 0}, "method 'add': deadline=0; expected a number of seconds above 0"),
     "a deadline in the past": (add, {"deadline": -1}, "expected a number of seconds above 0"),
     "no end of a deadline": (add, {"deadline": math.inf}, "expected a number of seconds above 0"),

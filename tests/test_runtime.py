@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from gjrpc.binding import Binding
 from gjrpc.registry import Method
-from gjrpc.runtime import Plain
+from gjrpc.runtime import FEW, Plain
 
 
 def test_plain_runs_a_method_in_place():
@@ -26,6 +28,28 @@ def divmod_named(a, b):
 def test_plain_maps_in_order():
     """The plain runtime gives the results of several calls in their order."""
     assert list(Plain().map(str, [1, 2, 3])) == ["1", "2", "3"]
+
+
+def test_plain_runs_a_few_apart():
+    """The plain runtime lets some threads compute at the same time, and the others wait for their turn."""
+    plain, entered, go = Plain(), threading.Semaphore(0), threading.Event()
+    running = []
+
+    def compute():
+        running.append(1)
+        entered.release()
+        assert go.wait(20)
+        most = len(running)
+        running.pop()
+        return most
+
+    with ThreadPoolExecutor(6) as pool:
+        results = [pool.submit(plain.apart, compute) for _ in range(6)]
+        for _ in range(FEW):
+            assert entered.acquire(timeout=20)
+        assert len(running) == FEW
+        go.set()
+        assert max(result.result(20) for result in results) <= FEW
 
 
 def test_plain_passes_on_what_is_never_an_answer():

@@ -236,9 +236,9 @@ def test_allowed_hosts(run):
 
 
 def test_open_address(run):
-    """An address that others can reach, without TLS, is warned about."""
+    """An address that others can reach, without credentials, is warned about."""
     server = run("app:registry", bind="0.0.0.0:0")
-    server.wait_for("WARNING.*non-loopback address without TLS")
+    server.wait_for("WARNING.*non-loopback address without credentials")
 
 
 def test_early_imports(launch):
