@@ -48,16 +48,7 @@ command line comes first, then the environment, then the file.
 _EPILOG = 'Completion for bash: eval "$(_GJRPC_SERVE_COMPLETE=bash_source gjrpc-serve)"; zsh_source and fish_source for others.'
 
 # Options that make the Application of a Registry; a target that is an application has its own.
-_FOR_REGISTRIES = (
-    "allowed_hosts",
-    "allowed_origins",
-    "max_depth",
-    "token_file",
-    "htpasswd",
-    "permissions",
-    "max_failures",
-    "open",
-)
+_FOR_REGISTRIES = ("allowed_hosts", "allowed_origins", "max_depth", "max_failures", "open")
 
 
 def _run(target: str | None, **values: Any) -> None:
@@ -95,6 +86,11 @@ def _run(target: str | None, **values: Any) -> None:
 
 def _application(served: Any, target: str | None, chosen: Settings, address: Address) -> Any:
     if not isinstance(served, Registry):
+        if chosen.token_file or chosen.htpasswd or chosen.permissions:
+            raise SettingsError(
+                "--token-file, --htpasswd and --permissions can't protect it: the target is an application, which itself asks "
+                "who calls (a gjrpc.Application by guard=); serve a Registry"
+            )
         for name in _FOR_REGISTRIES:
             if getattr(chosen, name) != Settings.__dataclass_fields__[name].default:
                 log.warning("--%s has no effect: the target is an application, which has its own", name.replace("_", "-"))
@@ -194,7 +190,8 @@ def _reload_on_signal(context: ssl.SSLContext | None, chosen: Settings, guard: G
         if guard is not None:
             guard.reload()
         if context is None or chosen.cert is None:
-            log.info("SIGHUP: there is no certificate file to read again")
+            if guard is None:
+                log.info("SIGHUP: there is nothing to read again: neither a certificate nor credentials")
             return
         try:
             tls.reload(context, chosen.cert, chosen.key, chosen.client_ca)

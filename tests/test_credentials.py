@@ -3,6 +3,7 @@
 import base64
 import json
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import bcrypt
 import pytest
@@ -129,14 +130,24 @@ def test_tokens(run, files, tmp_path):
 
 
 def test_each_entry_of_a_batch_knows_its_caller(run, files):
-    """Callers are told apart in batches whose entries wait, in threads, with deadlines, and on one connection after another."""
+    """Callers are told apart in batches at the same time, whose entries wait, run in threads, or have deadlines."""
     server = run("app:registry", "--token-file", "tokens")
     url = server.wait_url()
     batch = [{"jsonrpc": "2.0", "method": name, "id": i} for i, name in enumerate(["waits", "apart", "late", "who"] * 10)]
-    with requests.Session() as session:
-        for token, name in (*zip(files, ("alice", "bob"), strict=True),) * 3:
-            response = session.post(url, json=batch, headers={"Authorization": f"Bearer {token}"}, timeout=20)
-            assert {answer["result"] for answer in response.json()} == {name}
+
+    def ask(who):
+        """The names that the entries of some batches were told, by turns of one caller and the other, on one connection."""
+        told = []
+        with requests.Session() as session:
+            for token in (files[who], files[1 - who]) * 2:
+                response = session.post(url, json=batch, headers={"Authorization": f"Bearer {token}"}, timeout=20)
+                told.append({answer["result"] for answer in response.json()})
+        return told
+
+    names = ({"alice"}, {"bob"})
+    with ThreadPoolExecutor(6) as pool:
+        for who, told in zip((0, 1) * 3, pool.map(ask, (0, 1) * 3), strict=True):
+            assert told == [names[who], names[1 - who]] * 2
 
 
 def test_tokens_are_read_again_on_sighup(run, files, tmp_path):
@@ -334,6 +345,7 @@ def test_an_application_without_credentials_is_served(run, files):
         (["app:registry", "--permissions", "tokens"], "--permissions is about callers"),
         (["app:registry", "--open", "--token-file", "tokens"], "--open lets anyone call"),
         (["app:registry", "--max-failures", "0"], "0 is not in the range"),
+        (["mounted:application", "--token-file", "tokens"], "can't protect it: the target is an application"),
     ],
 )
 def test_what_can_not_be_used_is_told(run, files, arguments, said):
