@@ -26,7 +26,7 @@ from gjrpc.access import AccessLog
 from gjrpc.addresses import Address
 from gjrpc.commands import Command
 from gjrpc.errors import SettingsError
-from gjrpc.guard import Guard
+from gjrpc.guard import Guard, Unasked
 from gjrpc.origins import LOOPBACK
 from gjrpc.registry import Registry
 from gjrpc.server import Server
@@ -74,11 +74,12 @@ def _run(target: str | None, **values: Any) -> None:
         max_calls=chosen.max_calls,
     )
     _stop_on_signals(server)
-    _reload_on_signal(context, chosen, getattr(application, "guard", None))
+    guard = application.guard if isinstance(application, Application) else None
+    _reload_on_signal(context, chosen, guard)
     server.start()
     _announce(server, served, target, trust)
     if not address.is_local:
-        _warn(is_guarded=isinstance(getattr(application, "guard", None), Guard), has_tls=context is not None)
+        _warn(is_guarded=isinstance(guard, Guard), has_tls=context is not None)
     server.serve_forever()
     if address.path is not None:
         Path(address.path).unlink(missing_ok=True)
@@ -183,14 +184,14 @@ def _stop_on_signals(server: Server) -> None:
         gevent.signal_handler(number, stop, number.name)
 
 
-def _reload_on_signal(context: ssl.SSLContext | None, chosen: Settings, guard: Guard | None) -> None:
+def _reload_on_signal(context: ssl.SSLContext | None, chosen: Settings, guard: Guard | Unasked | None) -> None:
     """SIGHUP reads certificate and credentials again; what is broken leaves the old ones in use, and the log says so."""
 
     def reload() -> None:
         if guard is not None:
             guard.reload()
         if context is None or chosen.cert is None:
-            if guard is None:
+            if not isinstance(guard, Guard):
                 log.info("SIGHUP: there is nothing to read again: neither a certificate nor credentials")
             return
         try:
