@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from gjrpc.errors import SettingsError, Unauthorized
+from gjrpc.errors import Forbidden, SettingsError, Unauthorized
 from gjrpc.failures import WINDOW, Failures
 from gjrpc.messages import Head, Headers
 from gjrpc.permissions import ANYONE, Caller
@@ -129,27 +129,29 @@ class Guard:
 
         Raises:
             Refused: the credentials are missing or wrong.
+            Forbidden: a browser added them to what a page of another site asked for.
         """
         doors, known = self._doors, head.known
         # The same head has the same token; a password is not remembered so, as a blocked address could go on guessing then.
         if known is not None and known[0] is doors:
             return known[1]  # type: ignore[no-any-return]  # what was noted below
         scheme, credentials = _authorization(head, doors)
-        caller = None
         if scheme == "bearer" and doors.bearer is not None:
             caller = doors.bearer.find(credentials)
             if caller is None:
                 raise self._wrong(doors, peer, "unknown token")
             head.known = (doors, caller)
-        elif scheme == "basic" and doors.basic is not None:
-            address = _address(peer)
-            caller = doors.basic.find(credentials, lambda: self._failures.blocked(address), apart)
-            if caller is None:
-                raise self._wrong(doors, peer, "wrong name or password")
-        elif doors.certificate is not None and peer is not None and (certificate := peer.certificate):
-            caller = doors.certificate(certificate)
+            return caller
+        _check_site(head)
+        if scheme == "basic" and doors.basic is not None:
+            return self._by_password(doors, doors.basic, credentials, peer, apart)
+        return _by_certificate(doors, peer)
+
+    def _by_password(self, doors: Doors, users: Passwords, credentials: str, peer: Peer | None, apart: Apart) -> Caller:
+        address = _address(peer)
+        caller = users.find(credentials, lambda: self._failures.blocked(address), apart)
         if caller is None:
-            raise Refused("say who calls: this server answers only callers that it knows", doors.challenges)
+            raise self._wrong(doors, peer, "wrong name or password")
         return caller
 
     def _wrong(self, doors: Doors, peer: Peer | None, what: str) -> Refused:
@@ -185,6 +187,24 @@ def _authorization(head: Head, doors: Doors) -> tuple[str, str]:
         raise Refused("there are several Authorization headers; send one", doors.challenges)
     scheme, _, credentials = values[0].partition(" ") if values else ("", "", "")
     return scheme.lower(), credentials.strip()
+
+
+def _by_certificate(doors: Doors, peer: Peer | None) -> Caller:
+    caller = None
+    if doors.certificate is not None and peer is not None and (certificate := peer.certificate):
+        caller = doors.certificate(certificate)
+    if caller is None:
+        raise Refused("say who calls: this server answers only callers that it knows", doors.challenges)
+    return caller
+
+
+def _check_site(head: Head) -> None:
+    """Refuse what another site's page makes a browser ask for without an `Origin`, as by an image.
+
+    The browser adds passwords and certificates to that by itself (https://www.w3.org/TR/fetch-metadata, section 2.1).
+    """
+    if head.origin is None and head.get("sec-fetch-site") in ("cross-site", "same-site"):
+        raise Forbidden("a page of another site may not call with the credentials that the browser keeps")
 
 
 def _address(peer: Peer | None) -> str:

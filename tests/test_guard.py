@@ -227,6 +227,18 @@ def test_nothing_is_told_to_who_is_not_known(shop, page):
     assert shop.ask(page).status == 401
 
 
+@pytest.mark.parametrize(
+    ("site", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200), (None, 200)]
+)
+def test_another_site_makes_no_use_of_what_a_browser_keeps(shop, site, status):
+    """What an image or a link of another site asks for, to which a browser adds passwords and certificates, is refused."""
+    fetched = [("sec-fetch-site", site)] if site else []
+    assert shop.ask("/who", [*basic(), *fetched]).status == status
+    assert shop.ask("/who", fetched, peer=Peer(certificate=CERTIFICATE)).status == status
+    assert shop.ask("/who", [*bearer(shop.token), *fetched]).status == 200
+    assert shop.ask("/who", [*basic(), *fetched, ("origin", "https://page.example")]).status == 200
+
+
 @pytest.mark.parametrize("verb", ["GET", "HEAD"])
 @pytest.mark.parametrize("page", ["/-/healthy", "/-/ready", "/-/ready?x=1"])
 def test_probes_need_no_credentials(shop, page, verb):
