@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from gjrpc import codec, context
 from gjrpc.convention import Call
@@ -21,6 +21,8 @@ from gjrpc.registry import Registry
 from gjrpc.runtime import Runtime, running
 
 log = logging.getLogger("gjrpc.dispatch")
+
+T = TypeVar("T")
 
 Outcome: TypeAlias = bytes | CallError
 """A result as JSON, or the error to tell."""
@@ -91,6 +93,10 @@ class Dispatcher:
     def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
         """Run a function over several calls, at the same time where the runtime can; what it returned comes in their order."""
         return self.runtime.map(function, items)
+
+    def apart(self, function: Callable[[], T]) -> T:
+        """Run what computes for long and is no call, so that it holds up nobody."""
+        return self.runtime.apart(function)
 
     def _run(self, call: Call) -> Outcome:
         method = self.registry.find(call.name) or self._own.get(call.name) or self.registry.find_dispatched(call.name)

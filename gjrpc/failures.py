@@ -41,6 +41,8 @@ class Failures:
     def blocked(self, address: str) -> bool:
         """Whether this address has failed too often lately."""
         self._age()
+        if not self._young and not self._old:
+            return False
         key = network(address)
         return self._young.get(key, 0) + self._old.get(key, 0) >= self._limit
 

@@ -27,11 +27,12 @@ class Rights:
         scopes: held ones; `*` for all.
     """
 
-    __slots__ = ("_match", "patterns", "scopes")
+    __slots__ = ("_all", "_match", "patterns", "scopes")
 
     def __init__(self, patterns: Iterable[str] = ("*",), scopes: Iterable[str] = ()) -> None:
         self.patterns = frozenset(patterns)
         self.scopes = frozenset(scopes)
+        self._all = "*" in self.patterns
         self._match = re.compile("|".join(map(fnmatch.translate, self.patterns)) or r"(?!)").match
 
     def __eq__(self, other: object) -> bool:
@@ -45,7 +46,7 @@ class Rights:
 
     def names(self, method: str) -> bool:
         """Whether a pattern has this method's name."""
-        return method in ALWAYS or self._match(method) is not None
+        return self._all or method in ALWAYS or self._match(method) is not None
 
     def holds(self, scope: str | None) -> bool:
         """Whether a method's scope is held; None is a method without one."""

@@ -141,9 +141,10 @@ class Application:
     def _let_in(self, request: Request, peer: Peer | None) -> Response:
         """Answer a request whose origin or caller must be looked at first."""
         head = request.head
-        granted = self._gate.grants(head)
+        granted = () if head.origin is None else self._gate.grants(head)
         try:
-            self._gate.check(head)
+            if head.origin is not None or self._guards_hosts:
+                self._gate.check(head)
             if granted and (asked := preflight(head)):
                 return Response(204, headers=granted + asked)
             open_page = self.guard is None or head.target.partition("?")[0] in _PROBES
@@ -157,7 +158,7 @@ class Application:
 
     def _as_caller(self, handle: Callable[[Request], Response], request: Request, peer: Peer | None) -> Response:
         assert self.guard is not None  # noqa: S101  for mypy: asked before
-        caller = self.guard.identify(request.head, peer, self.dispatcher.runtime.apart)
+        caller = self.guard.identify(request.head, peer, self.dispatcher.apart)
         entered = context.enter(caller)
         try:
             response = handle(request)
