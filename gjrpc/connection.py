@@ -33,6 +33,7 @@ log = logging.getLogger("gjrpc.connection")
 
 _RECEIVE = 8 * 1024  # bytes for one read between bodies: a buffer of more is slow to get, and requests are small
 _RECEIVE_BODY = 64 * 1024
+_LINGER = 256 * 1024  # bytes that are taken behind the last answer
 _NEVER = float("inf")
 _LARGE = 64 * 1024  # bytes of a body that are not copied to stand behind their head
 _PIECE = 256 * 1024  # bytes for one write to a client that takes its time
@@ -439,7 +440,7 @@ class Connection(Gateway):
         self.expires = self.server.now + _HURRY
         self._sent = self._taken = 0
         self._shutdown(socket.SHUT_WR)
-        left = _RECEIVE_BODY
+        left = _LINGER
         try:
             with self._waiting_socket() as waiting:
                 while left > 0 and (data := waiting.recv(_RECEIVE_BODY)):
