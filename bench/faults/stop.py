@@ -1,0 +1,159 @@
+"""What a stop does to those who are there: calls in flight, idle connections, calls that never end.
+
+Run `python -m bench.faults.stop [--quick]`; the full form takes about two minutes.
+"""
+
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+
+from bench.faults.rig import Answers, Bound, Report, Serving, get, main
+
+BOUNDS = {
+    "calls in flight not answered 200": Bound("200 of 200 answered", most=0, quick=0),
+    "answered without Connection: close": Bound("are answered with Connection: close", most=0, quick=0),
+    "the last idle connection closes after": Bound("idle connections close within 0.5 s", most=0.5, quick=3, unit="s"),
+    "exit after": Bound("exit within 2.5 s", most=2.5, quick=6, unit="s"),
+    "exit codes that are not 0": Bound("exit 0", most=0, quick=0),
+    "/-/ready while draining": Bound("/-/ready turns 503", most=503, least=503, quick=503),
+    "second signal: exit after": Bound("a second signal stops at once", most=0.5, quick=3, unit="s"),
+    "end of grace: stuck calls not told 503": Bound("stuck calls get 503 where still possible", most=0, quick=0),
+    "end of grace: exit after": Bound("grace period setting; here 1 s, and 0.5 s to end", most=1.5, quick=4, unit="s"),
+    "tracebacks in the log": Bound("no traceback in the log", most=0, quick=0),
+}
+STUCK = 10
+"""Calls that do not end, in the runs about them."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much goes on when the signal comes, and how often that is repeated."""
+
+    calls: int = 200
+    idle: int = 1000
+    repeats: int = 20
+    seconds: float = 1.0
+
+
+QUICK = Size(calls=50, idle=100, repeats=3, seconds=0.4)
+
+
+class Stopped:
+    """A server with calls in flight that got a signal, and what came of it.
+
+    Attributes:
+        answers: what each call got, None where it got nothing.
+        closed: when the last idle connection was closed, in seconds after the signal.
+        took: when the process ended.
+        code: its exit code.
+    """
+
+    def __init__(self, serving: Serving, size: Size, again: float | None = None) -> None:
+        self.answers: list[Any] = []
+        self.closed = 0.0
+        self._serving = serving
+        idle = [_idle(serving) for _ in range(size.idle)]
+        calls = [gevent.spawn(self._call, get(f"nap?seconds={size.seconds}")) for _ in range(size.calls)]
+        serving.wait_until(lambda: serving.ask("ran").get("napping") == size.calls, "all calls are in flight")
+        self._begin = time.monotonic()
+        watching = [gevent.spawn(self._watch, sock) for sock in idle]
+        serving.process.send_signal(signal.SIGTERM)
+        if again is not None:
+            gevent.sleep(again)
+            self._begin = time.monotonic()
+            serving.process.send_signal(signal.SIGTERM)
+        self.took = serving.wait_until(lambda: serving.child.poll() is not None, "the server exits")
+        self.code = serving.child.returncode
+        gevent.joinall(calls + watching)
+
+    def _call(self, request: bytes) -> None:
+        with self._serving.connect() as sock:
+            try:
+                sock.sendall(request)
+                self.answers.append(Answers(sock).next())
+            except (OSError, EOFError):
+                self.answers.append(None)
+
+    def _watch(self, sock: Any) -> None:
+        try:
+            sock.recv(1)
+        except OSError:  # reset: closed as well
+            pass
+        self.closed = max(self.closed, time.monotonic() - self._begin)
+        sock.close()
+
+    def without(self, holds: Callable[[Any], bool]) -> int:
+        """How many answers are not as they should be."""
+        return sum(answer is None or not holds(answer) for answer in self.answers)
+
+
+def _idle(serving: Serving) -> Any:
+    """A connection on which one call was answered."""
+    sock = serving.connect()
+    sock.sendall(get("ping"))
+    Answers(sock).next()
+    return sock
+
+
+def run(quick: bool, report: Report) -> None:
+    """Measure orderly stops, then those that are not waited for."""
+    size = QUICK if quick else Size()
+    tracebacks = orderly(size, report) + readiness(report) + hurried(report) + stuck(report)
+    report.note("tracebacks in the log", tracebacks)
+
+
+def orderly(size: Size, report: Report) -> int:
+    """SIGTERM while calls are in flight and connections idle, again and again; the worst of each figure counts."""
+    stops, tracebacks = [], 0
+    for _ in range(size.repeats):
+        with Serving() as serving:
+            stops.append(Stopped(serving, size))
+            tracebacks += serving.tracebacks
+    calls = size.calls * size.repeats
+    lost = sum(stop.without(lambda answer: answer.status == 200) for stop in stops)
+    report.note("calls in flight not answered 200", lost, f"of {calls:,} in {size.repeats} stops")
+    report.note("answered without Connection: close", sum(stop.without(lambda answer: answer.closes) for stop in stops))
+    report.note("the last idle connection closes after", max(stop.closed for stop in stops), f"of {size.idle:,}")
+    report.note("exit after", max(stop.took for stop in stops))
+    report.note("exit codes that are not 0", sum(stop.code != 0 for stop in stops))
+    return tracebacks
+
+
+def readiness(report: Report) -> int:
+    """A request whose head had come in part when the signal came is still answered."""
+    with Serving() as serving, serving.connect() as sock:
+        whole = get("-/ready")
+        sock.sendall(whole[:10])
+        descriptors = serving.descriptors
+        serving.process.send_signal(signal.SIGTERM)
+        serving.wait_until(lambda: serving.descriptors < descriptors, "the listening socket is closed")
+        sock.sendall(whole[10:])
+        report.note("/-/ready while draining", Answers(sock).next().status)
+        serving.wait_until(lambda: serving.child.poll() is not None, "the server exits")
+        return serving.tracebacks
+
+
+def hurried(report: Report) -> int:
+    """A second signal while calls are stuck."""
+    with Serving() as serving:
+        stop = Stopped(serving, Size(calls=STUCK, idle=0, seconds=600), again=0.3)
+        report.note("second signal: exit after", stop.took)
+        return serving.tracebacks
+
+
+def stuck(report: Report) -> int:
+    """The end of the grace period, while calls are stuck."""
+    with Serving("--grace", "1") as serving:
+        stop = Stopped(serving, Size(calls=STUCK, idle=0, seconds=600))
+        told = stop.without(lambda answer: answer.status == 503 and answer.closes)
+        report.note("end of grace: stuck calls not told 503", told, f"of {STUCK}")
+        report.note("end of grace: exit after", stop.took)
+        return serving.tracebacks
+
+
+if __name__ == "__main__":
+    main(run, BOUNDS, __doc__ or "")
