@@ -9,6 +9,7 @@ from typing import Any
 from gevent import getcurrent
 
 from gjrpc import Registry
+from gjrpc.connection import Connection
 
 registry = Registry()
 _ran: collections.Counter[str] = collections.Counter()
@@ -75,15 +76,17 @@ def ran() -> dict[str, int]:
 
 
 @registry.method
-def held() -> dict[str, int]:
-    """What the process holds, after a collection of garbage: descriptors, greenlets, connections, all objects."""
-    gc.collect()
+def held(collect: bool = True) -> dict[str, int]:
+    """What the process holds: descriptors, greenlets, connections, all objects; with or without what the collector would take."""
+    if collect:
+        gc.collect()
+    else:
+        gc.disable()  # from now on: what is closed has to go by itself
     objects = gc.get_objects()
-    kinds = collections.Counter(type(one).__name__ for one in objects)
     base = next(kind for kind in type(getcurrent()).__mro__ if kind.__name__ == "greenlet")
     return {
         "descriptors": len(os.listdir("/dev/fd")) - 1,  # but for the one that lists them
         "greenlets": sum(isinstance(one, base) and not one.dead for one in objects),
-        "connections": kinds["Connection"],
+        "connections": sum(type(one) is Connection for one in objects),
         "objects": len(objects),
     }

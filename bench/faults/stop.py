@@ -6,6 +6,7 @@ Run `python -m bench.faults.stop [--quick]`; the full form takes about two minut
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,10 +80,8 @@ class Stopped:
                 self.answers.append(None)
 
     def _watch(self, sock: Any) -> None:
-        try:
+        with suppress(OSError):  # reset: closed as well
             sock.recv(1)
-        except OSError:  # reset: closed as well
-            pass
         self.closed = max(self.closed, time.monotonic() - self._begin)
         sock.close()
 
