@@ -1,0 +1,151 @@
+"""More connections than a process may have descriptors for: who is there goes on, the oldest idle connection makes room.
+
+Run `python -m bench.faults.descriptors [--quick]`; the full form takes some 20 seconds. The server gets a limit of 256.
+"""
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import gevent
+
+from bench.faults.rig import Answers, Bound, Report, Serving, get, main
+
+BOUNDS = {
+    "kept clients' calls that failed": Bound("keep-alive clients go on", most=0, quick=0),
+    "new connections not answered": Bound("the oldest idle connection makes room", most=0, quick=0),
+    "a new connection's slowest answer": Bound("the oldest idle connection makes room", most=1, quick=5, unit="s"),
+    "closed idle ones that were not the oldest": Bound("the oldest idle connection makes room", most=0, quick=10),
+    "processor time at the limit": Bound("CPU < 20 %", most=20, unit="%"),
+    "log lines": Bound("<= 2 log lines a second", most=2, quick=10, unit="/s"),
+    "normal again after": Bound("normal within 1 s after", most=1, quick=5, unit="s"),
+    "tracebacks in the log": Bound("no traceback in the log", most=0, quick=0),
+}
+LIMIT = 256
+
+
+@dataclass(frozen=True)
+class Size:
+    """Connections attempted, clients among them that keep calling, seconds that all stay."""
+
+    attempts: int = 400
+    callers: int = 20
+    seconds: float = 10
+
+
+QUICK = Size(seconds=2)
+
+
+@dataclass
+class Kept:
+    """Clients that call all the time on connections of their own."""
+
+    serving: Serving
+    going: bool = True
+    calls: int = 0
+    failed: list[str] = field(default_factory=list)
+
+    def call(self) -> None:
+        """Call some ten times a second until it ends."""
+        with self.serving.connect() as sock:
+            answers = Answers(sock)
+            while self.going and not self.failed:
+                try:
+                    sock.sendall(get("ping"))
+                    good = answers.next().status == 200
+                except (OSError, EOFError) as error:
+                    self.failed.append(repr(error))
+                    return
+                self.calls += 1
+                if not good:
+                    self.failed.append("not 200")
+                gevent.sleep(0.1)
+
+
+@dataclass
+class Crowd:
+    """Connections that make one call each and stay."""
+
+    serving: Serving
+    socks: list[Any] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    unanswered: int = 0
+
+    def come(self) -> None:
+        """One more."""
+        begin = time.monotonic()
+        sock = self.serving.connect()
+        sock.settimeout(5)
+        try:
+            sock.sendall(get("ping"))
+            Answers(sock).next()
+        except (OSError, EOFError):
+            self.unanswered += 1
+        self.times.append(time.monotonic() - begin)
+        self.socks.append(sock)
+
+    def closed(self) -> list[int]:
+        """Which of them the server has closed, by their order."""
+        found = []
+        for number, sock in enumerate(self.socks):
+            sock.settimeout(0)
+            try:
+                if not sock.recv(1):
+                    found.append(number)
+            except BlockingIOError:
+                pass
+            except OSError:  # reset: closed as well
+                found.append(number)
+        return found
+
+
+def run(quick: bool, report: Report) -> None:
+    """Fill it up, look at it, empty it, look again."""
+    size = QUICK if quick else Size()
+    with Serving(descriptors=LIMIT) as serving:
+        kept, crowd = Kept(serving), Crowd(serving)
+        callers = [gevent.spawn(kept.call) for _ in range(size.callers)]
+        gevent.sleep(0.3)
+        begin = time.monotonic()
+        for _ in range(size.attempts):
+            crowd.come()
+            if time.monotonic() - begin > size.seconds * 2:
+                break
+        before, lines = serving.process.cpu_times(), serving.log.count("\n")
+        gevent.sleep(size.seconds)
+        after = serving.process.cpu_times()
+        said = (serving.log.count("\n") - lines) / size.seconds
+        closed = crowd.closed()
+        for sock in crowd.socks:
+            sock.close()
+        normal = serving.wait_until(lambda: _answers(serving), "it is normal again")
+        kept.going = False
+        gevent.joinall(callers)
+        busy = (after.user + after.system - before.user - before.system) / size.seconds * 100
+        report.note("kept clients' calls that failed", len(kept.failed), f"of {kept.calls:,} {kept.failed[:1]}")
+        missing = crowd.unanswered + size.attempts - len(crowd.socks)
+        report.note("new connections not answered", missing, f"of {size.attempts}")
+        report.note("a new connection's slowest answer", max(crowd.times))
+        report.note(
+            "closed idle ones that were not the oldest", sum(a != b for a, b in enumerate(closed)), f"{len(closed)} closed"
+        )
+        report.note("processor time at the limit", busy, f"with {size.callers} callers")
+        report.note("log lines", said)
+        report.note("normal again after", normal)
+        report.note("tracebacks in the log", serving.tracebacks)
+
+
+def _answers(serving: Serving) -> bool:
+    """Whether a new connection is answered within a tenth of a second."""
+    with serving.connect() as sock:
+        sock.settimeout(0.1)
+        try:
+            sock.sendall(get("ping"))
+            return bool(json.loads(Answers(sock).next().body) == {"ping": "pong"})
+        except (OSError, EOFError):
+            return False
+
+
+if __name__ == "__main__":
+    main(run, BOUNDS, __doc__ or "")
