@@ -118,7 +118,6 @@ def run(quick: bool, report: Report) -> None:
     """Warm up, look, go on, look again."""
     size = QUICK if quick else Size()
     with Serving("--log-level", "warning") as serving:
-        serving.ask("ping")
         descriptors = serving.descriptors
         load = Load(serving)
         load.run(*(int(count * size.warm) for count in (size.calls, size.churns, size.malformed)))
@@ -128,7 +127,11 @@ def run(quick: bool, report: Report) -> None:
         report.note("memory beside the level after warm-up", memory / level, f"{level / 1024:.1f} and {memory / 1024:.1f} MiB")
         for name in ("descriptors", "greenlets", "connections", "objects"):
             report.note(f"{name} above baseline", max(after[name] - before[name], 0), f"{before[name]} and {after[name]}")
-        report.note("kept of bodies that were cut off", cut_off(serving, size.bodies), f"{size.bodies} of {BODY / MIB:.1f} MiB")
+        report.note(
+            "kept of bodies that were cut off",
+            cut_off(serving, size.bodies, descriptors),
+            f"{size.bodies} of {BODY / MIB:.1f} MiB",
+        )
         report.note("tracebacks in the log", serving.tracebacks)
         report.note("answers that are 5xx", load.failed)
         report.note("calls not answered as they should be", len(load.wrong), " ".join(load.wrong[:3]))
@@ -140,10 +143,10 @@ def _settled(serving: Serving, descriptors: int) -> tuple[dict[str, int], float]
     return serving.ask("held"), serving.memory
 
 
-def cut_off(serving: Serving, count: int) -> float:
+def cut_off(serving: Serving, count: int, descriptors: int) -> float:
     """Send large bodies at the same time, each but for its end, and give the MiB that are kept of them without a collection."""
     serving.ask("held?collect=false")
-    before, descriptors = serving.memory, serving.descriptors
+    before = serving.memory
     gevent.joinall([gevent.spawn(_cut_off, serving, number % 2 == 0) for number in range(count)], raise_error=True)
     serving.wait_until(lambda: serving.descriptors <= descriptors, "the connections are closed")
     serving.ask("ping")

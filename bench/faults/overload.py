@@ -1,0 +1,163 @@
+"""More calls than the server takes at a time: what is admitted is as good as before, and the rest is told at once.
+
+Run `python -m bench.faults.overload [--quick]`; the full form takes about a minute. The method computes a little and waits a little,
+and once it only computes. At first as many clients call as there may be calls in flight: that is saturation. Then ten times as many
+keep a pace that makes five times those calls.
+"""
+
+import random
+import time
+from dataclasses import dataclass, field
+
+import gevent
+from gevent import socket
+
+from bench.faults.rig import Answers, Bound, Report, Serving, get, main, quantile
+
+_EXCESS = "the excess gets 503 with Retry-After within 100 ms"
+BOUNDS = {
+    "waiting: goodput beside the peak": Bound("goodput >= 80 % of peak at five times the capacity", least=0.8, unit="x"),
+    "waiting: p99 beside that at saturation": Bound("admitted p99 <= 3x that at saturation", most=3, unit="x"),
+    "waiting: p99 of 503": Bound(_EXCESS, most=100, quick=3000, unit="ms"),
+    "computing: goodput beside the peak": Bound("goodput >= 80 % of peak at five times the capacity", least=0.8, unit="x"),
+    "computing: p99 beside that at saturation": Bound("admitted p99 <= 3x that at saturation", most=3, unit="x"),
+    "computing: p99 of 503": Bound(_EXCESS, most=100, quick=3000, unit="ms"),
+    "answers that are neither 200 nor 503": Bound(_EXCESS, most=0, quick=0),
+    "503 without Retry-After": Bound(_EXCESS, most=0, quick=0),
+    "memory grows by": Bound("memory bounded", most=16, quick=32, unit="MiB"),
+    "/-/healthy at the limit that is not 200": Bound("a server that is busy is not to be killed for it", most=0, quick=0),
+    "calls refused for those who don't read": Bound("too many clients cost the attacker, not the honest caller", most=0, quick=0),
+    "tracebacks in the log": Bound("no traceback in the log", most=0, quick=0),
+}
+MOST = 16
+"""Calls that may be in flight."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Seconds that each load goes on."""
+
+    seconds: float = 10
+
+
+QUICK = Size(seconds=1)
+WORK = {"waiting": "work?milliseconds=0.5&wait=20", "computing": "work?milliseconds=2&wait=0"}
+
+
+@dataclass
+class Load:
+    """Clients on connections of their own that make one call after another.
+
+    Attributes:
+        times: by status, the seconds that each answer took.
+        silent: how many 503 did not say when to come back.
+    """
+
+    serving: Serving
+    target: str
+    times: dict[int, list[float]] = field(default_factory=lambda: {200: [], 503: []})
+    silent: int = 0
+    seconds: float = 1
+
+    def run(self, clients: int, period: float, seconds: float) -> "Load":
+        """Call for so many seconds, each client once in a period, or as soon as it has its answer."""
+        end = time.monotonic() + seconds
+        gevent.joinall([gevent.spawn(self._call, period, end) for _ in range(clients)], raise_error=True)
+        self.seconds = seconds
+        return self
+
+    @property
+    def goodput(self) -> float:
+        """Calls answered with 200, a second."""
+        return len(self.times[200]) / self.seconds
+
+    @property
+    def offered(self) -> float:
+        """Calls made, a second."""
+        return sum(map(len, self.times.values())) / self.seconds
+
+    def p99(self, status: int) -> float:
+        """The milliseconds of which 1 % of the answers with this status take more."""
+        return quantile(self.times[status], 0.99) * 1000
+
+    def _call(self, period: float, end: float) -> None:
+        with self.serving.connect() as sock:
+            answers, request = Answers(sock), get(self.target)
+            due = time.monotonic() + random.random() * period
+            while True:
+                gevent.sleep(max(due - time.monotonic(), 0))
+                begin = time.monotonic()
+                if begin >= end:
+                    return
+                sock.sendall(request)
+                answer = answers.next()
+                now = time.monotonic()
+                self.times.setdefault(answer.status, []).append(now - begin)
+                self.silent += answer.status == 503 and b"\r\nRetry-After: " not in answer.head
+                due = max(due + period, now)
+
+
+def run(quick: bool, report: Report) -> None:
+    """Saturate, overload, and look at who else suffers."""
+    size = QUICK if quick else Size()
+    with Serving("--max-calls", str(MOST), "--log-level", "warning") as serving:
+        odd = silent = 0
+        Load(serving, "ping").run(MOST * 10, 0, 0.3)
+        memory = serving.memory
+        for kind, target in WORK.items():
+            full = Load(serving, target).run(MOST, 0, size.seconds)
+            over = Load(serving, target).run(MOST * 10, MOST * 10 / (5 * full.goodput), size.seconds)
+            compare(kind, full, over, report)
+            odd += sum(len(times) for load in (full, over) for status, times in load.times.items() if status not in (200, 503))
+            silent += full.silent + over.silent
+        report.note("answers that are neither 200 nor 503", odd)
+        report.note("503 without Retry-After", silent)
+        report.note("memory grows by", (serving.memory - memory) / 1024)
+        report.note("/-/healthy at the limit that is not 200", healthy(serving))
+        report.note("calls refused for those who don't read", unread(serving))
+        report.note("tracebacks in the log", serving.tracebacks)
+
+
+def compare(kind: str, full: Load, over: Load, report: Report) -> None:
+    """Hold an overload against saturation."""
+    report.say(f"{kind}: {full.goodput:,.0f} calls a second at saturation; then {over.offered:,.0f} offered")
+    report.note(f"{kind}: goodput beside the peak", over.goodput / full.goodput, f"{over.goodput:,.0f} a second")
+    p99, before = over.p99(200), full.p99(200)
+    report.note(f"{kind}: p99 beside that at saturation", p99 / before, f"{p99:.0f} and {before:.0f} ms")
+    refused = over.times[503] or [0.0]
+    remark = f"of {len(over.times[503]):,}; the slowest {max(refused) * 1000:.0f} ms"
+    report.note(f"{kind}: p99 of 503", quantile(refused, 0.99) * 1000, remark)
+
+
+def healthy(serving: Serving) -> bool:
+    """Whether the health check fails while as many calls are in flight as there may be."""
+    naps = [_begin(serving, get("nap?seconds=0.7")) for _ in range(MOST)]
+    gevent.sleep(0.3)
+    check = _begin(serving, get("-/healthy"))
+    failed = Answers(check).next().status != 200
+    for sock in (*naps, check):
+        if sock is not check:
+            Answers(sock).next()
+        sock.close()
+    return failed
+
+
+def unread(serving: Serving) -> int:
+    """How many honest calls are refused while that many clients don't read their answers."""
+    ignoring = [_begin(serving, get("large") * 8, receive=4096) for _ in range(MOST)]
+    gevent.sleep(0.3)
+    calls = [_begin(serving, get("ping")) for _ in range(5)]
+    refused = sum(Answers(sock).next().status != 200 for sock in calls)
+    for sock in ignoring + calls:
+        sock.close()
+    return refused
+
+
+def _begin(serving: Serving, request: bytes, receive: int | None = None) -> socket.socket:
+    sock = serving.connect(receive)
+    sock.sendall(request)
+    return sock
+
+
+if __name__ == "__main__":
+    main(run, BOUNDS, __doc__ or "")
