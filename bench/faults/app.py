@@ -47,11 +47,12 @@ def nap(seconds: float) -> str:
 
 @registry.method
 def work(milliseconds: float, wait: float) -> str:
-    """Compute for some milliseconds, then wait for some more."""
+    """Compute for some milliseconds, then wait for some more, if any."""
     end = time.thread_time() + milliseconds / 1000
     while time.thread_time() < end:
         pass
-    time.sleep(wait / 1000)
+    if wait:
+        time.sleep(wait / 1000)
     return "done"
 
 
