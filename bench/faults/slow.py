@@ -43,7 +43,7 @@ class Size:
     gap: float = 1.0
 
 
-QUICK = Size(heads=150, bodies=50, readers=20, handshakes=50, limit=1.5, write=1.5, gap=0.2)
+QUICK = Size(heads=150, bodies=50, readers=20, handshakes=50, limit=1, write=1, gap=0.2)
 
 
 @dataclass

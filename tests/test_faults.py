@@ -1,0 +1,20 @@
+"""What hostile, slow and too many clients do to a server, in the small forms of `bench.faults`.
+
+The full forms measure the figures that were promised; these hold what is true on any machine.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("name", ["slow", "stop", "overload", "descriptors", "leaks", "smuggling"])
+def test_the_small_form(name):
+    """The small form of a measurement keeps within each of its bounds, and measures all of them."""
+    command = [sys.executable, "-m", f"bench.faults.{name}", "--quick"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
