@@ -151,7 +151,7 @@ def parked(size: Size, report: Report) -> None:
         report.note(
             "honest p99 beside an idle server's", honest["p99"] / idle["p99"], f"{honest['p99']:.2f} and {idle['p99']:.2f} ms"
         )
-        report.note("honest calls failed", honest["failed"], f"of {honest['calls']:,}")
+        report.note("honest calls failed", honest["failed"], f"of {honest['calls']:,}; the slowest took {honest['worst']:.0f} ms")
         report.note("memory of a parked connection", each)
         report.note("descriptors left open", max(serving.descriptors - descriptors, 0))
         report.note("tracebacks in the log", serving.tracebacks)

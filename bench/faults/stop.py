@@ -18,6 +18,7 @@ BOUNDS = {
     "calls in flight not answered 200": Bound("200 of 200 answered", most=0, quick=0),
     "answered without Connection: close": Bound("are answered with Connection: close", most=0, quick=0),
     "the last idle connection closes after": Bound("idle connections close within 0.5 s", most=0.5, quick=3, unit="s"),
+    "calls lost by clients that call on and on": Bound("nothing in flight is lost at a stop", most=0, quick=3),
     "exit after": Bound("exit within 2.5 s", most=2.5, quick=6, unit="s"),
     "exit codes that are not 0": Bound("exit 0", most=0, quick=0),
     "/-/ready while draining that are not 503": Bound("/-/ready turns 503", most=0, quick=0),
@@ -26,6 +27,8 @@ BOUNDS = {
     "end of grace: exit after": Bound("grace period setting; here 1 s, and 0.5 s to end", most=1.5, quick=4, unit="s"),
     "tracebacks in the log": Bound("no traceback in the log", most=0, quick=0),
 }
+CALLERS = 30
+"""Clients that call on and on, of each kind."""
 STUCK = 10
 """Calls that do not end, in the runs about them."""
 
@@ -101,7 +104,7 @@ def _idle(serving: Serving) -> Any:
 def run(quick: bool, report: Report) -> None:
     """Measure orderly stops, then those that are not waited for."""
     size = QUICK if quick else Size()
-    tracebacks = orderly(size, report) + readiness(report) + hurried(report) + stuck(report)
+    tracebacks = orderly(size, report) + busy(size, report) + readiness(report) + hurried(report) + stuck(report)
     report.note("tracebacks in the log", tracebacks)
 
 
@@ -120,6 +123,41 @@ def orderly(size: Size, report: Report) -> int:
     report.note("exit after", max(stop.took for stop in stops))
     report.note("exit codes that are not 0", sum(stop.code != 0 for stop in stops))
     return tracebacks
+
+
+def busy(size: Size, report: Report) -> int:
+    """SIGTERM while clients call on and on: each is told that the connection closes, or can't connect any more."""
+    lost, told, tracebacks = 0, 0, 0
+    for _ in range(max(size.repeats // 3, 1)):
+        with Serving() as serving:
+            clients = [gevent.spawn(_call_on, serving, kept) for kept in (True, False) for _ in range(CALLERS)]
+            gevent.sleep(0.3)
+            serving.process.send_signal(signal.SIGTERM)
+            gevent.joinall(clients, raise_error=True)
+            lost += sum(client.value[0] for client in clients)
+            told += sum(client.value[1] for client in clients)
+            tracebacks += serving.tracebacks
+    report.note("calls lost by clients that call on and on", lost, f"{told:,} were answered")
+    return tracebacks
+
+
+def _call_on(serving: Serving, kept: bool) -> tuple[int, int]:
+    """Call, on one connection or on a new one each time, until the server is gone; give the calls that were lost and answered."""
+    answered = 0
+    while True:
+        try:
+            sock = serving.connect()
+        except OSError:  # refused: nothing was sent
+            return 0, answered
+        with sock:
+            try:
+                answers, closes = Answers(sock), False
+                while not closes:
+                    sock.sendall(get("ping"))
+                    closes = answers.next().closes or not kept
+                    answered += 1
+            except (OSError, EOFError):
+                return 1, answered
 
 
 def readiness(report: Report) -> int:
