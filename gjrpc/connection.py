@@ -319,7 +319,10 @@ class Connection(Gateway):
         return goes_on
 
     def _answer_busy(self, request: Request) -> bool:
-        """Answer that the server has too much to do."""
+        """Answer that the server has too much to do; but probes are told how it is."""
+        if self.server.short_way and request.head.target.startswith("/-/"):
+            return _way(self.server)(self, request)
+        self.server.refused += 1
         most = self.server.greenlets.most
         response = refusal(Overloaded(f"the server has {most} calls in flight, as many as it takes at a time: come back later"))
         goes_on = self._give(response, request.head)
@@ -374,7 +377,7 @@ class Connection(Gateway):
         self.expires = self.server.now + self.server.timeouts.write
         piece = _RECORD if self._tls else _PIECE
         try:
-            with self._waiting_socket() as waiting:
+            with self.server.greenlets.aside(), self._waiting_socket() as waiting:
                 while self._sent < len(data):
                     self._sent += waiting.send(data[self._sent : self._sent + piece])
         except OSError as error:
@@ -442,7 +445,7 @@ class Connection(Gateway):
         self._shutdown(socket.SHUT_WR)
         left = _LINGER
         try:
-            with self._waiting_socket() as waiting:
+            with self.server.greenlets.aside(), self._waiting_socket() as waiting:
                 while left > 0 and (data := waiting.recv(_RECEIVE_BODY)):
                     left -= len(data)
         except OSError as error:

@@ -4,6 +4,8 @@ Owns who runs what, and how many tasks may wait in the middle at the same time; 
 """
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import gevent
@@ -44,13 +46,11 @@ class Greenlets:
 
     Attributes:
         ready: tasks to be run; `ready.append` is a watcher's callback.
-        refused: how many tasks were refused so far.
     """
 
     def __init__(self, most: int = MAX_CALLS, keep: int = 64) -> None:
         self.most = most
         self.ready: deque[Task] = deque()
-        self.refused = 0
         self._keep = keep
         self._count = 0
         self._idle: list[_Greenlet] = []
@@ -74,6 +74,17 @@ class Greenlets:
         self.ready.append(task)
         if self._watcher is not None:
             self._run()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Wait for somebody else in here without being counted: what a client makes wait is not what the server has to do."""
+        greenlet = gevent.getcurrent()
+        counted = isinstance(greenlet, _Greenlet) and greenlet.task is not None
+        self._count -= counted
+        try:
+            yield
+        finally:
+            self._count += counted
 
     def stop(self) -> None:
         """Run no more, and end the idle greenlets."""
@@ -121,7 +132,6 @@ class Greenlets:
 
     def _refuse(self, count: int) -> None:
         """Refuse so many tasks, those that came last."""
-        self.refused += count
         for task in [self.ready.pop() for _ in range(count)][::-1]:
             task.refuse()
 

@@ -33,7 +33,7 @@ from gjrpc.wsgi import Application
 
 log = logging.getLogger("gjrpc.server")
 
-_TICK = 0.5  # seconds between two looks at the connections
+_TICK = 0.25  # seconds between two looks at the connections
 _BREATH = 0.1  # seconds without accepting, where there is no room for one more
 # What accept(2) says where there are no descriptors or no memory for one more connection.
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -64,6 +64,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         connections: those that are open.
         greenlets: what runs the calls.
         held_back: how often accepting paused so far, for want of room.
+        refused: how many calls were refused so far, as there were too many.
     """
 
     handler_class = Connection
@@ -96,7 +97,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         self.draining = False
         self.greenlets = Greenlets(max_calls)
         self.connections = Connections(max_connections or descriptors.connections())
-        self.held_back = 0
+        self.held_back = self.refused = 0
         self._told = (0, 0, 0)
         self._shaking = 0
         self._sweeper: gevent.Greenlet | None = None
@@ -214,7 +215,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         self.environ.setdefault("SERVER_PORT", str(port))
 
     def _sweep(self) -> None:
-        """Look at all connections twice a second: one timer for all, and none on the path of a call."""
+        """Look at all connections four times a second: one timer for all, and none on the path of a call."""
         while True:
             gevent.sleep(_TICK)
             self.now = time.monotonic()
@@ -227,16 +228,16 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
 
     def _tell_pressure(self) -> None:
         """Say in the log what was refused since the last time, once for all of it."""
-        seen = (self.connections.evicted, self.held_back, self.greenlets.refused)
+        seen = (self.connections.evicted, self.held_back, self.refused)
         evicted, held_back, refused = (now - before for now, before in zip(seen, self._told, strict=True))
         self._told = seen
         if evicted or held_back:
             log.warning(
                 "no room for more than %d connections: %d idle ones were closed, and accepting paused %d times",
-                len(self.connections), evicted, held_back,
+                self.connections.most, evicted, held_back,
             )  # fmt: skip
         if refused:
-            log.warning("more than %d calls in flight: refused what came on %d connections", self.greenlets.most, refused)
+            log.warning("more than %d calls in flight: %d were refused", self.greenlets.most, refused)
 
 
 def _cooperative(context: ssl.SSLContext) -> ssl.SSLContext:

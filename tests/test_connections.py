@@ -101,6 +101,8 @@ def test_beyond_the_calls_in_flight_there_is_503(serve, application):
         refused = further.ask(PING)
         assert (refused.status, refused.headers["retry-after"]) == (503, "1")
         assert "2 calls in flight" in refused.json()["detail"]
+        assert further.ask(b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").status == 200
+        assert served.server.refused == 1
         gate.set()
         assert [wire.answer().status for wire in busy] == [200, 200]
         wait_until(lambda: served.server.greenlets.waiting == 0, "both calls have ended")
@@ -112,7 +114,7 @@ def test_an_overload_is_in_the_access_log(serve, application):
     noted = []
 
     class Log:
-        def write(self, address, head, status, size, seconds):
+        def write(self, address, head, status, size, seconds, caller):
             noted.append((head.target, status))
 
     served = serve(application, max_calls=1, access_log=Log())

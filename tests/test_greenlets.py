@@ -88,7 +88,7 @@ def test_no_more_than_so_many_wait(pool):
     greenlets.ready.extend(Noted(name, notes, gate) for name in "abcd")
     turn()
     assert [name for name, what in told(notes) if what == "refused"] == ["c", "d"]
-    assert (greenlets.refused, greenlets.waiting) == (2, 2)
+    assert greenlets.waiting == 2
     gate.set()
     turn()
     greenlets.ready.append(Noted("e", notes))
@@ -129,3 +129,24 @@ def test_a_stopped_pool_runs_nothing(pool):
     turn()
     assert told(notes) == [("a", "begins")]
     assert notes[0][2].dead
+
+
+def test_who_waits_aside_is_not_counted(pool):
+    """A task that waits for a client, and not for the server's own work, leaves its place to others."""
+    notes, greenlets, gate = [], pool(most=1), gevent.event.Event()
+
+    class Aside(Noted):
+        def advance(self):
+            self._note("begins")
+            with greenlets.aside():
+                gate.wait()
+
+    greenlets.ready.append(Aside("a", notes))
+    turn()
+    assert greenlets.waiting == 0
+    greenlets.ready.append(Noted("b", notes))
+    turn()
+    gate.set()
+    turn()
+    assert ("b", "begins") in told(notes)
+    assert greenlets.waiting == 0
