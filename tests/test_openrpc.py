@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 
 from gjrpc.describe import describe
+from gjrpc.guard import SCHEMES
 from gjrpc.messages import Head, Request
 from gjrpc.openrpc import document, draft_7
 from gjrpc.registry import Registry
@@ -42,7 +43,11 @@ def meta_schema(npm):
 @pytest.mark.peers
 def test_meta_schema(meta_schema):
     """The document of an application with all kinds of methods keeps to the meta-schema, which a wrong one does not."""
-    written = document(describe(contract_app.registry), "title", "1")
+    registry = Registry()
+    registry.include(contract_app.registry)
+    registry.register(lambda: None, "wipe", scope="admin")
+    written = document(describe(registry), "title", "1", SCHEMES)
+    assert (written["x-security-schemes"], written["methods"][-1]["x-scope"]) == (SCHEMES, "admin")
     validator = jsonschema.Draft7Validator(meta_schema)
     assert [error.message for error in validator.iter_errors(written)] == []
     written["methods"][0]["params"][0]["schema"] = {"type": "nonsense"}
