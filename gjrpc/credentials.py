@@ -4,12 +4,13 @@ Owns how the options of a server become a `Guard`, and the name in a client's ce
 and `permissions` to read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gjrpc.errors import SettingsError
 from gjrpc.failures import Failures
 from gjrpc.guard import Doors, Guard
+from gjrpc.messages import Head
 from gjrpc.passwords import PasswordFile
 from gjrpc.permissions import Caller, Permissions, read_permissions
 from gjrpc.tokens import TokenFile
@@ -25,6 +26,7 @@ def guard(
     permissions: str | None = None,
     certificates: bool = False,
     max_failures: int = MAX_FAILURES,
+    client_of: Callable[[str, Head], str] | None = None,
 ) -> Guard | None:
     """Make the guard of these files, None without any.
 
@@ -34,6 +36,7 @@ def guard(
         permissions: see `gjrpc.permissions`.
         certificates: whether the name in a client's certificate, which TLS has checked, says who calls.
         max_failures: wrong credentials of one address after which it is not heard for a while.
+        client_of: gives the address of who called, by the peer's own and the head, where trusted proxies stand between.
 
     Raises:
         SettingsError: a file can't be used.
@@ -51,7 +54,7 @@ def guard(
             certificate=_Certificates(known) if certificates else None,
         )
 
-    return Guard(load, Failures(max_failures))
+    return Guard(load, Failures(max_failures), client_of)
 
 
 class _Certificates:

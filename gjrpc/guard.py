@@ -103,14 +103,18 @@ class Guard:
     Args:
         load: reads what is known of callers; it is called again by `reload`.
         failures: counts wrong credentials by address.
+        client_of: gives the address of who called, by the peer's own and the head, where trusted proxies stand between.
 
     Raises:
         gjrpc.errors.SettingsError: from `load`.
     """
 
-    def __init__(self, load: Callable[[], Doors], failures: Failures) -> None:
+    def __init__(
+        self, load: Callable[[], Doors], failures: Failures, client_of: Callable[[str, Head], str] | None = None
+    ) -> None:
         self._load = load
         self._failures = failures
+        self._client_of = client_of
         self._doors = load()
         self.schemes = {name: words for name, words in SCHEMES.items() if getattr(self._doors, name) is not None}
         """What is on offer, for the documents."""
@@ -139,23 +143,25 @@ class Guard:
         if scheme == "bearer" and doors.bearer is not None:
             caller = doors.bearer.find(credentials)
             if caller is None:
-                raise self._wrong(doors, peer, "unknown token")
+                raise self._wrong(doors, self._address(peer, head), "unknown token")
             head.known = (doors, caller)
             return caller
         _check_site(head)
         if scheme == "basic" and doors.basic is not None:
-            return self._by_password(doors, doors.basic, credentials, peer, apart)
+            return self._by_password(doors, doors.basic, credentials, self._address(peer, head), apart)
         return _by_certificate(doors, peer)
 
-    def _by_password(self, doors: Doors, users: Passwords, credentials: str, peer: Peer | None, apart: Apart) -> Caller:
-        address = _address(peer)
+    def _by_password(self, doors: Doors, users: Passwords, credentials: str, address: str, apart: Apart) -> Caller:
         caller = users.find(credentials, lambda: self._failures.blocked(address), apart)
         if caller is None:
-            raise self._wrong(doors, peer, "wrong name or password")
+            raise self._wrong(doors, address, "wrong name or password")
         return caller
 
-    def _wrong(self, doors: Doors, peer: Peer | None, what: str) -> Refused:
-        address = _address(peer)
+    def _address(self, peer: Peer | None, head: Head) -> str:
+        address = "unknown" if peer is None else peer.peer
+        return address if self._client_of is None else self._client_of(address, head)
+
+    def _wrong(self, doors: Doors, address: str, what: str) -> Refused:
         if self._failures.blocked(address):
             text = f"too many wrong credentials from this address; try again in {WINDOW} s"
             return Refused(text, (("Retry-After", str(WINDOW)),), status=429)
@@ -205,7 +211,3 @@ def _check_site(head: Head) -> None:
     """
     if head.origin is None and head.get("sec-fetch-site") in ("cross-site", "same-site"):
         raise Forbidden("a page of another site may not call with the credentials that the browser keeps")
-
-
-def _address(peer: Peer | None) -> str:
-    return "unknown" if peer is None else peer.peer

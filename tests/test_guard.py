@@ -307,6 +307,16 @@ def test_a_token_is_heard_from_a_blocked_address(shop, caplog):
     assert "wrong-one" not in caplog.text
 
 
+def test_behind_a_proxy_its_clients_are_counted(shop):
+    """Where it is known how a proxy tells who called, failures are counted for that address and not for the proxy's."""
+    shop.open(max_failures=2, client_of=lambda address, head: head.get("x-client") or address)
+    bad, good = [("x-client", "192.0.2.66")], [("x-client", "192.0.2.7")]
+    assert [shop.ask("/who", [*basic(password="wrong"), *bad]).status for _ in range(3)] == [401, 401, 429]
+    assert [shop.ask("/who", [*bearer("gjrpc_wrong"), *bad]).status for _ in range(2)] == [429, 429]
+    assert shop.call("who", [*basic(), *good]) == (200, {"who": "carol"})
+    assert shop.call("who", basic()) == (200, {"who": "carol"})
+
+
 def test_missing_credentials_are_no_failure(shop):
     """Who has no credentials yet may ask as often as needed for what is asked."""
     assert {shop.ask("/who").status for _ in range(20)} == {401}
