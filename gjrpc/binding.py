@@ -58,6 +58,7 @@ class Binding:
         "_forbidden",
         "_keywords",
         "_most",
+        "_nothing",
         "_positional",
         "_required_names",
         "_required_positional",
@@ -99,6 +100,7 @@ class Binding:
         typed = any(map(is_typed, parameters))
         self.bind_positional: Callable[[list[Any]], Bound] = self._convert_positional if typed else self._check_positional
         self.bind_named: Callable[[dict[str, Any]], Bound] = self._convert_named if typed else self._check_named
+        self._nothing: Bound | None = None if self._takes_value or self._keywords else _NOTHING
 
     def bind(self, value: Any) -> Bound:
         """Bind a JSON value by the argument convention.
@@ -115,6 +117,35 @@ class Binding:
             return self.bind_positional([])
         return self.bind_positional([value])
 
+    def caller(self, function: Callable[..., Any]) -> Callable[[Any], Any]:
+        """Compile the shortest way to call a function with one JSON value: `bind`, without its steps where they are not needed.
+
+        What comes back raises InvalidArguments as `bind` does, and whatever the function raises.
+        """
+        least, most = self._required_positional, len(self._positional) if self._most is None else self._most
+        bind = self.bind
+
+        def bound(value: Any) -> Any:
+            positional, named = bind(value)
+            return function(*positional, **named)
+
+        def direct(value: Any) -> Any:
+            return function(*value) if type(value) is list and least <= len(value) <= most else bound(value)
+
+        def converted(value: Any) -> Any:
+            if type(value) is not list or len(value) != most:
+                return bound(value)
+            try:
+                arguments = astuple(convert(value, struct))
+            except msgspec.ValidationError:
+                return bound(value)  # which finds the words for it
+            return function(*arguments)
+
+        struct, convert, astuple = self._typed_positional, msgspec.convert, msgspec.structs.astuple
+        if self._keywords or self._watches_numbers[True]:
+            return bound
+        return direct if self.bind_positional == self._check_positional else converted
+
     def bind_text(self, text: Text) -> Bound:
         """Bind a GET's arguments, each text converted to its parameter's annotation; without one it stays text.
 
@@ -122,7 +153,7 @@ class Binding:
             InvalidArguments: as `bind`.
         """
         if text is None or (text == "" and not self._takes_value):
-            return self.bind_positional([])
+            return self._nothing or self.bind_positional([])
         if isinstance(text, str):
             return self._convert_positional([self._untext(self._name_at(0), [text])], strict=False)
         self._check_named(text)

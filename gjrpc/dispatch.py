@@ -102,10 +102,12 @@ class Dispatcher:
         method = self.registry.find(call.name) or self._own.get(call.name) or self.registry.find_dispatched(call.name)
         if method is None:
             return self._unknown(call.name)
-        binding = method.binding
         try:
+            if method.plain and not call.text:
+                return codec.encode(method.call(call.arguments))
             if not method.plain:
                 self._caller().check_scope(call.name, method.scope)
+            binding = method.binding
             positional, named = binding.bind_text(call.arguments) if call.text else binding.bind(call.arguments)
             if not method.plain:
                 return codec.encode(self.runtime.call(method, positional, named))

@@ -22,9 +22,24 @@ class Head:
         version: `(1, 1)` or `(1, 0)`.
         plain: whether its answer is written in the usual way: with its body, as HTTP/1.1.
         known: what a guard has noted of it, since its sender sends it again and again.
+        reader: the application that has let it in, whoever sends it, and knows what it asks for; None at first.
+        call: what that application read in it.
     """
 
-    __slots__ = ("_first", "content_type", "headers", "host", "known", "origin", "plain", "target", "verb", "version")
+    __slots__ = (
+        "_first",
+        "call",
+        "content_type",
+        "headers",
+        "host",
+        "known",
+        "origin",
+        "plain",
+        "reader",
+        "target",
+        "verb",
+        "version",
+    )
 
     def __init__(
         self, verb: str, target: str, headers: Iterable[tuple[str, str]] = (), version: tuple[int, int] = (1, 1)
@@ -39,6 +54,8 @@ class Head:
         self.origin = self._first.get("origin")
         self.content_type = self._first.get("content-type")
         self.known: Any = None
+        self.reader: Any = None
+        self.call: Any = None
 
     def get(self, name: str) -> str | None:
         """The first value of a header (name in lower case), or None."""

@@ -36,6 +36,7 @@ class Method:
         name: the name it is called by.
         function: the callable.
         binding: its compiled arguments; see `gjrpc.binding.Binding`.
+        call: binds one JSON value and calls the function, in the shortest way.
         blocking: whether it must run off the event loop, in a thread.
         deadline: seconds it may take, or None.
         scope: what its callers must hold, or None; see `gjrpc.permissions`.
@@ -52,6 +53,7 @@ class Method:
     __slots__ = (
         "binding",
         "blocking",
+        "call",
         "deadline",
         "deprecated",
         "description",
@@ -80,6 +82,7 @@ class Method:
         self.name = name
         self.function = function
         self.binding = binding
+        self.call = binding.caller(function)
         self.blocking = blocking
         self.deadline = deadline
         self.scope = scope

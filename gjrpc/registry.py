@@ -254,6 +254,9 @@ class _Raw(Binding):
     def bind(self, value: Any) -> Bound:
         return (value,), {}
 
+    def caller(self, function: Callable[..., Any]) -> Callable[[Any], Any]:
+        return function
+
     def bind_text(self, text: Any) -> Bound:
         if isinstance(text, dict):
             text = {name: list(texts) if len(texts) > 1 else texts[0] for name, texts in text.items()}

@@ -18,7 +18,7 @@ from gjrpc.environ import EnvironPeer, read_body, read_head
 from gjrpc.errors import CallError
 from gjrpc.guard import Guard, Peer, Refused, Unasked
 from gjrpc.jsonrpc import MAX_ANSWER, MAX_BATCH, Dialect
-from gjrpc.messages import JSON, Headers, Request, Response
+from gjrpc.messages import JSON, Head, Headers, Request, Response
 from gjrpc.method import DeclaredError, Method
 from gjrpc.origins import Gate, preflight
 from gjrpc.permissions import ANYONE, EVERYTHING
@@ -130,11 +130,17 @@ class Application:
         """
         head = request.head
         try:
+            if head.reader is self:
+                return self._message(request.body) if head.call is None else self._spelled(head, request.body)
             if head.origin is not None or self.guard is not None:
                 return self._let_in(request, peer)
             if self._guards_hosts:
                 self._gate.check(head)
-            return (self._verbs.get(head.verb) or self._no_verb)(request)
+            handle: Callable[[Request], Response] = self._verbs.get(head.verb) or self._no_verb
+            response = handle(request)
+            if head.call is not None or (head.target == "/" and head.verb == "POST"):
+                head.reader = self  # from now on the shorter way: all that was looked at is a pure function of the head
+            return response
         except CallError as error:
             return refusal(error)
 
@@ -189,14 +195,19 @@ class Application:
         target = request.head.target
         if target.startswith("/-/"):
             return self._page(target)
-        if request.body:
+        request.head.call = convention.read_target(target)
+        return self._spelled(request.head, request.body)
+
+    def _spelled(self, head: Head, body: bytes) -> Response:
+        """Answer the call that a path spells."""
+        if body:
             error = errors.InvalidRequest("a GET takes its arguments from the path, and it came with a body: send it with POST")
             response = refusal(error)
         else:
-            response = self._native(convention.read_target(target))
-        if response.status == 400 and (allow := self._allowed(target)) == _ROOT_VERBS and target != "/":
+            response = self._native(head.call)
+        if response.status == 400 and (allow := self._allowed(head.target)) == _ROOT_VERBS:
             raise errors.VerbNotAllowed(
-                f"its arguments go by position: POST them, or GET {target.partition('?')[0]};VALUE", allow=allow
+                f"its arguments go by position: POST them, or GET {head.target.partition('?')[0]};VALUE", allow=allow
             )
         return response
 
@@ -238,9 +249,9 @@ class Application:
 
     def _native(self, call: Call) -> Response:
         outcome = self.dispatcher.run(call)
-        if isinstance(outcome, CallError):
-            return refusal(outcome, call.name)
-        return Response(200, convention.success(call.name, outcome))
+        if isinstance(outcome, bytes):
+            return Response(200, convention.success(call.name, outcome))
+        return refusal(outcome, call.name)
 
     def _page(self, target: str) -> Response:
         page = self._pages.get(target.partition("?")[0])
