@@ -54,7 +54,7 @@ class Head:
         self.origin = self._first.get("origin")
         self.content_type = self._first.get("content-type")
         self.known: Any = None
-        self.reader: Any = None
+        self.reader: object = None
         self.call: Any = None
 
     def get(self, name: str) -> str | None:

@@ -1,6 +1,6 @@
 """The server: gevent's `WSGIServer`, strict, quick, and stopping in good order.
 
-Owns the listening socket, TLS handshakes, the clock that connections are held to, and draining. What happens on a connection is
+Owns the listening socket, the clock that connections are held to, and draining. What happens on a connection is
 `connection`'s.
 """
 
@@ -14,13 +14,12 @@ from dataclasses import replace
 from typing import Any
 
 import gevent
-import gevent.event
-import gevent.socket
 import gevent.ssl
 from gevent.pywsgi import LoggingLogAdapter, WSGIServer
 
 from gjrpc import descriptors
-from gjrpc.access import AnswerLog, peer_name
+from gjrpc.access import AnswerLog
+from gjrpc.arrivals import Arrival
 from gjrpc.connection import Connection, Timeouts
 from gjrpc.connections import Connections
 from gjrpc.errors import SettingsError
@@ -34,6 +33,7 @@ from gjrpc.wsgi import Application
 log = logging.getLogger("gjrpc.server")
 
 _TICK = 0.25  # seconds between two looks at the connections
+_LAST = 0.3  # seconds at a stop for clients whose next request is on its way
 _BREATH = 0.1  # seconds without accepting, where there is no room for one more
 # What accept(2) says where there are no descriptors or no memory for one more connection.
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -99,7 +99,6 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         self.connections = Connections(max_connections or descriptors.connections())
         self.held_back = self.refused = 0
         self._told = (0, 0, 0)
-        self._shaking = 0
         self._sweeper: gevent.Greenlet | None = None
         if ssl_context is not None:
             options["ssl_context"] = _cooperative(ssl_context)
@@ -142,9 +141,12 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         """
         self.draining = True
         self.close()
+        grace = self.timeouts.grace if timeout is None else timeout
+        # A request that comes now is answered, and the answer says that it was the last one: closing at once would lose it.
+        self.connections.wait_empty(min(_LAST, grace))
         for connection in self.connections:
             connection.drain()
-        if not self.connections.wait_empty(self.timeouts.grace if timeout is None else timeout):
+        if not self.connections.wait_empty(grace):
             log.warning("%d connections were still open at the end of the grace period and are closed", len(self.connections))
             for connection in self.connections:
                 connection.abandon()
@@ -154,7 +156,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
 
     def do_read(self) -> Any:
         """Accept one connection, as a bare socket: gevent's own is made where a client must be waited for."""
-        full = len(self.connections) + self._shaking >= self.connections.most
+        full = len(self.connections) >= self.connections.most
         if full and self.connections.idlest() is None:
             self._hold_back()
             return None
@@ -188,25 +190,13 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             # Nagle's algorithm holds a small piece back until the last one is acknowledged (RFC 896): 40 ms on a kept connection.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.ssl_enabled:
-            self._shaking += 1
-            gevent.spawn(self._shake_hands, sock, address)
+            Arrival(sock, address, self).open()
         else:
-            self.handler_class(sock, address, self).open()
+            self.welcome(sock, address)
 
-    def _shake_hands(self, sock: Any, address: Any) -> None:
-        """Shake hands within the deadline, then serve; a failure is one line in the log."""
-        waiting = gevent.socket.socket(fileno=sock.detach())
-        try:
-            with gevent.Timeout(self.timeouts.handshake, TimeoutError(f"not done within {self.timeouts.handshake:g} s")):
-                secured = self.wrap_socket(waiting, **self.ssl_args)
-        except (OSError, EOFError) as error:
-            log.warning("%s: TLS handshake failed: %s", peer_name(address), getattr(error, "reason", None) or error)
-            waiting.close()
-            return
-        finally:
-            self._shaking -= 1
-        secured.settimeout(0)
-        self.handler_class(secured, address, self).open()
+    def welcome(self, sock: Any, address: Any) -> None:
+        """Serve a client of whom nothing else is to come first."""
+        self.handler_class(sock, address, self).open()
 
     def update_environ(self) -> None:
         """Name the server in the environ, without asking the DNS as pywsgi does."""

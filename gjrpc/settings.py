@@ -56,6 +56,8 @@ class Settings:
     allowed_origins: tuple[str, ...] = _option((), "Origins of web pages that may call, besides the same one.", "ORIGINS")
     access_log: Literal["off", "common", "json"] = _option("off", "A line on standard output for each answer.")
     log_level: Literal["debug", "info", "warning", "error"] = _option("info", "What goes to the log on standard error.")
+    workers: int = _option(1, "Processes that serve; from two on, a master watches over them.")
+    worker_timeout: int = _option(30, "A worker whose event loop stands still for so long is replaced.")
     threads: int = _option(10, "Threads for methods registered as blocking.")
     backlog: int = _option(1024, "Connections that may wait to be accepted.")
     max_connections: int | None = _option(None, "Open connections; by default as many as the limit of open files allows.")

@@ -131,7 +131,7 @@ class Application:
         head = request.head
         try:
             if head.reader is self:
-                return self._message(request.body) if head.call is None else self._spelled(head, request.body)
+                return self._spelled(head, request.body) if head.call is not None else self._message(request.body)
             if head.origin is not None or self.guard is not None:
                 return self._let_in(request, peer)
             if self._guards_hosts:

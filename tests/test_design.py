@@ -47,6 +47,7 @@ SERVER = [
     "greenlets",
     "gateway",
     "connection",
+    "arrivals",
     "connections",
     "descriptors",
     "tls",
@@ -67,6 +68,12 @@ LEAVES = [
     "batch",
     "client",
     "compat",
+    "systemd",
+    "composition",
+    "sharing",
+    "worker",
+    "arbiter",
+    "workers",
     "serve",
 ]
 CONTRACTS = ["schemas", "documents", "bounds", "subschema", "diff", "annotations", "stub"]

@@ -1,0 +1,260 @@
+"""The master of several workers: gunicorn's arbiter, with generations.
+
+Owns when workers begin and end: a generation begins with one worker; once that one serves come the others, and only then are the
+old ones told to end. So code or a certificate that can't be used never costs a worker that serves. Forking, signals and the watch
+for signs of life are gunicorn's. It knows no application; what a worker does is `worker`'s.
+"""
+
+import logging
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+import click
+from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
+from gunicorn.sock import close_sockets
+
+from gjrpc.commands import printable
+from gjrpc.systemd import Notifier
+from gjrpc.worker import Worker
+
+log = logging.getLogger("gjrpc.workers")
+
+_TICK = 0.02  # seconds between two looks at a generation that begins
+_STEADY = 3.0  # seconds of life after which an end counts as the first one: what crashes ever later does not crash in a hot loop
+_LONGEST = 30.0  # seconds
+
+
+class Telling(Worker):
+    """A worker that tells its master how far it is, in the file that carries its signs of life."""
+
+    SERVES = "serves"
+
+    retired = False
+    """For the master: whether it was told to end."""
+
+    def tell(self, words: str) -> None:
+        """Tell the master; replaces what was told before."""
+        os.ftruncate(self.tmp.fileno(), 0)
+        os.pwrite(self.tmp.fileno(), words.encode(), 0)
+
+    @property
+    def told(self) -> str:
+        """What the worker told last: nothing yet, `SERVES`, or why it can't."""
+        return os.pread(self.tmp.fileno(), 10_000, 0).decode(errors="replace")
+
+
+class Backoff:
+    """How long no worker is started, after workers that ended by themselves: the longer, the more did so in a row.
+
+    Args:
+        free: ends in a row that cost nothing, so that what was killed is replaced at once.
+    """
+
+    def __init__(self, free: int) -> None:
+        self._free = free
+        self._row = 0
+        self._until = 0.0
+
+    def ended(self, lived: float, now: float) -> None:
+        """Note a worker's end: it lived for so many seconds, until now."""
+        self._row = self._row + 1 if lived < _STEADY else 1
+        over = self._row - self._free
+        self._until = now + min(_LONGEST, 0.5 * 2 ** min(over - 1, 16)) if over > 0 else now
+
+    def left(self, now: float) -> float:
+        """Seconds until the next worker may begin."""
+        return max(0.0, self._until - now)
+
+
+class QuietLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's words in the log of this process: warnings and errors as such, and its remarks only for debugging."""
+
+    def setup(self, cfg: Any) -> None:
+        """Leave handlers, format and level to the root logger."""
+        self.cfg = cfg
+        self.error_log.propagate = True
+
+    def info(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """What `arbiter` says itself, in fewer words."""
+        self.debug(msg, *args, **kwargs)
+
+
+class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
+    """Keeps the workers running.
+
+    Args:
+        app: gunicorn's application, which has the configuration.
+        listener: the listening socket that all workers share.
+        inherited: whether it came from systemd, so that its file stays at the end.
+        notifier: tells systemd.
+    """
+
+    def __init__(self, app: Any, listener: Any, inherited: bool, notifier: Notifier) -> None:
+        super().__init__(app)
+        self.LISTENERS = [listener]
+        self.systemd = inherited
+        self._notifier = notifier
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin a generation with its first worker, which `manage_workers` starts."""
+        self._border: int | None = self.worker_age  # the workers after this one are the new ones
+        self._backoff = Backoff(self.num_workers)
+        self._begun = self._served = False
+        self._reason = ""
+
+    # --- what signals mean ---
+
+    def handle_hup(self) -> None:
+        """Begin a new generation; one that is just beginning is dropped for it."""
+        log.info("SIGHUP: reloading with new workers")
+        self._notifier.reloading()
+        if self._border is not None and (new := self._new()) and len(new) < len(self._standing()):
+            for worker in new:
+                self._retire(worker, signal.SIGKILL)
+        self._begin()
+
+    def handle_term(self) -> None:
+        """End in good order."""
+        self._say_stop("SIGTERM")
+        super().handle_term()
+
+    def handle_int(self) -> None:
+        """End in good order too."""
+        self._say_stop("SIGINT")
+        super().handle_term()
+
+    handle_quit = handle_int
+
+    def handle_usr2(self) -> None:
+        """gunicorn would start a second master; systemd and containers know but one."""
+        log.warning("SIGUSR2 has no effect; SIGHUP loads the code anew")
+
+    def _say_stop(self, name: str) -> None:
+        log.info("%s: stopping; calls in flight have %g s", name, self.app.grace)
+
+    def stop(self, graceful: bool = True) -> None:
+        """Let the calls in flight end; a second signal, or the end of the grace period, stops at once."""
+        self._notifier.stopping()
+        close_sockets(self.LISTENERS, unlink=not self.systemd)
+        self.LISTENERS = []
+        limit = time.monotonic() + self.cfg.graceful_timeout
+        order = signal.SIGTERM if graceful else signal.SIGQUIT
+        while self.WORKERS and time.monotonic() < limit:
+            self.kill_workers(order)  # again and again: a worker that was just forked hears nothing yet
+            for number in self.wait_for_signals(0.2):
+                if number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT) and order == signal.SIGTERM:
+                    log.warning("%s again: stopping at once", signal.Signals(number).name)
+                    order, limit = signal.SIGQUIT, min(limit, time.monotonic() + 2)
+                    break
+            self.reap_workers()
+            self.murder_workers()
+        self.kill_workers(signal.SIGKILL)
+        while self.WORKERS:
+            self.wait_for_signals(0.1)
+            self.reap_workers()
+
+    # --- the workers ---
+
+    def wait_for_signals(self, timeout: float = 1.0) -> list[int]:
+        """Wait, but no longer than there is nothing to do."""
+        if self._border is not None:
+            timeout = min(timeout, _TICK)
+        if (left := self._backoff.left(time.monotonic())) > 0:
+            timeout = min(timeout, left)
+        if self._notifier.interval is not None:
+            timeout = min(timeout, self._notifier.interval / 2)
+        signals: list[int] = super().wait_for_signals(timeout)
+        self._notifier.alive()
+        return signals
+
+    def manage_workers(self) -> None:
+        """Begin and end workers, so that there are as many as there should be."""
+        if self._border is not None:
+            self._go_on(self._new())
+            return
+        standing = self._standing()
+        self._spawn(self.num_workers - len(standing))
+        for worker in standing[: max(0, len(standing) - self.num_workers)]:
+            self._retire(worker)
+
+    def _go_on(self, new: list[Telling]) -> None:
+        """Take the generation that begins one step further."""
+        if not new and not self._begun:
+            self._begun = True
+            self._spawn(1)
+        elif not new:
+            self._give_up()
+        elif all(worker.told == Telling.SERVES for worker in new):
+            if len(new) < self.num_workers:
+                self._spawn(self.num_workers - len(new))
+                return
+            for worker in [worker for worker in self._standing() if worker not in new]:
+                self._retire(worker)
+            log.info("reloaded: %d new workers serve" if self._border else "%d workers serve", len(new))
+            self._border = None
+            self._notifier.ready()
+
+    def _give_up(self) -> None:
+        """None is left of a generation that was beginning."""
+        if self._standing():
+            log.error("SIGHUP: the old workers serve on: %s", printable(self._reason))
+            self._notifier.ready()
+        elif not self._served:
+            self.stop()
+            click.echo(f"error: {printable(self._reason)}", err=True)
+            sys.exit(2)
+        self._border = None
+
+    def _standing(self) -> list[Telling]:
+        """The workers that are to serve, the oldest first."""
+        return sorted((worker for worker in self.WORKERS.values() if not worker.retired), key=lambda worker: int(worker.age))
+
+    def _new(self) -> list[Telling]:
+        return [worker for worker in self._standing() if self._border is not None and worker.age > self._border]
+
+    def _spawn(self, count: int) -> None:
+        if self._backoff.left(time.monotonic()) <= 0:
+            for _ in range(count):
+                self.spawn_worker()
+
+    def _retire(self, worker: Telling, order: int = signal.SIGTERM) -> None:
+        worker.retired = True
+        self.kill_worker(worker.pid, order)
+
+    def reap_workers(self) -> None:
+        """Take note of the children that have ended; as process 1 also of others' orphans."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            worker = self.WORKERS.pop(pid, None)
+            if worker is not None:
+                self._note_end(worker, os.waitstatus_to_exitcode(status))
+                worker.tmp.close()
+                self.cfg.child_exit(self, worker)
+
+    def _note_end(self, worker: Telling, code: int) -> None:
+        how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+        if worker.retired or not self.LISTENERS:
+            log.debug("worker %d has ended: %s", worker.pid, how)
+            return
+        now, told = time.monotonic(), worker.told
+        self._backoff.ended(now - worker.born, now)
+        if told == Telling.SERVES:
+            self._served = True
+            self._reason = f"the worker ended soon: {how}"
+            log.error("worker %d has ended by itself: %s", worker.pid, how)
+        else:
+            self._reason = told or f"the worker ended before it served: {how}"
+            if self._border is None:
+                log.error("a worker can't be replaced: %s", printable(self._reason))
+        if (left := self._backoff.left(now)) > 0:
+            log.error("workers end one after the other: the next one begins in %g s", left)

@@ -1,0 +1,183 @@
+"""How the options become parts: the logging, the listening socket, the application, TLS, the server.
+
+Shared by the two programs that put the parts together: `serve`, which is one process, and `workers`, which is many. It must not
+patch the standard library, and must be importable before that is done; a program knows when to.
+"""
+
+import logging
+import socket
+import ssl
+import sys
+from typing import Any, TypeVar
+
+import click
+from gevent.hub import get_hub
+
+from gjrpc import addresses, credentials, settings, systemd, tls
+from gjrpc._version import __version__
+from gjrpc.access import AccessLog
+from gjrpc.addresses import Address
+from gjrpc.errors import SettingsError
+from gjrpc.guard import Guard, Unasked
+from gjrpc.origins import LOOPBACK
+from gjrpc.registry import Registry
+from gjrpc.server import Server
+from gjrpc.settings import Settings
+from gjrpc.wsgi import Application
+
+S = TypeVar("S", bound=Server)
+
+log = logging.getLogger("gjrpc.serve")
+
+HOST = "gjrpc.system:registry"
+"""What is served where no target is named."""
+
+# Options that make the Application of a Registry; a target that is an application has its own.
+_FOR_REGISTRIES = ("allowed_hosts", "allowed_origins", "max_depth", "max_failures", "open")
+
+
+def parameters() -> list[click.Parameter]:
+    """The target and the options, as click takes them."""
+    return [click.Argument(["target"], required=False, envvar=f"{settings.PREFIX}_TARGET"), *settings.options()]
+
+
+def log_to_stderr(chosen: Settings) -> None:
+    """Send the log to standard error."""
+    logging.basicConfig(
+        stream=sys.stderr, level=chosen.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+
+
+def listen(chosen: Settings) -> tuple[socket.socket, Address, bool]:
+    """The listening socket, its address, and whether it came from systemd, which goes before the option.
+
+    Raises:
+        SettingsError: there is no listening there.
+    """
+    listener = systemd.inherited()
+    if listener is None:
+        address = addresses.parse(chosen.bind)
+        return addresses.listen(address, chosen.backlog), address, False
+    name = listener.getsockname()
+    return listener, Address(*name[:2]) if isinstance(name, tuple) else Address(path=name), True
+
+
+def application(served: Any, target: str | None, chosen: Settings, address: Address) -> Any:
+    """The WSGI callable of what a target names."""
+    if not isinstance(served, Registry):
+        if chosen.token_file or chosen.htpasswd or chosen.permissions:
+            raise SettingsError(
+                "--token-file, --htpasswd and --permissions can't protect it: the target is an application, which itself asks "
+                "who calls (a gjrpc.Application by guard=); serve a Registry"
+            )
+        for name in _FOR_REGISTRIES:
+            if getattr(chosen, name) != Settings.__dataclass_fields__[name].default:
+                log.warning("--%s has no effect: the target is an application, which has its own", name.replace("_", "-"))
+        return served
+    return Application(
+        served,
+        max_body=chosen.max_body,
+        max_depth=chosen.max_depth,
+        allowed_hosts=chosen.allowed_hosts or (LOOPBACK if address.is_local else ("*",)),
+        allowed_origins=chosen.allowed_origins,
+        title=target or "this host",
+        guard=_guard(chosen),
+        # Who is on this host can see what the host methods tell; an application's own scopes are no less than they say.
+        open_to_all=chosen.open or (target is None and address.is_local),
+    )
+
+
+def _guard(chosen: Settings) -> Guard | None:
+    """What asks who calls; with `--open` nobody is asked."""
+    made = credentials.guard(
+        token_file=chosen.token_file,
+        htpasswd=chosen.htpasswd,
+        permissions=chosen.permissions,
+        certificates=chosen.client_ca is not None,
+        max_failures=chosen.max_failures,
+    )
+    if made is not None and chosen.open:
+        raise SettingsError("--open lets anyone call, and --token-file, --htpasswd and --client-ca ask who it is: leave one out")
+    return made
+
+
+def guard_of(served: Any) -> Guard | Unasked | None:
+    """What asks who calls an application, or None."""
+    return served.guard if isinstance(served, Application) else None
+
+
+def throw_away(chosen: Settings, address: Address) -> tls.SelfSigned | None:
+    """The throw-away certificate, where one is asked for; its fingerprint is printed.
+
+    Raises:
+        SettingsError: options that exclude each other.
+    """
+    if not chosen.self_signed:
+        return None
+    if chosen.cert or chosen.key or chosen.client_ca:
+        raise SettingsError("--self-signed makes its own certificate: leave --cert, --key and --client-ca out")
+    made = tls.self_signed(["localhost", "127.0.0.1", "::1"] + [address.host] * (not address.is_local and bool(address.host)))
+    click.echo(f"throw-away certificate, SHA-256 fingerprint {made.fingerprint}", err=True)
+    return made
+
+
+def context(chosen: Settings) -> ssl.SSLContext | None:
+    """TLS from the certificate's files; None without them.
+
+    Raises:
+        SettingsError: a file that can't be used, or options that need another.
+    """
+    if chosen.cert is None:
+        if chosen.key or chosen.client_ca:
+            raise SettingsError("--key and --client-ca need --cert (or --self-signed) to turn TLS on")
+        return None
+    made = tls.server_context(chosen.cert, chosen.key, chosen.client_ca)
+    if chosen.client_ca and (chosen.token_file or chosen.htpasswd):
+        made.verify_mode = ssl.CERT_OPTIONAL  # any credentials will do; the guard refuses who has none
+    return made
+
+
+def server(
+    listener: Any, callable_: Any, secured: ssl.SSLContext | None, chosen: Settings, *, kind: type[S], **options: Any
+) -> S:
+    """The server, not started; the standard library is patched by now."""
+    get_hub().threadpool.maxsize = chosen.threads
+    return kind(
+        listener,
+        callable_,
+        ssl_context=secured,
+        limits=chosen.limits,
+        timeouts=chosen.timeouts,
+        access_log=AccessLog(chosen.access_log, sys.stdout) if chosen.access_log != "off" else None,
+        max_connections=chosen.max_connections,
+        max_calls=chosen.max_calls,
+        **options,
+    )
+
+
+def announce(running: Server, served: Any, target: str | None, trust: str) -> None:
+    """Say what is served, where, and how to try it; `trust` is what curl needs for that."""
+    if isinstance(served, Registry):
+        what = f"{len(served)} methods of {target or 'this host'}"
+        names = served.list_methods()
+        path = "/" + next((name for name in ("cpuinfo", "ping") if name in names), "list_methods")
+    else:
+        what, path = str(target), "/"
+    url = running.url
+    click.echo(f"gjrpc {__version__} serves {what} on {url}", err=True)
+    if url.startswith("unix:"):
+        scheme = "https" if running.ssl_enabled else "http"
+        trust, url = f"{trust}--unix-socket {url.removeprefix('unix:')} ", f"{scheme}://localhost"
+    for anywhere in ("0.0.0.0", "[::]"):  # noqa: S104  what the socket says that it is bound to
+        url = url.replace(anywhere, "localhost")
+    click.echo(f"try: curl {trust}{url}{path}", err=True)
+
+
+def warn_if_open(address: Address, *, guarded: bool, secured: bool) -> None:
+    """Say what others could do, where they can reach the server."""
+    if address.is_local:
+        return
+    if not guarded:
+        log.warning("listening on a non-loopback address without credentials: anyone who reaches it can call what is served")
+    elif not secured:
+        log.warning("listening on a non-loopback address without TLS: credentials can be read on their way")

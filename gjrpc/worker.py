@@ -1,0 +1,218 @@
+"""gunicorn's worker that runs gjrpc's server: `gunicorn -k gjrpc.worker.Worker app:application`.
+
+Owns what a worker process does from its fork to its end: patching, signals, signs of life, draining. gunicorn's own settings
+hold, as far as they mean something here; `check_config` names those that do not. What a master does is gunicorn's or `arbiter`'s.
+"""
+
+import os
+import signal
+import sys
+import time
+import traceback
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import gevent
+import gevent.event
+import gevent.events
+import gevent.selectors
+import gevent.signal
+import gevent.socket
+import gevent.subprocess
+from gevent import monkey
+from gevent.hub import reinit
+from gunicorn.sock import ssl_context
+from gunicorn.workers.base import Worker as BaseWorker
+
+from gjrpc.access import AnswerLog, peer_name
+from gjrpc.connection import Timeouts
+from gjrpc.framing import Limits
+from gjrpc.messages import Head
+from gjrpc.sharing import Board, SharingServer
+
+_BEAT = 0.5  # seconds between two signs of life
+
+# gunicorn's settings that its own workers know and this one does not.
+_WITHOUT_EFFECT = ("threads", "worker_connections", "limit_request_field_size", "proxy_protocol", "pre_request", "post_request")
+
+
+class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
+    """A process that serves until its master says to stop, or is gone.
+
+    Attributes:
+        born: when it was made, in seconds of the monotonic clock.
+    """
+
+    sockets: list[Any]
+    board = Board()
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.born = time.monotonic()
+        self._hurry = False
+        self._servers: list[SharingServer] = []
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """Warn of settings that have no effect here."""
+        for name in _WITHOUT_EFFECT:
+            if cfg.settings[name].get() != cfg.settings[name].default:
+                log.warning("%s has no effect on %s", name, cls.__name__)
+        if cfg.preload_app:
+            log.warning("preload_app loads the application before gevent has patched the standard library: it may block")
+
+    def init_process(self) -> None:
+        """Patch the standard library before anything of the application is imported, then begin."""
+        for number in self.SIGNALS:  # the master's own handlers would only note them, in a process that is not the master
+            signal.signal(number, signal.SIG_DFL)
+        monkey.patch_all()  # what it imports was imported above, in the master: workers begin sooner
+        reinit()  # where the master has an event loop after all, this process must not share it
+        self._wake = gevent.event.Event()
+        # The master's sockets are blocking ones of the unpatched kind.
+        self.sockets = [gevent.socket.socket(fileno=listener.detach()) for listener in self.sockets]
+        super().init_process()
+
+    def init_signals(self) -> None:
+        """Until it serves, the signals that stop a worker end it at once: there is nothing to lose."""
+        # A terminal sends these to all its processes, and what they mean is the master's to say.
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGWINCH):
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGABRT, self.handle_abort)  # not on the event loop, since that may be what stands still
+
+    def handle_abort(self, number: int, frame: Any) -> None:
+        """The master has seen no sign of life: say where the worker hangs, and end."""
+        self.log.critical(
+            "worker %d held the event loop for too long, here:\n%s", self.pid, "".join(traceback.format_stack(frame))
+        )
+        super().handle_abort(number, frame)
+
+    def make_server(self, listener: Any) -> SharingServer:
+        """The server for one listening socket, by gunicorn's settings."""
+        cfg = self.cfg
+        default = Timeouts()
+        timeouts = replace(default, idle=cfg.keepalive or default.idle, grace=_within(cfg.graceful_timeout))
+        limits = Limits(target=cfg.limit_request_line or Limits().target, headers=cfg.limit_request_fields)
+        options: dict[str, Any] = {"ssl_context": ssl_context(cfg)} if cfg.is_ssl else {}
+        return SharingServer(
+            listener,
+            self.wsgi,
+            limits=limits,
+            timeouts=timeouts,
+            access_log=self._access_log(),
+            **self.shared(),
+            **options,
+        )
+
+    def shared(self) -> dict[str, Any]:
+        """Options of the server that come of there being several."""
+        return {"board": self.board, "environ": {"wsgi.multiprocess": self.cfg.workers > 1}}
+
+    def run(self) -> None:
+        """Serve; returns when the worker is to end."""
+        self._servers = servers = [self.make_server(listener) for listener in self.sockets]
+        self.notify()
+        for server in servers:
+            server.start()
+        gevent.signal_handler(signal.SIGTERM, self._stop)
+        gevent.signal_handler(signal.SIGQUIT, self._stop, True)
+        gevent.signal_handler(signal.SIGUSR1, self.log.reopen_files)
+        self.serves(servers)
+        while self.alive and not self._orphaned():
+            self._beat()
+        self.board.leave()
+        stops = [gevent.spawn(server.stop, 0 if self._hurry else None) for server in servers]
+        while not all(stop.ready() for stop in stops):
+            if self._hurry or self._orphaned():
+                gevent.joinall([gevent.spawn(server.stop, 0) for server in servers])
+            self._beat(stops)
+
+    def serves(self, servers: list[SharingServer]) -> None:
+        """Called once, when connections are accepted."""
+
+    def notify(self) -> None:
+        """Give a sign of life; on the event loop, so that a loop that stands still gives none."""
+        super().notify()
+        if self.alive:
+            self.board.sign(self.age, sum(server.count for server in self._servers))
+        if self.cfg.timeout:
+            # The master ends a worker that hangs. Where the master is gone as well, nobody would: then the kernel does.
+            signal.setitimer(signal.ITIMER_REAL, self.cfg.timeout + 2 * _BEAT + 1)
+
+    def _beat(self, awaited: list[Any] | None = None) -> None:
+        self.notify()
+        if awaited:
+            gevent.joinall(awaited, timeout=_BEAT)
+        else:
+            self._wake.wait(_BEAT)
+
+    def _stop(self, hurry: bool = False) -> None:
+        self.alive = False
+        self._hurry = self._hurry or hurry
+        self._wake.set()
+
+    def _orphaned(self) -> bool:
+        if os.getppid() == self.ppid:
+            return False
+        if not self._hurry:
+            self.log.error("worker %d ends: its master is gone", self.pid)
+            self._hurry = True
+        return True
+
+    def _access_log(self) -> AnswerLog | None:
+        noted = _GunicornLog(self.log) if self.cfg.accesslog else None
+        return noted if self.max_requests == sys.maxsize else _Counter(self, noted)
+
+
+class _GunicornLog:
+    """Notes each answer in gunicorn's access log, in the format that its settings say."""
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+
+    def write(self, address: Any, head: Head, status: int, size: int, seconds: float, caller: str | None = None) -> None:
+        path, _, query = head.target.partition("?")
+        environ = {
+            "REMOTE_ADDR": peer_name(address),
+            "REMOTE_USER": caller or "-",
+            "REQUEST_METHOD": head.verb,
+            "RAW_URI": head.target,
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "SERVER_PROTOCOL": "HTTP/" + ".".join(map(str, head.version)),
+            "HTTP_REFERER": head.get("referer") or "-",
+            "HTTP_USER_AGENT": head.get("user-agent") or "-",
+            "HTTP_AUTHORIZATION": head.get("authorization") or "",
+        }
+        self._log.access(_Answer(str(status), size), head.headers, environ, timedelta(seconds=seconds))
+
+
+class _Answer:
+    """An answer as gunicorn's log wants it."""
+
+    headers: tuple[()] = ()
+
+    def __init__(self, status: str, sent: int) -> None:
+        self.status = status
+        self.sent = sent
+
+
+class _Counter:
+    """Ends a worker in good order after `max_requests` answers."""
+
+    def __init__(self, worker: Worker, then: AnswerLog | None) -> None:
+        self._worker = worker
+        self._then = then
+
+    def write(self, address: Any, head: Head, status: int, size: int, seconds: float, caller: str | None = None) -> None:
+        if self._then is not None:
+            self._then.write(address, head, status, size, seconds, caller)
+        self._worker.nr += 1
+        if self._worker.nr == self._worker.max_requests:
+            self._worker.log.info("worker %d ends: it has given its %d answers", self._worker.pid, self._worker.nr)
+            self._worker._stop()
+
+
+def _within(seconds: float) -> float:
+    """A little less than the time after which the master kills: what is left of it is for telling the clients."""
+    return max(seconds - 1, seconds / 2)

@@ -1,0 +1,120 @@
+"""`python -m gjrpc.serve --workers N`: the composition root of several processes.
+
+The master never patches the standard library and runs no event loop, so nothing of gevent is there to be shared by a fork; each
+worker patches first thing and loads the target afresh. `serve` comes here by way of exec, with all it was started with.
+"""
+
+import math
+import os
+import sys
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+from gjrpc import composition, descriptors, targets
+from gjrpc.addresses import Address
+from gjrpc.arbiter import Master, QuietLogger, Telling
+from gjrpc.commands import Command
+from gjrpc.errors import SettingsError
+from gjrpc.settings import Settings
+from gjrpc.sharing import SharingServer
+from gjrpc.systemd import Notifier
+from gjrpc.tls import SelfSigned
+
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108  gunicorn makes its files there safely, and deletes them at once
+_REST = 2  # seconds for the workers beyond the grace period, to tell the clients that it is over
+
+
+def become_master() -> None:
+    """Go on as the master: the same process, without what was patched."""
+    os.execv(sys.executable, [sys.executable, "-m", "gjrpc.workers", *sys.argv[1:]])  # noqa: S606  this very Python
+
+
+class Fleet(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """What the workers serve and how, in gunicorn's terms.
+
+    Args:
+        target: what to serve, as the command line has it.
+        chosen: the options.
+        address: where the socket listens.
+        made: the throw-away certificate, which all workers share.
+    """
+
+    def __init__(self, target: str | None, chosen: Settings, address: Address, made: SelfSigned | None) -> None:
+        self.target = target
+        self.chosen = chosen
+        self.address = address
+        self.made = made
+        self.trust = f"--cacert {made.ca_file()} " if made else ""
+        self.served: Any = None
+        super().__init__(prog="gjrpc-serve")
+
+    @property
+    def grace(self) -> float:
+        """Seconds for the calls in flight at a stop."""
+        return self.chosen.grace
+
+    def load_config(self) -> None:
+        """Set what gunicorn is to know."""
+        values = {
+            "worker_class": FleetWorker,
+            "workers": self.chosen.workers,
+            "timeout": self.chosen.worker_timeout,
+            "graceful_timeout": math.ceil(self.chosen.grace) + _REST,
+            "logger_class": QuietLogger,
+            # Memory, where there is some: the root file system may be read-only.
+            "worker_tmp_dir": _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None,
+            "control_socket_disable": True,
+        }
+        for name, value in values.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Load the target; in each worker, after patching."""
+        self.served = targets.load(self.target or composition.HOST)
+        return composition.application(self.served, self.target, self.chosen, self.address)
+
+
+class FleetWorker(Telling):
+    """A worker that serves by our own options."""
+
+    def init_process(self) -> None:
+        """Begin; an option, file or target that can't be used is told to the master."""
+        try:
+            super().init_process()
+        except SettingsError as error:
+            self.tell(str(error))
+            sys.exit(2)
+
+    def make_server(self, listener: Any) -> SharingServer:
+        """The server, by our options."""
+        app = self.app
+        secured = app.made.context if app.made else composition.context(app.chosen)
+        return composition.server(listener, self.wsgi, secured, app.chosen, kind=SharingServer, **self.shared())
+
+    def serves(self, servers: list[SharingServer]) -> None:
+        """Tell the master, and at the very first everyone."""
+        if self.age == 1:
+            composition.announce(servers[0], self.app.served, self.app.target, self.app.trust)
+        self.notify()
+        self.tell(self.SERVES)
+
+
+def _run(target: str | None, **values: Any) -> None:
+    chosen = Settings(**values)
+    composition.log_to_stderr(chosen)
+    listener, address, inherited = composition.listen(chosen)
+    made = composition.throw_away(chosen, address)
+    if made is None:
+        composition.context(chosen)  # so that what is wrong with it is said before anything is started
+    descriptors.raise_limit()
+    guarded = bool(chosen.token_file or chosen.htpasswd or chosen.client_ca)
+    composition.warn_if_open(address, guarded=guarded, secured=bool(made or chosen.cert))
+    Master(Fleet(target, chosen, address, made), listener, inherited, Notifier()).run()
+
+
+main = Command("gjrpc-serve", callback=_run, params=composition.parameters())
+"""The command line, as `serve` has it."""
+
+if __name__ == "__main__":
+    main(prog_name="python -m gjrpc.serve")

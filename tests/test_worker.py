@@ -1,0 +1,119 @@
+"""gunicorn with gjrpc's worker: `gunicorn -k gjrpc.worker.Worker app:application`, and gunicorn's settings."""
+
+import signal
+import threading
+
+import psutil
+import pytest
+import requests
+from conftest import wait_until
+
+APP = """
+import os, time
+from gevent import monkey
+patched = monkey.is_module_patched("socket")
+from gjrpc import Application, Registry
+
+registry = Registry()
+
+@registry.method
+def pid():
+    return os.getpid()
+
+@registry.method
+def early():
+    return patched
+
+@registry.method
+def nap(seconds: float):
+    print("napping", flush=True)
+    time.sleep(seconds)
+    return seconds
+
+application = Application(registry)
+
+def wsgi(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"{environ['wsgi.multiprocess']} {environ['SERVER_PORT']}".encode()]
+"""
+
+
+@pytest.fixture
+def gunicorn(launch, tmp_path):
+    """Start gunicorn in a folder with an `app` module."""
+    (tmp_path / "app.py").write_text(APP)
+
+    def start(*arguments, target="app:application"):
+        options = ["-k", "gjrpc.worker.Worker", "-b", "127.0.0.1:0", "--no-control-socket", *arguments]
+        server = launch("-m", "gunicorn", target, *options, cwd=tmp_path)
+        server.wait_url()
+        server.wait_for("Booting worker")
+        return server
+
+    return start
+
+
+def test_serves(gunicorn, tmp_path):
+    """It serves by the short way, patched first, with gunicorn's access log and pid file, and stops in good order."""
+    pidfile = tmp_path / "pid"
+    server = gunicorn(
+        "-w", "2", "--access-logfile", "-", "--access-logformat", "%(r)s %(s)s %({user-agent}i)s", "-p", str(pidfile)
+    )
+    assert requests.get(f"{server.url}/early", headers={"User-Agent": "me"}, timeout=10).json() == {"early": True}
+    server.wait_for(r"GET /early HTTP/1.1 200 me\n")
+    assert int(pidfile.read_text()) == server.process.pid
+    answers = []
+    caller = threading.Thread(target=lambda: answers.append(requests.get(f"{server.url}/nap?seconds=1", timeout=10)))
+    caller.start()
+    server.wait_for("napping")
+    server.process.terminate()
+    caller.join(10)
+    assert answers[0].json() == {"nap": 1.0}
+    assert server.wait() == 0
+    assert not pidfile.exists()
+
+
+def test_any_wsgi(gunicorn):
+    """Any WSGI callable is served, and told that there are other processes."""
+    server = gunicorn("-w", "2", target="app:wsgi")
+    assert requests.get(server.url, timeout=10).text == f"True {server.url.rpartition(':')[2]}"
+
+
+def test_tls(gunicorn, certificate):
+    """gunicorn's certificate is served."""
+    server = gunicorn("--certfile", certificate.cert, "--keyfile", certificate.key)
+    url = server.url.replace("127.0.0.1", "localhost")
+    assert requests.get(f"{url}/early", verify=certificate.ca, timeout=10).json() == {"early": True}
+
+
+def test_max_requests(gunicorn):
+    """After `max_requests` answers a worker ends in good order, and another takes its place."""
+    server = gunicorn("--max-requests", "3")
+    with requests.Session() as session:
+        answers = [session.get(f"{server.url}/pid", timeout=10) for _ in range(3)]
+        assert len({answer.json()["pid"] for answer in answers}) == 1
+    wait_until(lambda: requests.get(f"{server.url}/pid", timeout=10).json() != answers[0].json(), "another worker")
+    server.wait_for("it has given its 3 answers")
+
+
+def test_limits(gunicorn):
+    """gunicorn's limits and times hold, and settings that have no effect are named."""
+    server = gunicorn("--limit-request-line", "100", "--limit-request-fields", "10", "--keep-alive", "1", "--threads", "3")
+    assert requests.get(f"{server.url}/{'x' * 100}", timeout=10).status_code == 414
+    assert requests.get(f"{server.url}/pid", headers={f"x-{number}": "" for number in range(10)}, timeout=10).status_code == 431
+    assert "threads has no effect on Worker" in server.output
+    with requests.Session() as session:
+        session.get(f"{server.url}/pid", timeout=10)
+        (worker,) = psutil.Process(server.process.pid).children()
+        wait_until(lambda: len(worker.net_connections()) == 1, "the end of the idle connection")
+
+
+def test_reload_and_kill(gunicorn):
+    """gunicorn replaces a worker that is killed, and on SIGHUP all."""
+    server = gunicorn()
+    (first,) = psutil.Process(server.process.pid).children()
+    first.kill()
+    server.wait_for("(?s)Booting worker.*Booting worker")
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for("(?s)(Booting worker.*){3}")
+    assert requests.get(f"{server.url}/pid", timeout=10).json()["pid"] != first.pid

@@ -1,0 +1,361 @@
+"""`python -m gjrpc.serve --workers N`: what several processes serve, and what they live through."""
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+from conftest import Wire, wait_until
+
+APP = """
+import os, subprocess, time
+from gevent import monkey
+patched = monkey.is_module_patched("socket") and monkey.is_module_patched("ssl")
+import requests
+from gjrpc import Registry
+
+registry = Registry()
+
+@registry.method
+def ping():
+    return "pong"
+
+@registry.method
+def pid():
+    return os.getpid()
+
+@registry.method
+def early():
+    return patched
+
+@registry.method
+def outside(url: str):
+    return requests.get(url, timeout=10).status_code
+
+@registry.method
+def nap(seconds: float):
+    print("napping", flush=True)
+    time.sleep(seconds)
+    return os.getpid()
+
+@registry.method
+def orphan():
+    return subprocess.call(["sh", "-c", "sleep 0.5 &"])
+
+@registry.method
+def spin():
+    print("spinning", flush=True)
+    while True:
+        pass
+"""
+CALL = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.fixture
+def run(launch, tmp_path):
+    """Start two workers in a folder with an `app` module, on a port of the kernel's, and wait until both serve."""
+    (tmp_path / "app.py").write_text(APP)
+
+    def start(*arguments, target="app:registry", bind="127.0.0.1:0", **options):
+        server = launch("-m", "gjrpc.serve", target, "--workers", "2", "--bind", bind, *arguments, cwd=tmp_path, **options)
+        server.wait_url()
+        if "--log-level" not in arguments:
+            server.wait_for("2 workers serve")
+        return server
+
+    return start
+
+
+def workers(server):
+    """The processes of the workers."""
+    return psutil.Process(server.process.pid).children()
+
+
+def wire(server):
+    """A new connection."""
+    return Wire(socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=20))
+
+
+def pids(server, count):
+    """Who answers on so many connections that are open at the same time."""
+    with contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(wire(server)) for _ in range(count)]
+        told = Counter(each.ask(CALL % b"pid").json()["pid"] for each in wires)
+    # The workers share by how many connections each has, so that the next ones are shared evenly only once these are gone.
+    with contextlib.suppress(psutil.NoSuchProcess):
+        wait_until(lambda: all(len(worker.net_connections()) <= 1 for worker in workers(server)), "the end of the connections")
+    return told
+
+
+def two_answer(server):
+    """Wait until two workers answer, and give their numbers."""
+    wait_until(lambda: len(pids(server, 16)) == 2, "two workers that answer")
+    return set(pids(server, 16))
+
+
+def test_share(run):
+    """Of 64 connections no worker has more than 65 %, the standard library is patched first, and the printed curl line works."""
+    server = run("--log-level", "warning")
+    two_answer(server)
+    shares = pids(server, 64)
+    assert set(shares) == {worker.pid for worker in workers(server)}
+    assert max(shares.values()) <= 0.65 * 64
+    line = shlex.split(server.wait_for(r"try: (curl .*)")[1])
+    assert subprocess.run([*line, "-sS"], capture_output=True, text=True, timeout=20, check=True).stdout == '{"ping":"pong"}'
+    assert re.fullmatch(r"gjrpc \S+ serves 10 methods of app:registry on http://\S+\ntry: curl .*\n", server.output)
+    with wire(server) as client:
+        assert client.ask(CALL % b"early").json() == {"early": True}
+    # One thread, and no event loop: nothing that a fork would share.
+    master = psutil.Process(server.process.pid)
+    assert master.num_threads() == 1
+    assert not [link for link in Path(f"/proc/{master.pid}/fd").iterdir() if "eventpoll" in os.readlink(link)]
+
+
+def test_tls_and_options(run):
+    """TLS, limits, time limits and the access log hold in each worker."""
+    server = run("--self-signed", "--max-body", "10", "--access-log", "json", "--handshake-timeout", "1")
+    ca = server.wait_for(r"--cacert (\S+)")[1]
+    url = server.url.replace("127.0.0.1", "localhost")
+    with contextlib.ExitStack() as stack:
+        sessions = [stack.enter_context(requests.Session()) for _ in range(12)]
+        seen = {session.get(f"{url}/pid", verify=ca, timeout=10).json()["pid"] for session in sessions}
+        assert seen == {worker.pid for worker in workers(server)}
+        assert {session.post(f"{url}/ping", "x" * 11, verify=ca, timeout=10).status_code for session in sessions} == {413}
+    server.wait_for(r'\{"time".*"target":"/pid","status":200')
+    with contextlib.ExitStack() as stack:
+        for silent in [stack.enter_context(wire(server)) for _ in range(12)]:
+            assert silent.rest() == b""  # the time for its handshake is over
+
+
+def test_client_certificates(run, certificate, tmp_path):
+    """Mutual TLS holds in the workers."""
+    server = run("--cert", certificate.cert, "--key", certificate.key, "--client-ca", certificate.ca)
+    url = server.url.replace("127.0.0.1", "localhost")
+    with pytest.raises(requests.exceptions.RequestException):
+        requests.get(f"{url}/ping", verify=certificate.ca, timeout=10)
+    mine = tmp_path / "client.pem"
+    mine.write_bytes(certificate.authority.issue_cert("me@example.org").private_key_and_cert_chain_pem.bytes())
+    told = requests.get(f"{url}/outside", params={"url": f"{server.url}/ping"}, verify=certificate.ca, cert=str(mine), timeout=10)
+    assert told.status_code == 500  # the method's own request was refused, by a client that works under the patched ssl
+
+
+def test_unix_socket(run, tmp_path):
+    """A Unix socket is served, and its file is gone at the end."""
+    path = tmp_path / "s.sock"
+    server = run(bind=f"unix:{path}")
+    told = subprocess.run(
+        ["curl", "-sS", "--unix-socket", path, "http://localhost/ping"], capture_output=True, timeout=20, check=True
+    )
+    assert told.stdout == b'{"ping":"pong"}'
+    server.process.terminate()
+    assert server.wait() == 0
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere:x"], "no module 'nowhere'"),
+        (["broken:registry"], "SyntaxError"),
+        (["app:registry", "--bind", "nonsense"], "expected HOST:PORT"),
+        (["app:registry", "--cert", "missing.pem"], "missing.pem"),
+        (["app:registry", "--workers", "0"], "Invalid value for '--workers'"),
+    ],
+)
+def test_refused(launch, tmp_path, arguments, said):
+    """What can't be used ends it with exit code 2 and the same line as in one process."""
+    (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "broken.py").write_text("def")
+    options = [] if "--bind" in arguments else ["--bind", "127.0.0.1:0"]
+    refused = launch("-m", "gjrpc.serve", "--workers", "2", *options, *arguments, cwd=tmp_path)
+    assert refused.wait() == 2
+    assert re.fullmatch(r"error: .*\n", refused.output) or "--workers" in said
+    assert said in refused.output
+
+
+def test_killed(run):
+    """A worker that is killed is replaced, and the calls of the other one go on."""
+    server = run()
+    first, second = two_answer(server)
+    with contextlib.ExitStack() as stack:
+        callers = [stack.enter_context(wire(server)) for _ in range(16)]
+        mine = {each: each.ask(CALL % b"pid").json()["pid"] for each in callers}
+        for caller in callers:
+            caller.send(CALL % b"nap?seconds=1")
+        server.wait_for("(?s)(napping.*){16}")
+        os.kill(first, signal.SIGKILL)
+        for caller in callers:
+            if mine[caller] == first:
+                assert caller.rest() == b""
+            else:
+                assert caller.answer().json() == {"nap": second}
+    assert first not in two_answer(server)
+    assert f"worker {first} has ended by itself: SIGKILL" in server.output
+
+
+def test_endless_loop(run):
+    """A worker whose loop stands still is ended at its timeout, the log says where it stood, and another takes its place."""
+    server = run("--worker-timeout", "1")
+    before = two_answer(server)
+    with wire(server) as caller:
+        stuck = caller.ask(CALL % b"pid").json()["pid"]
+        caller.send(CALL % b"spin")
+        server.wait_for("spinning")
+        assert b" 500 " in caller.rest()  # the call alone is ended where that helps; the worker then ends in good order
+    server.wait_for(r"(?s)held the event loop for too long, here:.*in spin")
+    assert len(two_answer(server) - before) == 1
+    assert f"WORKER TIMEOUT (pid:{stuck})" in server.output
+
+
+def test_crash_loop(launch, tmp_path):
+    """Workers that end again and again are started ever less often, not in a hot loop."""
+    (tmp_path / "crash.py").write_text(
+        "import os, threading\nfrom gjrpc import Registry\nregistry = Registry()\nthreading.Timer(0.1, os._exit, [7]).start()\n"
+    )
+    server = launch("-m", "gjrpc.serve", "crash:registry", "--workers", "2", "--bind", "127.0.0.1:0", cwd=tmp_path)
+    server.wait_for("workers end one after the other: the next one begins in (2|4) s")
+    assert "exit code 7" in server.output
+    assert server.output.count("has ended by itself") <= 12
+    server.process.terminate()
+    assert server.wait() == 0
+
+
+def test_master_is_killed(run):
+    """No worker outlives its master, not even one that hangs."""
+    server = run("--worker-timeout", "1")
+    two_answer(server)
+    left = workers(server)
+    with wire(server) as caller:
+        caller.send(CALL % b"spin")
+        server.wait_for("spinning")
+        server.process.kill()
+        server.process.wait(20)
+        wait_until(lambda: not any(worker.is_running() and worker.status() != "zombie" for worker in left), "no workers")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stop(run, number):
+    """A signal, to the master or to all as a terminal sends it, lets the calls in flight end; the exit code is 0."""
+    server = run(start_new_session=True)
+    two_answer(server)
+    answers = []
+    callers = [
+        threading.Thread(target=lambda: answers.append(requests.get(f"{server.url}/nap?seconds=1", timeout=10))) for _ in range(8)
+    ]
+    for caller in callers:
+        caller.start()
+    server.wait_for("(?s)(napping.*){8}")
+    os.killpg(server.process.pid, number)
+    server.wait_for(f"{number.name}: stopping; calls in flight have 30 s")
+    for caller in callers:
+        caller.join(10)
+    assert [(answer.status_code, answer.headers["Connection"]) for answer in answers] == [(200, "close")] * 8
+    assert server.wait() == 0
+    assert "ERROR" not in server.output
+
+
+def test_second_signal(run):
+    """A second signal does not wait for the calls in flight."""
+    server = run()
+    with wire(server) as caller:
+        caller.send(CALL % b"nap?seconds=60")
+        server.wait_for("napping")
+        server.process.terminate()
+        server.wait_for("stopping; calls")
+        server.process.terminate()
+        assert caller.answer().status == 503
+        assert server.wait() == 0
+    assert "SIGTERM again: stopping at once" in server.output
+
+
+def test_reload(run, tmp_path):
+    """SIGHUP brings new code; code that does not load leaves the old workers serving, and the log says so in one line."""
+    server = run()
+    old = two_answer(server)
+    (tmp_path / "app.py").write_text("def")
+    server.process.send_signal(signal.SIGHUP)
+    said = server.wait_for(r".*SIGHUP: the old workers serve on: (.*)")[1]
+    assert "SyntaxError" in said
+    assert two_answer(server) == old
+    (tmp_path / "app.py").write_text(APP.replace('"pong"', '"new pong"'))
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for("reloaded: 2 new workers serve")
+    wait_until(lambda: {worker.pid for worker in workers(server)}.isdisjoint(old), "the end of the old workers")
+    with wire(server) as client:
+        assert client.ask(CALL % b"ping").json() == {"ping": "new pong"}
+    assert "Traceback" not in server.output
+
+
+def test_broken_certificate(run, certificate, tmp_path):
+    """A broken certificate at a reload leaves the old one in use."""
+    cert = tmp_path / "cert.pem"
+    cert.write_text(Path(certificate.cert).read_text() + Path(certificate.key).read_text())
+    server = run("--cert", str(cert))
+    cert.write_text("broken")
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for("SIGHUP: the old workers serve on: certificate file .*")
+    url = server.url.replace("127.0.0.1", "localhost")
+    assert requests.get(f"{url}/ping", verify=certificate.ca, timeout=10).json() == {"ping": "pong"}
+
+
+def test_reloads_under_load(launch):
+    """Reloads and a change of the certificate lose no call of 64 clients."""
+    root = Path(__file__).parent.parent
+    told = launch("-m", "bench.reloads", "--seconds", "4", "--reloads", "2", cwd=root)
+    assert told.wait(60) == 0, told.output
+    assert json.loads(told.output)["failed"] == 0
+
+
+def confined(*command):
+    """A command under which a program is process 1, on a root file system that can't be written to."""
+    script = 'mount -o remount,bind,ro / 2>/dev/null || mount --bind / / && mount -o remount,bind,ro /; exec "$@"'
+    return [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "sh",
+        "-c",
+        script,
+        "sh",
+        *command,
+    ]
+
+
+def can_be_confined():
+    """Whether this machine lets us."""
+    done = subprocess.run(confined("true"), capture_output=True, timeout=20, check=False)
+    return done.returncode == 0
+
+
+@pytest.mark.skipif(not can_be_confined(), reason="this machine does not let processes be confined")
+def test_container(launch, tmp_path):
+    """As process 1 on a read-only root it serves, buries the orphans of others, and stops on a signal."""
+    (tmp_path / "app.py").write_text(APP)
+    command = confined(sys.executable, "-m", "gjrpc.serve", "app:registry", "--workers", "2", "--bind", "127.0.0.1:0")
+    server = launch(*command[1:], program=command[0], cwd=tmp_path)
+    server.wait_url()
+    server.wait_for("2 workers serve")
+    (master,) = psutil.Process(server.process.pid).children()
+    with wire(server) as client:
+        assert client.ask(CALL % b"orphan").json() == {"orphan": 0}
+        wait_until(lambda: "sleep" in [child.name() for child in master.children()], "an orphan that process 1 is given")
+        wait_until(lambda: len(master.children()) == 2, "its funeral")
+    master.terminate()
+    assert server.wait() == 0
+    assert "stopping; calls in flight" in server.output
+    assert "Traceback" not in server.output
