@@ -1,9 +1,10 @@
-"""Connections of which something must come before they serve: a TLS handshake.
+"""Connections of which something must come before they serve: a PROXY protocol header, a TLS handshake.
 
 Owns how a client is greeted, and the time it has for that; a failure is one line in the log. Until its first bytes a client waits
 without a greenlet, as kept connections do, and makes room for others as they do. What comes after is `connection`'s.
 """
 
+import _socket
 import logging
 import socket
 from typing import Any
@@ -12,16 +13,21 @@ import gevent
 import gevent.socket
 
 from gjrpc.access import peer_name
+from gjrpc.proxies import MAX_HEADER, ProxyHeaderError, header_end, source
 
 log = logging.getLogger("gjrpc.server")
+
+_HEADER = "no PROXY protocol header"
+_HANDSHAKE = "TLS handshake failed"
 
 
 class Arrival:
     """A client that is to be greeted; one of `gjrpc.connections.Connections` until it is."""
 
-    def __init__(self, sock: Any, address: Any, server: Any) -> None:
+    def __init__(self, sock: Any, address: Any, server: Any, *, heralded: bool = False) -> None:
         self.client_address = address
-        self.expires: float = server.now + server.timeouts.handshake
+        self._heralded = heralded
+        self._await(*(_HEADER, server.timeouts.head) if heralded else (_HANDSHAKE, server.timeouts.handshake), server.now)
         self._socket = sock
         self._server = server
         self._greeting: gevent.Greenlet | None = None
@@ -59,7 +65,7 @@ class Arrival:
 
     def expire(self) -> None:
         """End it: the client has taken too long."""
-        late = TimeoutError(f"not done within {self._server.timeouts.handshake:g} s")
+        late = TimeoutError(f"not done within {self._seconds:g} s")
         if self._greeting is not None:
             self.expires = float("inf")
             self._greeting.kill(late, block=False)
@@ -81,23 +87,55 @@ class Arrival:
         self._watcher.stop()
         self._greeting = gevent.spawn(self._greet)
 
+    def _await(self, what: str, seconds: float, now: float) -> None:
+        self._fault = what
+        self._seconds = seconds
+        self.expires = now + seconds
+
     def _greet(self) -> None:
         server = self._server
-        self._socket = gevent.socket.socket(fileno=self._socket.detach())
+        greeted = gevent.socket.socket(fileno=self._socket.detach())
+        self._socket = greeted
         try:
-            secured = server.wrap_socket(self._socket, **server.ssl_args)
-        except (OSError, EOFError) as error:
+            if self._heralded:
+                self.client_address = source(_proxy_header(greeted)) or self.client_address
+            if server.ssl_enabled:
+                self._await(_HANDSHAKE, server.timeouts.handshake, server.now)
+                greeted = server.wrap_socket(greeted, **server.ssl_args)
+                greeted.settimeout(0)
+            else:
+                greeted = _socket.socket(fileno=greeted.detach())
+                greeted.setblocking(False)
+        except (OSError, EOFError, ProxyHeaderError) as error:
             self._fail(error)
             return
-        secured.settimeout(0)
-        server.welcome(secured, self.client_address)
+        server.welcome(greeted, self.client_address)
         self._forget()  # only now: the server is not to look empty in between
 
     def _fail(self, error: Exception) -> None:
-        log.warning("%s: TLS handshake failed: %s", self.peer, getattr(error, "reason", None) or error)
+        log.warning("%s: %s: %s", self.peer, self._fault, getattr(error, "reason", None) or error)
         self.close()
 
     def _forget(self) -> None:
         self._server.connections.discard(self)
         self._watcher.stop()
         self._watcher.close()
+
+
+def _proxy_header(waiting: Any) -> bytes:
+    """Read a PROXY protocol header and not a byte behind it: that is TLS's or the client's.
+
+    Raises:
+        ProxyHeaderError: what comes is none.
+        OSError: the connection broke.
+    """
+    header = b""
+    while True:
+        seen: bytes = waiting.recv(MAX_HEADER - len(header), socket.MSG_PEEK)
+        if not seen:
+            raise ProxyHeaderError(f"the connection ended after {header!r}")
+        end = header_end(header + seen)
+        taken: bytes = waiting.recv(len(seen) if end is None else end - len(header))
+        header += taken
+        if end is not None:
+            return header

@@ -20,6 +20,7 @@ from gjrpc.addresses import Address
 from gjrpc.errors import SettingsError
 from gjrpc.guard import Guard, Unasked
 from gjrpc.origins import LOOPBACK
+from gjrpc.proxies import ForwardedLog
 from gjrpc.registry import Registry
 from gjrpc.server import Server
 from gjrpc.settings import Settings
@@ -89,12 +90,14 @@ def application(served: Any, target: str | None, chosen: Settings, address: Addr
 
 def _guard(chosen: Settings) -> Guard | None:
     """What asks who calls; with `--open` nobody is asked."""
+    proxies = chosen.proxies
     made = credentials.guard(
         token_file=chosen.token_file,
         htpasswd=chosen.htpasswd,
         permissions=chosen.permissions,
         certificates=chosen.client_ca is not None,
         max_failures=chosen.max_failures,
+        client_of=proxies.name if proxies else None,
     )
     if made is not None and chosen.open:
         raise SettingsError("--open lets anyone call, and --token-file, --htpasswd and --client-ca ask who it is: leave one out")
@@ -142,13 +145,15 @@ def server(
 ) -> S:
     """The server, not started; the standard library is patched by now."""
     get_hub().threadpool.maxsize = chosen.threads
+    access_log, proxies = AccessLog(chosen.access_log, sys.stdout) if chosen.access_log != "off" else None, chosen.proxies
     return kind(
         listener,
         callable_,
         ssl_context=secured,
         limits=chosen.limits,
         timeouts=chosen.timeouts,
-        access_log=AccessLog(chosen.access_log, sys.stdout) if chosen.access_log != "off" else None,
+        access_log=ForwardedLog(access_log, proxies) if access_log and proxies else access_log,
+        proxy_protocol=proxies if chosen.proxy_protocol else None,
         max_connections=chosen.max_connections,
         max_calls=chosen.max_calls,
         **options,

@@ -27,6 +27,7 @@ from gjrpc.framing import Limits
 from gjrpc.green import Green
 from gjrpc.greenlets import MAX_CALLS, Greenlets
 from gjrpc.http1 import Memory, Writer
+from gjrpc.proxies import Proxies
 from gjrpc.runtime import Plain
 from gjrpc.wsgi import Application
 
@@ -56,6 +57,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         max_connections: how many may be open; by default as many as the limit of open files allows. For one more, the idle one
             that has the least time left is closed; if none is idle, it waits in the backlog.
         max_calls: how many calls may be in flight, that is, wait in the middle; 503 for further ones.
+        proxy_protocol: the proxies whose connections begin with a PROXY protocol header, or None.
         options: the other options of `gevent.pywsgi.WSGIServer` that are about more than a connection: `backlog`, `environ`,
             `error_log`.
 
@@ -81,6 +83,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         access_log: AnswerLog | None = None,
         max_connections: int | None = None,
         max_calls: int = MAX_CALLS,
+        proxy_protocol: Proxies | None = None,
         **options: Any,
     ) -> None:
         self.short_way = isinstance(application, Application)
@@ -91,6 +94,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             self.limits = replace(self.limits, body=body)
         self.timeouts = timeouts or Timeouts()
         self.access_log = access_log
+        self.heralds = proxy_protocol
         self.heads = Memory()
         self.writer = Writer()
         self.now = time.monotonic()
@@ -189,8 +193,9 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             # Nagle's algorithm holds a small piece back until the last one is acknowledged (RFC 896): 40 ms on a kept connection.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self.ssl_enabled:
-            Arrival(sock, address, self).open()
+        heralded = self.heralds is not None and self.heralds.trusts(address)
+        if heralded or self.ssl_enabled:
+            Arrival(sock, address, self, heralded=heralded).open()
         else:
             self.welcome(sock, address)
 

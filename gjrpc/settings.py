@@ -19,6 +19,7 @@ from gjrpc.credentials import MAX_FAILURES
 from gjrpc.errors import SettingsError
 from gjrpc.framing import Limits
 from gjrpc.greenlets import MAX_CALLS
+from gjrpc.proxies import HEADERS, Proxies
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -55,6 +56,13 @@ class Settings:
     )
     allowed_origins: tuple[str, ...] = _option((), "Origins of web pages that may call, besides the same one.", "ORIGINS")
     access_log: Literal["off", "common", "json"] = _option("off", "A line on standard output for each answer.")
+    trusted_proxies: tuple[str, ...] = _option(
+        (), "Addresses and networks of proxies that are believed when they say who called; unix for a Unix socket.", "NETWORKS"
+    )
+    forwarded_header: Literal["x-forwarded-for", "forwarded", "off"] = _option(
+        "x-forwarded-for", "The header in which trusted proxies say it, for the access log; no other is read."
+    )
+    proxy_protocol: bool = _option(False, "Connections of trusted proxies begin with a PROXY protocol header, version 1 or 2.")
     log_level: Literal["debug", "info", "warning", "error"] = _option("info", "What goes to the log on standard error.")
     workers: int = _option(1, "Processes that serve; from two on, a master watches over them.")
     worker_timeout: int = _option(30, "A worker whose event loop stands still for so long is replaced.")
@@ -88,6 +96,17 @@ class Settings:
             body=self.max_body,
             pipelined=self.max_pipelined,
         )
+
+    @property
+    def proxies(self) -> Proxies | None:
+        """The proxies that are believed; None where there are none.
+
+        Raises:
+            SettingsError: an entry is no address, or there is none to take the PROXY protocol from.
+        """
+        if self.proxy_protocol and not self.trusted_proxies:
+            raise SettingsError("--proxy-protocol needs --trusted-proxies: from anyone else the header would be a forgery")
+        return Proxies(self.trusted_proxies, self.forwarded_header) if self.trusted_proxies else None
 
     @property
     def timeouts(self) -> Timeouts:
@@ -193,3 +212,4 @@ def _read_config(context: click.Context, path: str | None) -> None:
 
 
 assert {"off", *FORMATS} == set(get_args(Settings.__annotations__["access_log"]))  # noqa: S101  each format can be chosen
+assert {"off", *HEADERS} == set(get_args(Settings.__annotations__["forwarded_header"]))  # noqa: S101  and each header

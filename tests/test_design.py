@@ -43,6 +43,7 @@ SERVER = [
     "framing",
     "http1",
     "access",
+    "proxies",
     "green",
     "greenlets",
     "gateway",

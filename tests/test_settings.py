@@ -14,6 +14,7 @@ from gjrpc.settings import Settings
 _BY_TYPE = {int: ("11", "12", "13"), float: ("1.5", "2.5", "3.5"), bool: ("true", "false", "true")}
 _BY_NAME = {
     "access_log": ("json", "common", "off"),
+    "forwarded_header": ("forwarded", "off", "x-forwarded-for"),
     "log_level": ("debug", "error", "warning"),
     "max_connections": ("11", "12", "13"),
 }
