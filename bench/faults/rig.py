@@ -6,6 +6,7 @@ It owns no measurement. Connections are gevent's, so that thousands of clients a
 import argparse
 import json
 import math
+import os
 import re
 import resource
 import sys
@@ -53,7 +54,7 @@ class Bound:
 
     def limit(self, quick: bool) -> str:
         """The bound in words."""
-        chosen = self.quick if quick else min(self.most, math.inf) if self.most < math.inf else self.least
+        chosen = self.quick if quick else self.most if self.most < math.inf else self.least
         if chosen is None:
             return "not held"
         return f"{'<=' if self.most < math.inf else '>='} {chosen:g} {self.unit}".rstrip()
@@ -101,6 +102,8 @@ def main(run: Callable[[bool, Report], None], bounds: Mapping[str, Bound], about
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     report = Report(bounds, quick)
     run(quick, report)
+    load, processors = os.getloadavg()[0], os.cpu_count()
+    report.say(f"the machine had {load:.1f} programs ready for {processors} processors: beyond one each, times mean little")
     for name in sorted(report.missing):
         print(f"{name:42} {'not measured':>12}")
     if report.broken or report.missing:
