@@ -1,6 +1,6 @@
 """How long a JSON-RPC 2.0 message takes in the process, without a network: gjrpc beside pjrpc and jsonrpcserver.
 
-Run `python -m bench.dispatch [ROUNDS]`; it needs `pip install gjrpc[bench]`. The same message, one call and a batch of 100, goes
+Run `python -m bench dispatch`; it needs `pip install gjrpc[bench]`. The same message, one call and a batch of 100, goes
 from JSON to JSON through each dispatcher in turn, round by round in one run, so that all see the same machine; shown are the
 medians. gjrpc's way includes its HTTP answer, `Application.respond` from a request to a response, with batches on gevent as its
 server runs them. Its native dialect, `{"add": [1, 2]}`, stands beside.
@@ -8,7 +8,6 @@ server runs them. Its native dialect, `{"add": [1, 2]}`, stands beside.
 
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import jsonrpcserver
 import pjrpc.server
 
+from bench.pairs import Plan, Section
 from gjrpc import Application, Registry
 from gjrpc.green import Green
 from gjrpc.messages import Head, Request
@@ -82,8 +82,8 @@ def measure(dispatch: Dispatch, message: str, calls: int) -> float:
             return took / count * 1e6
 
 
-def main(rounds: int = 30, show: Callable[[str], None] = print) -> dict[tuple[str, str], float]:
-    """Measure, show and return the median microseconds a call, by dispatcher and kind of message."""
+def run(plan: Plan) -> Section:
+    """Dispatch in turn, and compare the median microseconds a call."""
     dispatchers = {name: make() for name, make in DISPATCHERS.items()}
     for name, dispatch in dispatchers.items():
         check(name, dispatch)
@@ -91,29 +91,17 @@ def main(rounds: int = 30, show: Callable[[str], None] = print) -> dict[tuple[st
     subjects = {(name, kind): (dispatch, *kinds[kind]) for name, dispatch in dispatchers.items() for kind in kinds}
     subjects[GJRPC, "native"] = (dispatchers[GJRPC], NATIVE, 1)
     times: dict[tuple[str, str], list[float]] = {subject: [] for subject in subjects}
-    for _ in range(rounds):
+    for _ in range(plan.rounds * 6):
         for subject, work in subjects.items():
             times[subject].append(measure(*work))
     medians = {subject: statistics.median(found) for subject, found in times.items()}
-    for line in table(medians):
-        show(line)
-    return medians
-
-
-def table(medians: dict[tuple[str, str], float]) -> list[str]:
-    """What was measured, in lines."""
-    lines = [f"{'microseconds a call':20} {'one call':>10} {'in a batch':>11} {'gjrpc is so many times as fast':>32}"]
+    section = Section(
+        "A message in the process", ["microseconds a call", "one call", f"in a batch of {BATCH}", "gjrpc's is less by"]
+    )
+    section.data = {" ".join(subject): median for subject, median in medians.items()}
     for name in DISPATCHERS:
-        single, batch = medians[name, "single"], medians[name, "batch"]
-        ratios = [single / medians[GJRPC, "single"], batch / medians[GJRPC, "batch"]]
-        compared = "" if name == GJRPC else f"{ratios[0]:.1f} and {ratios[1]:.1f}"
-        lines.append(f"{name:20} {single:10.2f} {batch:11.2f} {compared:>32}")
-    native, single, batch = (medians[GJRPC, kind] for kind in ("native", "single", "batch"))
-    lines.append(f"{'gjrpc, native':20} {native:10.2f}")
-    lines.append(f"calls a second, JSON-RPC 2.0 beside native: {native / single:.2f}")
-    lines.append(f"calls a second, in a batch of {BATCH} beside one by one: {single / batch:.2f}")
-    return lines
-
-
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+        found = [(medians[name, kind], medians[name, kind] / medians[GJRPC, kind]) for kind in kinds]
+        compared = "" if name == GJRPC else " and ".join(f"{times:.1f}×" for _, times in found)
+        section.rows.append([name, *(f"{median:.2f}" for median, _ in found), compared])
+    section.rows.append(["gjrpc, native", f"{medians[GJRPC, 'native']:.2f}", "-", ""])
+    return section

@@ -1,15 +1,19 @@
 """Instructions that one call takes in this process, counted by callgrind: a figure without noise, unlike time.
 
-Run `python -m bench.instructions`. Needs valgrind (Debian's package of that name) and takes about a minute. A call goes the short
+Run `python -m bench instructions`. Needs valgrind (Debian's package of that name) and takes about a minute. A call goes the short
 way without its system calls: bytes in, `Reader`, `Application.respond`, `Writer`, bytes out. Counted are two runs of different
 length, so that starting Python cancels out.
 """
 
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from bench.pairs import Plan, Section
+from bench.servers import ROOT, Unavailable
 
 CALLS = {
     "GET /ping": b"GET /ping HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\n\r\n",
@@ -48,7 +52,9 @@ def count(data: bytes, calls: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={Path(folder) / 'out'}"]
         command += [sys.executable, "-X", "frozen_modules=on", "-c", SCRIPT, str(calls), repr(data)]
-        said = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "0"}).stderr
+        said = subprocess.run(
+            command, capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT)}
+        ).stderr
     found = re.search(r"Collected : (\d+)", said)
     if found is None:
         raise SystemExit(f"callgrind did not say what it collected:\n{said}")
@@ -62,6 +68,12 @@ def measure() -> dict[str, int]:
     return {name: (count(data, more) - count(data, fewer)) // (more - fewer) for name, data in CALLS.items()}
 
 
-if __name__ == "__main__":
-    for name, instructions in measure().items():
-        print(f"{name:14} {instructions:8,} instructions a call", flush=True)
+def run(plan: Plan) -> Section:
+    """Count for each kind of call."""
+    if shutil.which("valgrind") is None:
+        raise Unavailable("valgrind is not installed")
+    plan.say("  counting, for about a minute")
+    data = measure()
+    section = Section("Instructions of a call", ["call", "instructions"], data=data)
+    section.rows = [[name, f"{instructions:,}"] for name, instructions in data.items()]
+    return section

@@ -1,38 +1,18 @@
-"""How long a call takes on a kept connection: gjrpc beside plain `gevent.pywsgi`, the same application on both.
+"""How long one call takes on a kept connection: gjrpc beside plain `gevent.pywsgi`.
 
-Run `python -m bench.keepalive [CALLS]`. Two servers are started on loopback, and one connection to each is asked in turn, so that
-both see the same machine. pywsgi sends head and body in two writes with Nagle's algorithm on, which waits for the delayed
-acknowledgement of the client: 40 ms.
+One connection to each is asked in turn. pywsgi sends head and body in two writes with Nagle's algorithm on, which waits for the
+delayed acknowledgement of the client: 40 ms.
 """
 
 import http.client
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Callable
+from contextlib import ExitStack
 
-SERVER = """
-from gevent import monkey; monkey.patch_all()
-import sys
-from gevent.pywsgi import WSGIServer
-from gjrpc import Application, Registry, Server
-registry = Registry()
-registry.register(lambda: "pong", "ping")
-server = {"gjrpc": Server, "pywsgi": WSGIServer}[sys.argv[1]](("127.0.0.1", 0), Application(registry), **eval(sys.argv[2]))
-server.start()
-print(server.address[1], flush=True)
-server.serve_forever()
-"""
-SERVERS = {"gjrpc": "{}", "pywsgi": "{'log': None}"}
+from bench.pairs import Plan, Section
+from bench.servers import foreign, gjrpc, started
 
-
-def start(name: str) -> tuple["subprocess.Popen[str]", http.client.HTTPConnection]:
-    """Start a server and open a connection to it."""
-    process = subprocess.Popen([sys.executable, "-c", SERVER, name, SERVERS[name]], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None  # noqa: S101  for mypy: it is a pipe
-    port = int(process.stdout.readline())
-    return process, http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+SERVERS = {"gjrpc": gjrpc(), "pywsgi": foreign("pywsgi")}
 
 
 def call(connection: http.client.HTTPConnection) -> float:
@@ -46,25 +26,20 @@ def call(connection: http.client.HTTPConnection) -> float:
     return took
 
 
-def main(calls: int = 200, show: Callable[[str], None] = print) -> dict[str, float]:
-    """Measure, show and return the median of each server in milliseconds."""
-    started = {name: start(name) for name in SERVERS}
+def run(plan: Plan) -> Section:
+    """Ask both in turn, and compare the medians."""
+    calls = 20 * plan.rounds
     times: dict[str, list[float]] = {name: [] for name in SERVERS}
-    try:
+    with ExitStack() as stack:
+        connections = {}
+        for name, command in SERVERS.items():
+            server = stack.enter_context(started(command))
+            connections[name] = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+            stack.callback(connections[name].close)
         for _ in range(calls):
-            for name, (_, connection) in started.items():
+            for name, connection in connections.items():
                 times[name].append(call(connection))
-    finally:
-        for process, connection in started.values():
-            connection.close()
-            process.terminate()
-            process.communicate(timeout=10)
     medians = {name: statistics.median(found) for name, found in times.items()}
-    for name, median in medians.items():
-        show(f"{name:8} {median:8.3f} ms a call (median of {calls})")
-    show(f"gjrpc takes 1/{medians['pywsgi'] / medians['gjrpc']:.0f} of pywsgi's time")
-    return medians
-
-
-if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    section = Section("One call on a kept connection", ["server", f"ms, median of {calls}"], data=medians)
+    section.rows = [[name, f"{median:.2f}"] for name, median in medians.items()]
+    return section

@@ -1,14 +1,17 @@
-"""Load for a running gjrpc server, by locust: the GET and the POST path, and the project's own client.
+"""Load for a running gjrpc server, by locust: GET and POST, also mixed with a slow method, and the project's own client.
 
-Serve something with `add` and `ping`, and run, for twenty seconds and without the web page:
+Serve the bench's methods, `python -m gjrpc.serve bench.app:registry`, or anything else that has `ping`, `add` and, for
+`MixedCalls`, a `slow` that answers "slow". Then, for twenty seconds and without the web page:
 
     locust -f bench/locustfile.py --headless -u 64 -r 64 -t 20s -H http://127.0.0.1:9999
 
-`FastCalls` uses locust's fast HTTP user; `ClientCalls` uses `gjrpc.Client`, and is what a Python caller would see. Name one of
-them behind the command to run it alone. locust itself is the slower side here: to find a limit, use wrk (`bench/README.md`
-has the command). For more load, start `locust … --master` and on each further core `locust … --worker`.
+Name a class behind the command to run it alone: `FastCalls` and `MixedCalls` use locust's fast HTTP user, `ClientCalls` is
+`gjrpc.Client`, as a Python caller sees it. Over TLS, `-H https://…`, `BENCH_CA=ca.pem` in the environment names the authority to
+trust, and `BENCH_INSECURE=1` trusts anyone. `bench/README.md` tells how to load from several processes.
 """
 
+import os
+import ssl
 import time
 from typing import Any
 
@@ -16,24 +19,53 @@ from locust import FastHttpUser, User, task
 
 from gjrpc import Client, ClientError
 
+CA = os.environ.get("BENCH_CA")
+INSECURE = os.environ.get("BENCH_INSECURE") == "1"
 
-class FastCalls(FastHttpUser):
-    """Calls by bare HTTP, three POSTs to each GET; an answer that is not the right one is a failure."""
+
+def _context() -> ssl.SSLContext:
+    """What servers are trusted."""
+    context = ssl.create_default_context(cafile=CA)
+    if INSECURE:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+class _Fast(FastHttpUser):
+    """The fast HTTP user, for which an answer that is not the right one is a failure."""
+
+    abstract = True
+    insecure = INSECURE  # locust's own default is to trust anyone
+    ssl_context_factory = staticmethod(_context)
+
+    def expect(self, verb: str, path: str, body: bytes | None, answer: bytes) -> None:
+        """Send one request."""
+        with self.client.request(verb, path, data=body, catch_response=True, name=f"{verb} {path}") as response:
+            if response.content != answer:
+                response.failure(f"expected {answer!r}, got {response.status_code} {response.content!r:.100} {response.error}")
+
+
+class FastCalls(_Fast):
+    """Three POSTs to each GET."""
 
     @task
     def get(self) -> None:
         """Call `ping` by GET."""
-        self._expect("GET", "/ping", None, b'{"ping":"pong"}')
+        self.expect("GET", "/ping", None, b'{"ping":"pong"}')
 
     @task(3)
     def post(self) -> None:
         """Call `add` by POST."""
-        self._expect("POST", "/", b'{"add":[1,2]}', b'{"add":3}')
+        self.expect("POST", "/", b'{"add":[1,2]}', b'{"add":3}')
 
-    def _expect(self, verb: str, path: str, body: bytes | None, answer: bytes) -> None:
-        with self.client.request(verb, path, data=body, catch_response=True, name=f"{verb} {path}") as response:
-            if response.content != answer:
-                response.failure(f"expected {answer!r}, got {response.status_code} {response.content!r:.100}")
+
+class MixedCalls(FastCalls):
+    """The same with a slow method between: one call of five takes a tenth of a second."""
+
+    @task
+    def slow(self) -> None:
+        """Call `slow` by GET; the quick calls of others must not wait for it."""
+        self.expect("GET", "/slow", None, b'{"slow":"slow"}')
 
 
 class ClientCalls(User):
@@ -41,7 +73,7 @@ class ClientCalls(User):
 
     def on_start(self) -> None:
         """Make the client."""
-        self.server = Client(self.host, pool=1, timeout=10)
+        self.server = Client(self.host, pool=1, timeout=10, verify=False if INSECURE else CA or True)
 
     def on_stop(self) -> None:
         """Close it."""

@@ -1,0 +1,94 @@
+"""What the bench and locust call: `python -m gjrpc.serve bench.app:registry`.
+
+`BENCH_METHODS` in the environment is how many methods the registry has at least; the ones that are filled in are called `filler0`
+and so on.
+"""
+
+import os
+from inspect import Parameter, Signature
+from typing import Any
+
+import gevent
+
+from gjrpc import Application, Registry
+
+ARGUMENTS = (0, 1, 2, 5, 10, 20, 50)
+"""There is a method `arguments0`, `arguments1` and so on for each of these counts of parameters."""
+
+registry = Registry()
+
+
+@registry.method
+def ping() -> str:
+    """Answer."""
+    return "pong"
+
+
+@registry.method
+def add(a, b=10):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, RUF100  what is measured is a method without annotations
+    """Add two values of any type."""
+    return a + b
+
+
+@registry.method
+def three(a, b, c):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, RUF100  as above
+    """Add three values of any type."""
+    return a + b + c
+
+
+@registry.method
+def three_typed(a: int, b: int, c: int) -> int:
+    """Add three numbers, which are checked to be such."""
+    return a + b + c
+
+
+@registry.method
+def slow() -> str:
+    """Answer after a tenth of a second, in which others are served."""
+    gevent.sleep(0.1)
+    return "slow"
+
+
+@registry.method
+def length(text: str) -> int:
+    """Count characters."""
+    return len(text)
+
+
+@registry.method
+def worker() -> int:
+    """Tell which process answers."""
+    return os.getpid()
+
+
+def _taking(count: int) -> Any:
+    def method(*values: Any) -> int:
+        return len(values)
+
+    names = [Parameter(f"a{number}", Parameter.POSITIONAL_OR_KEYWORD) for number in range(count)]
+    method.__signature__ = Signature(names)  # type: ignore[attr-defined]
+    return method
+
+
+for number in ARGUMENTS:
+    registry.register(_taking(number), f"arguments{number}")
+for number in range(int(os.environ.get("BENCH_METHODS", "0")) - len(registry)):
+    registry.register(lambda: None, f"filler{number}")
+
+
+class Counting:
+    """An observer that counts calls, errors and seconds of each method."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, int] = {}
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self, finished: Any) -> None:
+        """Note one call."""
+        name = finished.method
+        self.calls[name] = self.calls.get(name, 0) + 1
+        self.seconds[name] = self.seconds.get(name, 0.0) + finished.seconds
+
+
+observed = Application(registry, observers=[Counting()])
+"""The same methods with an observer."""

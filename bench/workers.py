@@ -1,0 +1,50 @@
+"""Two workers beside one, where the load shares the cores with them; and how connections spread."""
+
+import collections
+import http.client
+import json
+import subprocess
+import sys
+from contextlib import ExitStack
+from functools import partial
+
+from bench.load import SCENARIOS, load
+from bench.pairs import Plan, Section, interleave, ratio, shown, spread
+from bench.servers import Server, Unavailable, gjrpc, started
+
+CONNECTIONS = 64
+
+
+def run(plan: Plan) -> Section:
+    """Measure both, or say that there are no workers."""
+    told = subprocess.run([sys.executable, "-m", "gjrpc.serve", "--help"], capture_output=True, text=True, check=True).stdout
+    if "--workers" not in told:
+        raise Unavailable("this gjrpc.serve has no option --workers")
+    section = Section("Workers", ["what", "measured", "target"])
+    with ExitStack() as stack:
+        servers = {number: stack.enter_context(started(gjrpc("--workers", number), core=None)) for number in ("1", "2")}
+        loads = {
+            number: partial(load, server, SCENARIOS["post"], seconds=plan.seconds, core=None)
+            for number, server in servers.items()
+        }
+        rates = {number: [one.rate for one in found] for number, found in interleave(loads, plan).items()}
+        shares = [largest_share(servers["2"]) for _ in range(plan.rounds)]
+    section.data = {"rates": {number: spread(found) for number, found in rates.items()}, "largest_share": spread(shares)}
+    section.rows = [
+        ["two workers beside one, the load on the same cores", shown(ratio(rates["2"], rates["1"])), "≥ 1.3"],
+        [f"largest share of {CONNECTIONS} connections on one worker", f"{max(shares):.0%}", "≤ 65 %"],
+    ]
+    return section
+
+
+def largest_share(server: Server) -> float:
+    """The part of new connections that the busier worker takes."""
+    with ExitStack() as stack:
+        asked = []
+        for _ in range(CONNECTIONS):
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+            stack.callback(connection.close)
+            connection.request("GET", "/worker")
+            asked.append(connection)
+        found = collections.Counter(json.load(connection.getresponse())["worker"] for connection in asked)
+    return max(found.values()) / CONNECTIONS

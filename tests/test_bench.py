@@ -1,0 +1,108 @@
+"""The bench runs: its quick form ends and writes what it should, and locust finds no failure. No time is asserted."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import load, pairs, report
+from bench.__main__ import SECTIONS
+
+ROOT = Path(__file__).parent.parent
+
+SAID = """Running 1s test @ http://127.0.0.1:1/ping
+  1 threads and 64 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     1.20ms  200.00us   5.00ms   90.00%
+    Req/Sec    50.00k     1.00k   51.00k    80.00%
+  Latency Distribution
+     50%  950.00us
+     75%    1.10ms
+     90%    1.50ms
+     99%    1.20s
+  50000 requests in 1.00s, 7.00MB read
+  Socket errors: connect 1, read 2, write 3, timeout 4
+  Non-2xx or 3xx responses: 5
+Requests/sec:  49876.54
+Transfer/sec:      7.00MB
+"""
+
+
+def run(*words):
+    """Run the bench and give what it printed."""
+    command = [sys.executable, "-m", "bench", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_quick(tmp_path):
+    """The quick form ends, names the peer that it skips, and writes valid JSON, Markdown and PNGs."""
+    said = run("peers", "tls", "--quick", "--peer", "pywsgi", "--peer", "bjoern", "--scenario", "get", "--out", str(tmp_path))
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert list(results["sections"]) == ["peers", "tls"]
+    peers = results["sections"]["peers"]
+    measured, skipped = peers["data"]["figures"]["get"], peers["skipped"]
+    assert {"gjrpc", "pywsgi"} <= set(measured)
+    assert set(measured) | set(skipped) == {"gjrpc", "pywsgi", "bjoern"}
+    assert all(f"skipped: {name}: {reason}" in said for name, reason in skipped.items())
+    assert not measured["gjrpc"]["errors"]
+    assert measured["gjrpc"]["loader"]
+    markdown = (tmp_path / "results.md").read_text()
+    assert markdown == report.markdown(results)
+    pictures = re.findall(r"!\[.*?\]\((.*?)\)", markdown)
+    assert pictures
+    for picture in pictures:
+        assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_each_section_is_there():
+    """Each section on the command line has its module with a function that runs it, and the README of the bench names it."""
+    readme = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
+    for name in SECTIONS:
+        assert "def run(plan: Plan)" in (ROOT / "bench" / f"{name}.py").read_text(encoding="utf-8")
+        assert f"`{name}`" in readme
+
+
+def test_readme():
+    """The table in the README is the one that the kept results give."""
+    results = json.loads((ROOT / "bench" / "results" / "results.json").read_text(encoding="utf-8"))
+    begin, end = report.MARKS
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"{begin}\n{report.readme_part(results)}{end}" in readme
+
+
+def test_what_wrk_says():
+    """Rate, latencies in any unit and all errors are read from what wrk prints."""
+    found = load.read(SAID)
+    assert (found.rate, found.errors) == (49876.54, 15)
+    assert found.latency == {"50": pytest.approx(0.95), "90": 1.5, "99": 1200.0}
+
+
+def test_ratios_are_of_pairs():
+    """What ran in the same round is divided, and the median is of these ratios."""
+    assert pairs.ratio([10, 30, 1], [10, 10, 2]) == {"median": 1.0, "low": 0.5, "high": 3.0}
+
+
+def test_requests_as_wrk_gets_them():
+    """A request whose head changes is built by a function of the script, one that does not is left to wrk."""
+    assert "request = function" in load.script(load.SCENARIOS["post-ids"], 1)
+    assert "request = function" not in load.script(load.SCENARIOS["post"], 1)
+    assert len(load.BROWSER) == 11, "with Host twelve"
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_locust(launch, certificate, tls):
+    """A short load by locust, with each of its users, plain and over TLS with a CA, finds no failure."""
+    options = ["--cert", certificate.cert, "--key", certificate.key] if tls else []
+    server = launch("-m", "gjrpc.serve", "bench.app:registry", "--bind", "127.0.0.1:0", *options, cwd=ROOT)
+    command = ["-m", "locust", "-f", str(ROOT / "bench" / "locustfile.py"), "--headless", "--only-summary"]
+    command += ["-u", "6", "-r", "6", "-t", "2s", "-H", server.wait_url()]
+    locust = launch(*command, cwd=ROOT, env={**os.environ, "BENCH_CA": certificate.ca})
+    assert locust.wait() == 0, locust.output
+    for row in (r"GET +GET /ping", r"POST +POST /", r"GET +GET /slow", r"CLIENT +add"):
+        assert re.search(rf"{row} +[1-9]", locust.output), locust.output
