@@ -5,31 +5,38 @@ Owns its two formats. It is handed finished facts and knows no socket; without i
 
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, TextIO
+from typing import Any, NamedTuple, Protocol, TextIO
 from urllib.parse import quote
 
 from gjrpc import codec
 from gjrpc.messages import Head
 
 
-def _common(peer: str, head: Head, status: int, size: int, seconds: float, caller: str | None, now: float) -> str:
+def _common(at: str, peer: str, head: Head, status: int, size: int, seconds: float, caller: str | None) -> str:
     """The Common Log Format, as Apache defined it, with the seconds taken at its end."""
-    at = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now))
-    version = ".".join(map(str, head.version))
     # Blanks would make more fields of one.
     user = "-" if caller is None else quote(caller, safe="@")
-    return f'{peer} - {user} [{at}] "{head.verb} {_quoted(head.target)} HTTP/{version}" {status} {size} {seconds:.6f}'
+    major, minor = head.version
+    return f'{peer} - {user} [{at}] "{head.verb} {_quoted(head.target)} HTTP/{major}.{minor}" {status} {size} {seconds:.6f}\n'
 
 
-def _json(peer: str, head: Head, status: int, size: int, seconds: float, caller: str | None, now: float) -> str:
-    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+def _json(at: str, peer: str, head: Head, status: int, size: int, seconds: float, caller: str | None) -> str:
     line = {"time": at, "peer": peer, "caller": caller, "verb": head.verb, "target": head.target, "status": status, "size": size}
-    return codec.encode(line | {"seconds": round(seconds, 6)}).decode()
+    return codec.encode(line | {"seconds": round(seconds, 6)}).decode() + "\n"
 
 
-FORMATS: dict[str, Callable[[str, Head, int, int, float, str | None, float], str]] = {"common": _common, "json": _json}
-"""The formats by name: each makes a line of peer, head, status, bytes of body, seconds taken, caller, seconds since
-the epoch."""
+class _Format(NamedTuple):
+    """How a line is written: its time as `time.strftime` takes it, and what makes a line of time and facts."""
+
+    time: str
+    line: Callable[[str, str, Head, int, int, float, str | None], str]
+
+
+FORMATS: dict[str, _Format] = {
+    "common": _Format("%d/%b/%Y:%H:%M:%S +0000", _common),
+    "json": _Format("%Y-%m-%dT%H:%M:%SZ", _json),
+}
+"""The formats by name: each makes a line of time, peer, head, status, bytes of body, seconds taken, and caller."""
 
 
 class AnswerLog(Protocol):
@@ -47,16 +54,40 @@ class AccessLog:
         style: a name from `FORMATS`.
         stream: a text file.
         clock: seconds since the epoch.
+        later: calls a function a moment later, so that lines go out together; each at once without it.
     """
 
-    def __init__(self, style: str, stream: TextIO, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        style: str,
+        stream: TextIO,
+        clock: Callable[[], float] = time.time,
+        later: Callable[[Callable[[], None]], object] | None = None,
+    ) -> None:
         self._format = FORMATS[style]
         self._stream = stream
         self._clock = clock
+        self._later = later
+        self._second = -1
+        self._at = ""
+        self._lines: list[str] = []
 
     def write(self, address: Any, head: Head, status: int, size: int, seconds: float, caller: str | None = None) -> None:
         """Write the line of one answer."""
-        self._stream.write(self._format(peer_name(address), head, status, size, seconds, caller, self._clock()) + "\n")
+        second = int(self._clock())
+        if second != self._second:
+            self._second = second
+            self._at = time.strftime(self._format.time, time.gmtime(second))
+        self._lines.append(self._format.line(self._at, peer_name(address), head, status, size, seconds, caller))
+        if self._later is None:
+            self.flush()
+        elif len(self._lines) == 1:
+            self._later(self.flush)
+
+    def flush(self) -> None:
+        """Write the lines that were kept for later."""
+        lines, self._lines = self._lines, []
+        self._stream.write("".join(lines))
         self._stream.flush()
 
 

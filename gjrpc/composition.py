@@ -4,13 +4,16 @@ Shared by the two programs that put the parts together: `serve`, which is one pr
 patch the standard library, and must be importable before that is done; a program knows when to.
 """
 
+import atexit
 import logging
 import socket
 import ssl
 import sys
+from functools import partial
 from typing import Any, TypeVar
 
 import click
+import gevent
 from gevent.hub import get_hub
 
 from gjrpc import addresses, credentials, settings, systemd, tls
@@ -32,6 +35,8 @@ log = logging.getLogger("gjrpc.serve")
 
 HOST = "gjrpc.system:registry"
 """What is served where no target is named."""
+
+_MOMENT = 0.1  # seconds until the lines of the access log go out together
 
 # Options that make the Application of a Registry; a target that is an application has its own.
 _FOR_REGISTRIES = ("allowed_hosts", "allowed_origins", "max_depth", "max_failures", "open")
@@ -145,7 +150,7 @@ def server(
 ) -> S:
     """The server, not started; the standard library is patched by now."""
     get_hub().threadpool.maxsize = chosen.threads
-    access_log, proxies = AccessLog(chosen.access_log, sys.stdout) if chosen.access_log != "off" else None, chosen.proxies
+    access_log, proxies = _access_log(chosen), chosen.proxies
     return kind(
         listener,
         callable_,
@@ -158,6 +163,14 @@ def server(
         max_calls=chosen.max_calls,
         **options,
     )
+
+
+def _access_log(chosen: Settings) -> AccessLog | None:
+    if chosen.access_log == "off":
+        return None
+    made = AccessLog(chosen.access_log, sys.stdout, later=partial(gevent.spawn_later, _MOMENT))
+    atexit.register(made.flush)
+    return made
 
 
 def announce(running: Server, served: Any, target: str | None, trust: str) -> None:

@@ -233,7 +233,7 @@ class Connection(Gateway):
                 request = reader.next()
             else:
                 try:
-                    data = self.socket.recv(_RECEIVE_BODY if reader.in_body else _RECEIVE)
+                    data = self.socket.recv(_RECEIVE_BODY if reader.left else _RECEIVE)
                 except (BlockingIOError, ssl.SSLWantReadError):
                     return not (reader.between and self.server.draining)
                 except OSError as error:
@@ -359,8 +359,11 @@ class Connection(Gateway):
                 return
             data, self._held = b"".join(self._held), []
         try:
-            # OpenSSL wants what it could not take again in the same pieces, so TLS has but one way to send.
-            sent = 0 if self._tls else self.socket.sendmsg((data, more)) if more else self.socket.send(data)
+            if not more:
+                # OpenSSL wants what it could not take again in the same pieces.
+                sent = 0 if self._tls and len(data) > _RECORD else self.socket.send(data)
+            else:
+                sent = 0 if self._tls else self.socket.sendmsg((data, more))
         except BlockingIOError:
             sent = 0
         except OSError as error:

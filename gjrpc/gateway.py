@@ -68,7 +68,7 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         if self.provided_content_length is not None:
             self._left = int(self.provided_content_length)  # a ValueError is told: nothing is sent yet
         bounded = self.response_use_chunked or self.code in (204, 304) or self._has_header(b"content-length")
-        self.close_connection = self.close_connection or not bounded
+        self.close_connection = self.close_connection or not bounded or self.server.draining
         if self.close_connection and not self._has_header(b"connection"):
             self.response_headers.append((b"Connection", b"close"))
 

@@ -56,9 +56,10 @@ class Reader:
         parsed: the head of the request that was given last, or whose body is awaited.
         pending: bytes that have come and were not read yet.
         in_body: whether a head was read whose body is not complete.
+        left: bytes that are still to come of a body whose length is known.
     """
 
-    __slots__ = ("_at", "_body", "_chunked", "_left", "_limits", "_lines", "_memory", "in_body", "parsed", "pending")
+    __slots__ = ("_at", "_body", "_chunked", "_limits", "_lines", "_memory", "in_body", "left", "parsed", "pending")
 
     def __init__(self, limits: Limits, memory: Memory) -> None:
         self._limits = limits
@@ -67,8 +68,9 @@ class Reader:
         self._at = 0
         self._lines: Lines | None = None  # of a head that has come in part
         self.in_body = False
-        self._body: list[bytes] = []  # pieces of a body whose length is known, and how much is left of it
-        self._left = 0
+        # One buffer for what has come of a body: a large one goes back to the system whole, and pieces would leave holes.
+        self._body = bytearray()
+        self.left = 0
         self._chunked: Chunked | None = None
         self.parsed: Parsed | None = None
 
@@ -135,8 +137,8 @@ class Reader:
 
     def drop(self) -> None:
         """Let go of all bytes: the connection is closed, whoever still has it."""
-        self.pending, self._body, self._chunked = b"", [], None
-        self.in_body, self._at = False, 0
+        self.pending, self._body, self._chunked = b"", bytearray(), None
+        self.in_body, self._at, self.left = False, 0, 0
 
     def _read_head(self) -> bool:
         pending = self.pending
@@ -155,7 +157,7 @@ class Reader:
         if parsed.length is None:
             self._chunked = Chunked(self._limits)
         else:
-            self._left = parsed.length
+            self.left = parsed.length
         return True
 
     def _skip_empty_lines(self) -> int:
@@ -168,20 +170,19 @@ class Reader:
         return start
 
     def _read_body(self) -> bytes | None:
-        """The body once it is whole; until then its pieces are kept as they came, and put together only once."""
+        """The body once it is whole."""
         pending, at = self.pending, self._at
-        piece = bytes(pending if not at and len(pending) <= self._left else pending[at : at + self._left])
+        piece = pending[at : at + self.left]
         self._at = at + len(piece)
-        self._left -= len(piece)
-        if self._left:
-            self._body.append(piece)
+        self.left -= len(piece)
+        if not self.left and not self._body:
+            return bytes(piece)
+        self._body += piece
+        if self.left:
             self.pending = b""
             self._at = 0
             return None
-        if self._body:
-            self._body.append(piece)
-            piece = b"".join(self._body)
-        return piece
+        return bytes(self._body)
 
     def _read_chunks(self) -> bytes | None:
         chunked = self._chunked
@@ -198,7 +199,7 @@ class Reader:
         self._chunked = None
         self.in_body = False
         if self._body:
-            self._body = []
+            self._body = bytearray()
         if self._at == len(self.pending):
             self.pending = b""
             self._at = 0

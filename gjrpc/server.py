@@ -71,6 +71,8 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
 
     handler_class = Connection
     backlog = 1024
+    accepts_alone = True
+    """Whether nobody else accepts from its listener."""
 
     def __init__(
         self,
@@ -144,6 +146,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             timeout: seconds to wait for them, instead of the `grace` timeout; connections left then are closed.
         """
         self.draining = True
+        self._accept_waiting()
         self.close()
         grace = self.timeouts.grace if timeout is None else timeout
         # A request that comes now is answered, and the answer says that it was the last one: closing at once would lose it.
@@ -177,6 +180,11 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         sock = _socket.socket(self.socket.family, self.socket.type, self.socket.proto, descriptor)
         sock.setblocking(False)
         return sock, address
+
+    def _accept_waiting(self) -> None:
+        """Accept whoever has connected already: closing the listener would reset them."""
+        while self.accepts_alone and not self.closed and (accepted := self.do_read()):
+            self.do_handle(*accepted)
 
     def _hold_back(self) -> None:
         """Accept nothing for a moment: nothing is idle, so there is no room."""

@@ -14,6 +14,7 @@ from gjrpc.server import Server
 
 _SLOTS = 256
 _FRESH = 2.0  # seconds after which a worker that signs no more is not counted with: it hangs, or is gone
+_LOOK = 0.05  # seconds between two looks at who the others are
 _PAUSE = 0.002  # seconds for the others to accept
 _AFTER = 4  # connections accepted after a pause, whoever has how many: the others had their chance
 
@@ -26,6 +27,7 @@ class Board:
         self._cells = memoryview(mmap.mmap(-1, _SLOTS * 16)).cast("d")
         self._mine = 0
         self._others: list[int] = []
+        self._known_until = 0.0
 
     def sign(self, number: int, count: int) -> None:
         """Say that the worker with this number lives and has so many connections; to be repeated well within two seconds."""
@@ -33,7 +35,6 @@ class Board:
         self._mine = 2 * (number % _SLOTS)
         self._cells[self._mine] = now
         self.count(count)
-        self._others = [at for at in range(0, 2 * _SLOTS, 2) if at != self._mine and self._cells[at] > now - _FRESH]
 
     def count(self, count: int) -> None:
         """Say how many connections this worker has now."""
@@ -45,6 +46,10 @@ class Board:
 
     def ahead(self, count: int) -> bool:
         """Whether another worker has clearly fewer connections than this one."""
+        now = time.monotonic()
+        if now > self._known_until:
+            self._known_until = now + _LOOK
+            self._others = [at for at in range(0, 2 * _SLOTS, 2) if at != self._mine and self._cells[at] > now - _FRESH]
         if not self._others:
             return False
         least = min((self._cells[at + 1] for at in self._others if self._cells[at]), default=count)
@@ -60,6 +65,7 @@ class SharingServer(Server):
     """
 
     max_accept = 1
+    accepts_alone = False
 
     def __init__(self, *arguments: Any, board: Board, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -79,3 +79,16 @@ def test_a_peer_on_a_unix_socket_has_a_name(style):
 def test_a_peer_is_named_by_its_host(address, name):
     """A socket address gives its host, and unix where it is no address of the internet."""
     assert peer_name(address) == name
+
+
+def test_lines_may_go_out_together():
+    """Where lines may wait a moment, the first one asks for a flush, and all that came by then go out with it."""
+    stream, asked = Flushed(), []
+    log = AccessLog("common", stream, lambda: NOW, later=asked.append)
+    for _ in range(3):
+        log.write(PEER, Head("GET", "/"), 200, 17, 0.001)
+    assert (len(asked), stream.flushed) == (1, "")
+    asked.pop()()
+    assert stream.flushed.count("\n") == 3
+    log.write(PEER, Head("GET", "/"), 200, 17, 0.001)
+    assert len(asked) == 1
