@@ -7,6 +7,7 @@ lines that were read lately. Pure functions of bytes: no buffer, no connection. 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Generic, TypeAlias, TypeVar
 
 from gjrpc.errors import BadMessage
@@ -207,15 +208,17 @@ class Lines:
 class Recent(Generic[Value]):
     """What was read lately, by its bytes: what is read is a pure function of them.
 
-    Two generations, each of at most `entries` texts of at most `size` bytes. A full young one becomes the old one, and an old
-    text that is asked for again is young again: texts sent only once, however many, push out only each other.
+    A text is remembered when it comes for the second time: of texts that come but once, which would only push others out, of here
+    and of the processor's cache, no more than a hash is noted. Two generations, each of at most `entries` texts of at most
+    `size` bytes. A full young one becomes the old one, and an old text that is asked for again is young again.
     """
 
-    __slots__ = ("_entries", "_old", "_size", "young")
+    __slots__ = ("_entries", "_old", "_seen", "_size", "young")
 
     def __init__(self, entries: int = 512, size: int = 2048) -> None:
         self._entries = entries
         self._size = size
+        self._seen: set[int] = set()
         self._old: dict[bytes, Value] = {}
         self.young: dict[bytes, Value] = {}
 
@@ -223,16 +226,29 @@ class Recent(Generic[Value]):
         """What these bytes were read as, if it is remembered."""
         value = self.young.get(text)
         if value is None and (value := self._old.get(text)) is not None:
-            self.add(text, value)
+            self._keep(text, value)
         return value
 
     def add(self, text: bytes, value: Value) -> None:
-        """Remember it."""
-        if len(text) <= self._size:
-            if len(self.young) >= self._entries:
-                self._old, self.young = self.young, {}
-            self.young[text] = value
+        """Remember it, if it is not the first time."""
+        if len(text) > self._size:
+            return
+        seen = self._seen
+        if hash(text) in seen:
+            self._keep(text, value)
+        else:
+            if len(seen) >= _SEEN * self._entries:
+                seen.clear()
+            seen.add(hash(text))
 
+    def _keep(self, text: bytes, value: Value) -> None:
+        if len(self.young) >= self._entries:
+            self._old, self.young = self.young, {}
+        self.young[text] = value
+
+
+_SEEN = 4
+"""Texts whose hashes are noted, for each one that may be remembered."""
 
 Start: TypeAlias = tuple[str, str, tuple[int, int]]
 """A request line: verb, target and version."""
@@ -291,10 +307,10 @@ def _read_start(line: bytes, memory: LineMemory) -> Start:
 def _read_field(line: bytes, memory: LineMemory) -> Field:
     field = memory.fields.find(line)
     if field is None:
-        found = _FIELD_LINE.fullmatch(line)
-        if found is None:
+        if not _FIELD_LINE.fullmatch(line):
             raise BadMessage("malformed head")
-        field = found["name"].decode("latin-1").lower(), found["value"].decode("latin-1").strip(" \t")
+        name, _, value = line.decode("latin-1").partition(":")
+        field = name.lower(), value.strip(" \t")
         memory.fields.add(line, field)
     return field
 
@@ -307,11 +323,11 @@ def _frame(verb: str, target: str, headers: list[Field], version: tuple[int, int
         elif "_" in name:
             # It could pass for one with a hyphen in an environ: such headers are dropped, as pywsgi does.
             headers = [field for field in headers if "_" not in field[0]]
-    length = _body_length(said, version)
     # RFC 9112, 3.2: "A server MUST respond with a 400 … to any HTTP/1.1 request message that lacks a Host header field and to any
     # request message that contains more than one Host header field line or a Host header field with an invalid field value."
-    hosts = said.get("host", [])
-    if len(hosts) > 1 or (not hosts and version == (1, 1)) or (hosts and not _HOST.fullmatch(hosts[0])):
+    hosts = said.pop("host", [])
+    length = _body_length(said, version) if said else 0
+    if len(hosts) > 1 or (not hosts and version == (1, 1)) or (hosts and not _is_host(hosts[0])):
         raise BadMessage(f"expected one valid Host header, got {len(hosts)}: {', '.join(map(repr, hosts))}")
     if target[0] != "/" or "#" in target:
         target = _origin_form(verb, target, hosts)
@@ -319,7 +335,7 @@ def _frame(verb: str, target: str, headers: list[Field], version: tuple[int, int
         Head(verb, target, headers, version),
         length,
         keep_alive=_keeps_alive(said.get("connection"), version),
-        expects=_expects(said.get("expect"), version) and length != 0,
+        expects="expect" in said and _expects(said["expect"], version) and length != 0,
     )
 
 
@@ -331,14 +347,12 @@ def _keeps_alive(connection: list[str] | None, version: tuple[int, int]) -> bool
     return "close" not in options and (version == (1, 1) or "keep-alive" in options)
 
 
-def _expects(expect: list[str] | None, version: tuple[int, int]) -> bool:
+def _expects(expect: list[str], version: tuple[int, int]) -> bool:
     """Whether a 100 Continue is waited for.
 
     RFC 9110, 10.1.1: "A server that receives an Expect field value containing a member other than 100-continue MAY respond with a
     417"; and "a server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that expectation."
     """
-    if expect is None:
-        return False
     if [value.lower() for value in expect] != ["100-continue"]:
         raise BadMessage(f"the expectation {expect[0].lower()!r} can't be met", status=417)
     return version == (1, 1)
@@ -346,6 +360,11 @@ def _expects(expect: list[str] | None, version: tuple[int, int]) -> bool:
 
 # RFC 3986, 3.2: host, IPv6 literals in brackets, and a port; RFC 9112 lets it be empty.
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
+
+
+@lru_cache(maxsize=256)
+def _is_host(value: str) -> bool:
+    return _HOST.fullmatch(value) is not None
 
 
 def _body_length(said: dict[str, list[str]], version: tuple[int, int]) -> int | None:

@@ -93,17 +93,20 @@ class Reader:
             self.pending += data
             return self.next()
         if not self.in_body:
-            # One whole message with a head that is known: nearly all that come.
+            # One whole message: nearly all that come are, and most of them with a head that is known.
             young = self._memory.young
             parsed = young.get(data)
             if parsed is not None and parsed.length == 0:
                 self.parsed = parsed
                 return parsed.request
             end = data.find(b"\r\n\r\n") + 4
-            parsed = young.get(data[:end])
+            head = data[:end]
+            parsed = young.get(head)
+            if parsed is None and end > 3 and data[:1] != b"\r":
+                parsed = self._memory.parse(head, self._limits)
             if parsed is not None and parsed.length == len(data) - end:
                 self.parsed = parsed
-                return Request(parsed.request.head, data[end:])
+                return Request(parsed.request.head, data[end:]) if parsed.length else parsed.request
         self.pending = data
         return self.next()
 

@@ -49,7 +49,7 @@ class Head:
         self.headers: Headers = tuple(headers)
         self.version = version
         self.plain = verb != "HEAD" and version == (1, 1)
-        self._first = dict(self.headers[::-1])
+        self._first = {name: value for name, value in reversed(self.headers)}
         self.host = self._first.get("host")
         self.origin = self._first.get("origin")
         self.content_type = self._first.get("content-type")

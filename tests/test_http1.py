@@ -158,6 +158,8 @@ def test_a_remembered_head_is_the_same_object():
     """The same head again, on whichever connection, gives the same request or head object, and is not parsed again."""
     memory = Memory()
     first, again, other = (a_reader(memory) for _ in range(3))
+    assert first.receive(NEXT) is not first.receive(NEXT)  # remembered from the second time on
+    assert first.receive(BODY).head is not other.receive(BODY).head
     assert first.receive(NEXT) is again.receive(NEXT) is again.receive(NEXT) is other.receive(NEXT[:9] + NEXT[9:])
     with_body = [reader.receive(BODY) for reader in (first, other)]
     assert with_body[0].head is with_body[1].head
@@ -186,7 +188,7 @@ def test_the_memory_is_bounded():
     """The memory holds two generations of its entries and no more, and of each of the later ones."""
     memory = Memory(entries=3)
     parses = [a_parse(b"%d" % number) for number in range(100)]
-    for data, parsed in parses:
+    for data, parsed in [parse for parse in parses for _ in range(2)]:
         memory.add(data, parsed)
     found = [memory.find(data) for data, _ in parses]
     assert 3 <= sum(parse is not None for parse in found) <= 6
@@ -198,7 +200,9 @@ def test_heads_in_use_outlive_heads_sent_once():
     memory = Memory(entries=4)
     data, parsed = a_parse(b"kept")
     memory.add(data, parsed)
+    memory.add(data, parsed)
     for number in range(100):
+        memory.add(*a_parse(b"%d" % number))
         memory.add(*a_parse(b"%d" % number))
         assert memory.find(data) is parsed
         assert len(memory.young) <= 4
@@ -209,9 +213,10 @@ def test_large_and_bad_heads_are_not_remembered():
     memory = Memory(size=100)
     exact = head(b"X: " + b"y" * (100 - len(head(b"X: "))))
     reader = a_reader(memory)
-    assert reader.receive(exact) is reader.receive(exact)
     larger = exact.replace(b"X", b"XX")
-    assert reader.receive(larger) is not reader.receive(larger)
+    first = [reader.receive(head_) for head_ in (exact, exact, larger, larger)]
+    assert first[1] is reader.receive(exact)
+    assert first[3] is not reader.receive(larger)
     with pytest.raises(BadMessage):
         reader.receive(b"GET / HTTP/1.1\r\n\r\n")
     assert list(memory.young) == [exact]
@@ -273,3 +278,14 @@ def test_the_date_follows_the_clock():
         writer.tick()
         for keep_alive in (True, False):
             assert b"Date: Thu, 02 Jan 2020 %b GMT\r\n" % shown in writer.write(Response(200), keep_alive=keep_alive)
+
+
+def test_heads_that_come_once_leave_nothing():
+    """A head that comes only once is not remembered, nor are its lines, and what is noted of such heads is bounded."""
+    memory = Memory(entries=3)
+    reader = a_reader(memory)
+    for number in range(100):
+        assert reader.receive(head(b"X-Request-Id: %d" % number)) is not None
+    assert not memory.young
+    assert list(memory.lines.fields.young) == [HOST[:-2]]
+    assert len(memory._seen) <= 12
