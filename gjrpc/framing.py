@@ -278,13 +278,14 @@ def parse_head(head: bytes, limits: Limits, memory: LineMemory) -> Parsed:
     Raises:
         BadMessage: it breaks RFC 9112 or a limit, or announces too large a body; 400, 413, 414, 417 or 431.
     """
-    first, *lines = head[:-4].split(b"\r\n")
+    lines = head[:-4].split(b"\r\n")
+    first = lines.pop(0)
     if len(first) > limits.target or len(head) > limits.head or len(lines) > limits.headers:
         Lines(limits).check(head, 0)  # of several faults the first one is told
         raise _too_large_head(limits)
     young = memory.fields.young
     try:
-        verb, target, version = memory.starts.find(first) or _read_start(first, memory)
+        verb, target, version = memory.starts.young.get(first) or _read_start(first, memory)
         headers = [young.get(line) or _read_field(line, memory) for line in lines]
     except BadMessage:
         Lines(limits).check(head, 0)
@@ -296,11 +297,13 @@ def parse_head(head: bytes, limits: Limits, memory: LineMemory) -> Parsed:
 
 
 def _read_start(line: bytes, memory: LineMemory) -> Start:
-    if not _REQUEST_LINE.fullmatch(line):
-        raise BadMessage("malformed head")
-    verb, target, version = line.decode("latin-1").split(" ")
-    start = verb, target, (1, int(version[-1]))
-    memory.starts.add(line, start)
+    start = memory.starts.find(line)
+    if start is None:
+        if not _REQUEST_LINE.fullmatch(line):
+            raise BadMessage("malformed head")
+        verb, target, version = line.decode("latin-1").split(" ")
+        start = verb, target, (1, int(version[-1]))
+        memory.starts.add(line, start)
     return start
 
 
@@ -331,12 +334,11 @@ def _frame(verb: str, target: str, headers: list[Field], version: tuple[int, int
         raise BadMessage(f"expected one valid Host header, got {len(hosts)}: {', '.join(map(repr, hosts))}")
     if target[0] != "/" or "#" in target:
         target = _origin_form(verb, target, hosts)
-    return Parsed(
-        Head(verb, target, headers, version),
-        length,
-        keep_alive=_keeps_alive(said.get("connection"), version),
-        expects="expect" in said and _expects(said["expect"], version) and length != 0,
-    )
+    head = Head(verb, target, headers, version)
+    if not said:
+        return Parsed(head, 0, version == (1, 1), False)
+    expects = "expect" in said and _expects(said["expect"], version) and length != 0
+    return Parsed(head, length, _keeps_alive(said.get("connection"), version), expects)
 
 
 def _keeps_alive(connection: list[str] | None, version: tuple[int, int]) -> bool:

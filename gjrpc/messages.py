@@ -12,6 +12,10 @@ from msgspec import Struct
 Headers = tuple[tuple[str, str], ...]
 
 
+_OFTEN = {"host": "host", "origin": "origin", "content-type": "content_type"}
+"""Headers that are asked for so often that they are attributes."""
+
+
 class Head:
     """What stands before a request's body.
 
@@ -27,7 +31,6 @@ class Head:
     """
 
     __slots__ = (
-        "_first",
         "call",
         "content_type",
         "headers",
@@ -48,18 +51,20 @@ class Head:
         self.target = target
         self.headers: Headers = tuple(headers)
         self.version = version
-        self.plain = verb != "HEAD" and version == (1, 1)
-        self._first = {name: value for name, value in reversed(self.headers)}
-        self.host = self._first.get("host")
-        self.origin = self._first.get("origin")
-        self.content_type = self._first.get("content-type")
+        self.plain = version == (1, 1) and verb != "HEAD"
+        self.host: str | None = None
+        self.origin: str | None = None
+        self.content_type: str | None = None
+        for name, value in reversed(self.headers):
+            if name in _OFTEN:
+                setattr(self, _OFTEN[name], value)
         self.known: Any = None
         self.reader: object = None
         self.call: Any = None
 
     def get(self, name: str) -> str | None:
         """The first value of a header (name in lower case), or None."""
-        return self._first.get(name)
+        return next((value for known, value in self.headers if known == name), None)
 
     def __repr__(self) -> str:
         return f"<Head {self.verb} {self.target}>"
