@@ -16,8 +16,8 @@ def _common(at: str, peer: str, head: Head, status: int, size: int, seconds: flo
     """The Common Log Format, as Apache defined it, with the seconds taken at its end."""
     # Blanks would make more fields of one.
     user = "-" if caller is None else quote(caller, safe="@")
-    major, minor = head.version
-    return f'{peer} - {user} [{at}] "{head.verb} {_quoted(head.target)} HTTP/{major}.{minor}" {status} {size} {seconds:.6f}\n'
+    version = "1.1" if head.version == (1, 1) else "1.0"
+    return f'{peer} - {user} [{at}] "{head.verb} {_quoted(head.target)} HTTP/{version}" {status} {size} {seconds:.6f}\n'
 
 
 def _json(at: str, peer: str, head: Head, status: int, size: int, seconds: float, caller: str | None) -> str:
@@ -93,9 +93,9 @@ class AccessLog:
 
 def peer_name(address: Any) -> str:
     """The host of a socket address; `unix` where there is none."""
-    return str(address[0]) if isinstance(address, tuple) else "unix"
+    return address[0] if type(address) is tuple else "unix"
 
 
 def _quoted(target: str) -> str:
     """A target that can't end the quotation that it stands in; control characters can't be in it."""
-    return target.replace("\\", "\\\\").replace('"', '\\"')
+    return target if '"' not in target and "\\" not in target else target.replace("\\", "\\\\").replace('"', '\\"')

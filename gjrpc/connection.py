@@ -312,10 +312,13 @@ class Connection(Gateway):
 
     def _answer_noted(self, request: Request) -> bool:
         """Answer, and note it in the access log."""
-        start = time.perf_counter()
-        response = self.server.application.respond(request, self)
+        clock, server = time.perf_counter, self.server
+        start = clock()
+        response = server.application.respond(request, self)
         goes_on = self._give(response, request.head)
-        self._note(request.head, response, time.perf_counter() - start)
+        server.access_log.write(
+            self.client_address, request.head, response.status, len(response.body), clock() - start, response.caller
+        )
         return goes_on
 
     def _answer_busy(self, request: Request) -> bool:

@@ -8,9 +8,10 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from gjrpc import codec, context
 from gjrpc.convention import Call
@@ -28,8 +29,7 @@ Outcome: TypeAlias = bytes | CallError
 """A result as JSON, or the error to tell."""
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(Struct, frozen=True):
     """What an observer is told about a call that has ended.
 
     Attributes:

@@ -694,3 +694,46 @@ def test_the_binder_accepts_what_a_partial_accepts(function, positional, named, 
     except ValueError:  # what is given does not fit the function
         assume(False)
     assert bound(partial, arguments) == called(partial, arguments)
+
+
+def _add(a, b=10):
+    return a + b
+
+
+def _typed(a: int, b: int = 10) -> int:
+    return a + b
+
+
+def _finite(a: float) -> float:
+    return a
+
+
+def _named(a, *, b):
+    return a + b
+
+
+def _many(a, *rest):
+    return [a, *rest]
+
+
+@pytest.mark.parametrize("function", [_add, _typed, _finite, _named, _many])
+@pytest.mark.parametrize(
+    "value", [[1, 2], [1], [], [1, 2, 3], {"a": 1}, {"a": 1, "b": 2}, {"c": 1}, 5, "x", None, ["1", "2"], [1.5], [float("nan")]]
+)
+def test_the_short_way_to_call_is_bind_and_call(function, value):
+    """The compiled caller gives what binding and calling gives, and says the same where the arguments don't fit."""
+    binding = Binding(function)
+
+    def told(call):
+        try:
+            return repr(call())
+        except InvalidArguments as error:
+            return error.message
+        except TypeError:
+            return TypeError
+
+    def bound():
+        positional, named = binding.bind(value)
+        return function(*positional, **named)
+
+    assert told(lambda: binding.caller(function)(value)) == told(bound)

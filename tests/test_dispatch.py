@@ -3,7 +3,7 @@
 import logging
 import math
 import re
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import dataclass
 
 import pytest
 
@@ -276,7 +276,7 @@ def test_without_observers_nothing_is_measured(monkeypatch):
 
 def test_what_observers_are_told_does_not_change():
     """The record of a finished call can't be changed by one observer for the next."""
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         Finished("m", 0.0, None).method = "n"
 
 

@@ -1,5 +1,6 @@
 """The rules for a request's syntax, each with messages that obey and break it; every message is read in every way."""
 
+import httptools
 import pytest
 from conftest import read_every_way
 from hypothesis import example, given, settings
@@ -371,3 +372,37 @@ def test_chunk_extensions_are_bounded():
     with pytest.raises(BadMessage, match="extensions"):
         chunked.feed((b"1;" + b"x" * 200 + b"\r\na\r\n") * 400, 0)
     assert len(chunked.body) < 64 * 1024 / 200
+
+
+class _Heard:
+    """The header lines that llhttp found."""
+
+    def __init__(self):
+        self.headers = []
+
+    def on_header(self, name, value):
+        self.headers.append((name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")))
+
+
+LINE_PARTS = st.one_of(
+    st.sampled_from(
+        [b"Host: a", b"X: y", b"x-Y:\tz ", b"Content-Length: 3", b"Connection: close, TE", b"Expect: 100-continue", b":", b" "]
+    ),
+    st.binary(max_size=6),
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.lists(LINE_PARTS, min_size=1, max_size=3).map(b"".join), max_size=6))
+def test_llhttp_reads_what_is_read_here(lines):
+    """Whatever head is read, Node's parser reads too, with the same header lines."""
+    data = GET + HOST + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
+    if b"\r\n\r\n" in data[:-4]:
+        return
+    try:
+        parsed = parse_head(data, Limits(), LineMemory())
+    except BadMessage:
+        return
+    heard = _Heard()
+    httptools.HttpRequestParser(heard).feed_data(data)
+    assert parsed.request.head.headers == tuple(field for field in heard.headers if "_" not in field[0])

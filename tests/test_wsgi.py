@@ -704,3 +704,33 @@ def test_a_chunked_body_that_the_server_keeps():
     body = b"".join(Application(registry)(environ, lambda status, headers: told.append(status)))
     assert told == ["411 Length Required"]
     assert b"Content-Length" in body
+
+
+def test_what_one_application_let_in_another_still_looks_at():
+    """A head that an application has let in, and reads no more closely, is looked at anew by another one."""
+    registry = Registry()
+    registry.register(lambda: "pong", "ping")
+    registry.register(lambda a: a, "echo")
+    open_, guarded = Application(registry), Application(registry, allowed_hosts=["a.example"])
+    for verb, target, body in (("GET", "/ping", b""), ("POST", "/", b'{"echo":[1]}')):
+        head = Head(verb, target, [("host", "b.example")])
+        for _ in range(3):
+            assert open_.respond(Request(head, body)).status == 200
+            assert guarded.respond(Request(head, body)).status == 421
+
+
+def test_a_head_that_comes_again_is_answered_alike():
+    """The same head with other bodies is answered by what the body says, and a GET with a body is refused each time."""
+    registry = Registry()
+    registry.register(lambda a: a, "echo")
+    registry.register(lambda: "pong", "ping")
+    application = Application(registry)
+    post = Head("POST", "/", [("host", "a")])
+    for number in range(3):
+        assert application.respond(Request(post, b'{"echo":[%d]}' % number)).body == b'{"echo":%d}' % number
+        assert application.respond(Request(post, b"{")).status == 400
+        assert application.respond(Request(post, b'{"echo":[1,2]}')).status == 400
+    get = Head("GET", "/ping", [("host", "a")])
+    for _ in range(3):
+        assert application.respond(Request(get)).body == b'{"ping":"pong"}'
+        assert application.respond(Request(get, b"x")).status == 400
