@@ -33,6 +33,9 @@ class Telling(Worker):
 
     SERVES = "serves"
 
+    RENEW = signal.SIGUSR2
+    """Tells a worker that serves to read its certificate again."""
+
     retired = False
     """For the master: whether it was told to end."""
 
@@ -116,6 +119,9 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         if self._border is not None and (new := self._new()) and len(new) < len(self._standing()):
             for worker in new:
                 self._retire(worker, signal.SIGKILL)
+        for worker in self._standing():
+            if worker.told == Telling.SERVES:
+                self.kill_worker(worker.pid, Telling.RENEW)
         self._begin()
 
     def handle_term(self) -> None:

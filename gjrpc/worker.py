@@ -76,7 +76,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
     def init_signals(self) -> None:
         """Until it serves, the signals that stop a worker end it at once: there is nothing to lose."""
         # A terminal sends these to all its processes, and what they mean is the master's to say.
-        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGWINCH):
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGWINCH, signal.SIGUSR2):
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGABRT, self.handle_abort)  # not on the event loop, since that may be what stands still
 

@@ -4,14 +4,16 @@ The master never patches the standard library and runs no event loop, so nothing
 worker patches first thing and loads the target afresh. `serve` comes here by way of exec, with all it was started with.
 """
 
+import logging
 import math
 import os
 import sys
 from typing import Any
 
+import gevent
 from gunicorn.app.base import BaseApplication
 
-from gjrpc import composition, descriptors, targets
+from gjrpc import composition, descriptors, targets, tls
 from gjrpc.addresses import Address
 from gjrpc.arbiter import Master, QuietLogger, Telling
 from gjrpc.commands import Command
@@ -20,6 +22,8 @@ from gjrpc.settings import Settings
 from gjrpc.sharing import SharingServer
 from gjrpc.systemd import Notifier
 from gjrpc.tls import SelfSigned
+
+log = logging.getLogger("gjrpc.workers")
 
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108  gunicorn makes its files there safely, and deletes them at once
 _REST = 2  # seconds for the workers beyond the grace period, to tell the clients that it is over
@@ -89,15 +93,25 @@ class FleetWorker(Telling):
     def make_server(self, listener: Any) -> SharingServer:
         """The server, by our options."""
         app = self.app
-        secured = app.made.context if app.made else composition.context(app.chosen)
-        return composition.server(listener, self.wsgi, secured, app.chosen, kind=SharingServer, **self.shared())
+        self._secured = app.made.context if app.made else composition.context(app.chosen)
+        return composition.server(listener, self.wsgi, self._secured, app.chosen, kind=SharingServer, **self.shared())
 
     def serves(self, servers: list[SharingServer]) -> None:
         """Tell the master, and at the very first everyone."""
         if self.age == 1:
             composition.announce(servers[0], self.app.served, self.app.target, self.app.trust)
+        gevent.signal_handler(self.RENEW, self._renew)
         self.notify()
         self.tell(self.SERVES)
+
+    def _renew(self) -> None:
+        """Show the new certificate at once: at a reload, this worker may serve for a while yet."""
+        chosen = self.app.chosen
+        if self._secured is not None and chosen.cert is not None:
+            try:
+                tls.reload(self._secured, chosen.cert, chosen.key, chosen.client_ca)
+            except SettingsError as error:
+                log.debug("the old certificate stays in use: %s", error)  # the new workers find it too, and it is told then
 
 
 def _run(target: str | None, **values: Any) -> None:
