@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Generic, TypeAlias, TypeVar
 
 from gjrpc.errors import BadMessage
-from gjrpc.messages import Head, Request
+from gjrpc.messages import OFTEN, Head, Request
 
 Value = TypeVar("Value")
 
@@ -26,6 +26,8 @@ _FIRST_BYTE = re.compile(_TOKEN + rb"|\r")
 _FIELD_LINE = re.compile(rb"(?P<name>" + _TOKEN + rb"):(?P<value>[\t\x20-\x7e\x80-\xff]*)")
 # The fields that say how a message goes on.
 _FRAMING = frozenset({"connection", "content-length", "expect", "host", "transfer-encoding"})
+# Those that a head's parse has in it other than in its list of headers.
+_NOTED = _FRAMING | OFTEN.keys()
 # RFC 9112, 7.1: chunk-size = 1*HEXDIG, then extensions, which "a recipient MUST ignore".
 _CHUNK_LINE = re.compile(rb"(?P<size>[0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
 _LONGEST_CHUNK_LINE = 256
@@ -73,6 +75,10 @@ class Parsed:
         self.length = length
         self.keep_alive = keep_alive
         self.expects = expects
+
+    def with_headers(self, headers: list[tuple[str, str]]) -> "Parsed":
+        """The same with other headers, of which none says anything that is noted here."""
+        return Parsed(self.request.head.with_headers(headers), self.length, self.keep_alive, self.expects)
 
 
 class Chunked:
@@ -256,6 +262,9 @@ Start: TypeAlias = tuple[str, str, tuple[int, int]]
 Field: TypeAlias = tuple[str, str]
 """A header line: the name in lower case, and the value without the blanks around it."""
 
+Shape: TypeAlias = tuple[bytes, tuple[Field | None, ...]]
+"""A head but for one line: the request line, and the header lines with None for that one."""
+
 
 class LineMemory:
     """The lines of heads that were read lately: heads that are new as a whole mostly have lines that are not.
@@ -263,13 +272,25 @@ class LineMemory:
     Attributes:
         starts: request lines.
         fields: header lines.
+        shapes: parses of heads of which all lines but one were known, by the request line and the known ones, None for the other.
     """
 
-    __slots__ = ("fields", "starts")
+    __slots__ = ("fields", "shapes", "starts")
 
     def __init__(self) -> None:
         self.starts: Recent[Start] = Recent(512, 512)
         self.fields: Recent[Field] = Recent(1024, 512)
+        self.shapes: dict[Shape, Parsed] = {}
+
+    def note(self, shape: Shape, parsed: Parsed) -> None:
+        """Remember a shape; there are few that are worth it."""
+        if len(self.shapes) >= _SHAPES:
+            self.shapes.clear()
+        self.shapes[shape] = parsed
+
+
+_SHAPES = 256
+_LARGEST_SHAPE = 2048  # bytes of its head
 
 
 def parse_head(head: bytes, limits: Limits, memory: LineMemory) -> Parsed:
@@ -284,12 +305,28 @@ def parse_head(head: bytes, limits: Limits, memory: LineMemory) -> Parsed:
         Lines(limits).check(head, 0)  # of several faults the first one is told
         raise _too_large_head(limits)
     young = memory.fields.young
+    known = [young.get(line) for line in lines]
     try:
-        verb, target, version = memory.starts.young.get(first) or _read_start(first, memory)
-        headers = [young.get(line) or _read_field(line, memory) for line in lines]
+        start = memory.starts.young.get(first) or _read_start(first, memory)
+        if None not in known:
+            return _parse(start, known, limits)  # type: ignore[arg-type]  # none of them is None
+        at = known.index(None)
+        shape = first, tuple(known)
+        known[at] = field = memory.fields.find(lines[at]) or _read_field(lines[at])
+        alone = None not in known and field[0] not in _NOTED and "_" not in field[0]
+        if alone and (parsed := memory.shapes.get(shape)) is not None:
+            return parsed.with_headers(known)  # type: ignore[arg-type]  # none of them is None
+        parsed = _parse(start, [_field(line, memory) for line in lines], limits)
+        if alone and len(head) <= _LARGEST_SHAPE:
+            memory.note(shape, parsed)
+        return parsed
     except BadMessage:
         Lines(limits).check(head, 0)
         raise
+
+
+def _parse(start: Start, headers: list[Field], limits: Limits) -> Parsed:
+    verb, target, version = start
     parsed = _frame(verb, target, headers, version)
     if parsed.length is not None and parsed.length > limits.body:
         raise BadMessage(f"the body has {parsed.length} bytes; the limit is {limits.body}", status=413)
@@ -307,15 +344,19 @@ def _read_start(line: bytes, memory: LineMemory) -> Start:
     return start
 
 
-def _read_field(line: bytes, memory: LineMemory) -> Field:
+def _field(line: bytes, memory: LineMemory) -> Field:
     field = memory.fields.find(line)
     if field is None:
-        if not _FIELD_LINE.fullmatch(line):
-            raise BadMessage("malformed head")
-        name, _, value = line.decode("latin-1").partition(":")
-        field = name.lower(), value.strip(" \t")
+        field = _read_field(line)
         memory.fields.add(line, field)
     return field
+
+
+def _read_field(line: bytes) -> Field:
+    if not _FIELD_LINE.fullmatch(line):
+        raise BadMessage("malformed head")
+    name, _, value = line.decode("latin-1").partition(":")
+    return name.lower(), value.strip(" \t")
 
 
 def _frame(verb: str, target: str, headers: list[Field], version: tuple[int, int]) -> Parsed:

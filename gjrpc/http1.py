@@ -101,7 +101,8 @@ class Reader:
                 return parsed.request
             end = data.find(b"\r\n\r\n") + 4
             head = data[:end]
-            parsed = young.get(head)
+            if head is not data:  # a slice of all of it is the same object
+                parsed = young.get(head)
             if parsed is None and end > 3 and data[:1] != b"\r":
                 parsed = self._memory.parse(head, self._limits)
             if parsed is not None and parsed.length == len(data) - end:

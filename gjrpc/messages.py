@@ -12,7 +12,7 @@ from msgspec import Struct
 Headers = tuple[tuple[str, str], ...]
 
 
-_OFTEN = {"host": "host", "origin": "origin", "content-type": "content_type"}
+OFTEN = {"host": "host", "origin": "origin", "content-type": "content_type"}
 """Headers that are asked for so often that they are attributes."""
 
 
@@ -56,8 +56,8 @@ class Head:
         self.origin: str | None = None
         self.content_type: str | None = None
         for name, value in reversed(self.headers):
-            if name in _OFTEN:
-                setattr(self, _OFTEN[name], value)
+            if name in OFTEN:
+                setattr(self, OFTEN[name], value)
         self.known: Any = None
         self.reader: object = None
         self.call: Any = None
@@ -65,6 +65,15 @@ class Head:
     def get(self, name: str) -> str | None:
         """The first value of a header (name in lower case), or None."""
         return next((value for known, value in self.headers if known == name), None)
+
+    def with_headers(self, headers: Iterable[tuple[str, str]]) -> "Head":
+        """The same with other headers, of which those in `OFTEN` are the same: what its application read holds on."""
+        other = Head.__new__(Head)
+        other.verb, other.target, other.version, other.plain = self.verb, self.target, self.version, self.plain
+        other.headers = tuple(headers)
+        other.host, other.origin, other.content_type = self.host, self.origin, self.content_type
+        other.known, other.reader, other.call = None, self.reader, self.call
+        return other
 
     def __repr__(self) -> str:
         return f"<Head {self.verb} {self.target}>"

@@ -2,12 +2,13 @@
 
 import httptools
 import pytest
-from conftest import read_every_way
+from conftest import read_every_way, read_pieces
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gjrpc.errors import BadMessage
 from gjrpc.framing import Chunked, Limits, LineMemory, Lines, parse_head
+from gjrpc.http1 import Memory
 
 HOST = b"Host: a\r\n"
 GET = b"GET / HTTP/1.1\r\n"
@@ -406,3 +407,45 @@ def test_llhttp_reads_what_is_read_here(lines):
     heard = _Heard()
     httptools.HttpRequestParser(heard).feed_data(data)
     assert parsed.request.head.headers == tuple(field for field in heard.headers if "_" not in field[0])
+
+
+@pytest.mark.parametrize(
+    ("line", "other"),
+    [
+        (b"X-Request-Id: 1", {"target": "/"}),
+        (b"Content-Length: 5", None),
+        (b"Transfer-Encoding: chunked", None),
+        (b"Connection: close", {"keep_alive": False}),
+        (b"Host: b", None),
+        (b"Expect: 100-continue", {"expects": False}),
+        (b"X_Y: 1", {"headers": (("host", "a"), ("user-agent", "u"))}),
+        (b"bad", None),
+    ],
+)
+def test_heads_that_differ_in_one_line(line, other):
+    """A head that differs from known ones in one line says all that this line says, whatever it is."""
+    memory = Memory()
+    for number in range(6):
+        assert read_pieces([head(b"User-Agent: u", b"X-Request-Id: %d" % number)], Limits(), memory)[0][2] == (
+            ("host", "a"),
+            ("user-agent", "u"),
+            ("x-request-id", str(number)),
+        )
+    for _ in range(3):
+        data = head(b"User-Agent: u", line)
+        told = read_pieces([data], Limits(), memory)
+        assert told == read_pieces([data], Limits(), Memory())
+        if other is not None:
+            assert {name: only(told)[name] for name in other} == other
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.lists(LINE_PARTS, max_size=2).map(b"".join)), min_size=1, max_size=12))
+def test_a_memory_changes_nothing(changes):
+    """Heads that come one after the other, each with some line changed, are read as if nothing was known."""
+    memory = Memory()
+    lines = [b"User-Agent: u", b"Accept: */*", b"X-Request-Id: 0", b"Content-Length: 0"]
+    for at, line in changes:
+        changed = [*lines[:at], line, *lines[at + 1 :]]
+        data = head(*changed)
+        assert read_pieces([data], Limits(), memory) == read_pieces([data], Limits(), Memory())
