@@ -4,16 +4,11 @@ Owns the order of reading and answering on a socket, and the time that both may 
 `respond(Request)`; any other WSGI callable through `gateway`. Syntax is `http1`'s; which connections there are is the server's.
 """
 
-import _socket
-import fcntl
 import logging
 import socket
 import ssl
-import sys
-import termios
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,24 +16,20 @@ from typing import Any
 import gevent
 import gevent.socket
 
-from gjrpc.access import peer_name
 from gjrpc.dispatch import failure
 from gjrpc.errors import BadMessage, CallError, Overloaded
-from gjrpc.gateway import Gateway, GoneError
+from gjrpc.gateway import GoneError
 from gjrpc.http1 import CONTINUE, Reader
 from gjrpc.messages import Head, Request, Response
+from gjrpc.sending import HURRY, Sending
 from gjrpc.wsgi import refusal
 
 log = logging.getLogger("gjrpc.connection")
 
 _RECEIVE = 8 * 1024  # bytes for one read between bodies: a buffer of more is slow to get, and requests are small
 _RECEIVE_BODY = 64 * 1024
-_LINGER = 256 * 1024  # bytes that are taken behind the last answer
 _NEVER = float("inf")
 _LARGE = 64 * 1024  # bytes of a body that are not copied to stand behind their head
-_PIECE = 256 * 1024  # bytes for one write to a client that takes its time
-_RECORD = 16 * 1024  # and for TLS, whose records are no larger (RFC 8446, 5.1)
-_HURRY = 1.0  # seconds for a client that is only waited for so as not to lose what it sends
 
 
 @dataclass(frozen=True)
@@ -64,7 +55,7 @@ class Timeouts:
     grace: float = 30
 
 
-class Connection(Gateway):
+class Connection(Sending):
     """One client's connection: reads its requests in order and answers each in one piece.
 
     It is a `gjrpc.greenlets.Task`, which is ready when bytes have come, and one of `gjrpc.connections.Connections`.
@@ -78,27 +69,20 @@ class Connection(Gateway):
         self.socket = sock
         self.client_address = address
         self.server = server
-        self.expires = server.now + (_HURRY if server.draining else server.timeouts.head)
+        self.expires = server.now + (HURRY if server.draining else server.timeouts.head)
         self._tls = server.ssl_enabled
         self._reader = Reader(server.limits, server.heads)
         # A function and not a bound method: that would make a cycle, and what a client has sent would stay until it is collected.
         self._answer = _way(server)
         self._watcher = server.loop.io(sock.fileno(), 1)
         self._busy = self._paused = self._more = False
-        self._held: list[bytes] | None = None
         self._part_since: float | None = None
         self._body_since: float | None = None
         self._received = 0
-        self._sent = self._taken = 0
 
     def __repr__(self) -> str:
         state = "waiting" if self.waiting else "in a call" if self.expires == _NEVER else "reading"
         return f"<Connection of {self.peer}, {state}>"
-
-    @property
-    def peer(self) -> str:
-        """The client's address for people and logs."""
-        return peer_name(self.client_address)
 
     @property
     def waiting(self) -> bool:
@@ -163,17 +147,6 @@ class Connection(Gateway):
             self.advance()
         finally:
             self._answer = answer
-
-    def waits(self) -> None:
-        """Send the answers that were held back: a call waits now, and they are not to wait for it. Runs in the hub."""
-        if self._held:
-            data = b"".join(self._held)
-            try:
-                sent = self.socket.send(data)
-            except OSError as full:  # or gone, which the next one to send finds out
-                log.debug("%s takes nothing now: %s", self.peer, full)
-                sent = 0
-            self._held = [data[sent:]] if sent < len(data) else None
 
     def close(self) -> None:
         """Close the connection at once."""
@@ -284,12 +257,6 @@ class Connection(Gateway):
             self._release()
         return True
 
-    def _release(self) -> None:
-        """Send the answers that were held back."""
-        held, self._held = self._held, None
-        if held:
-            self._send(b"".join(held))
-
     def _take_part(self, count: int) -> None:
         """Set the time for what is left of a request that came in part."""
         now, timeouts = self.server.now, self.server.timeouts
@@ -350,74 +317,6 @@ class Connection(Gateway):
         parsed = self._reader.parsed
         return parsed is not None and parsed.keep_alive and not self.server.draining
 
-    def _send(self, data: bytes, more: bytes = b"") -> None:
-        """Send all, in one write wherever the client takes it; `more` is large, and is not copied.
-
-        Raises:
-            GoneError: the client does not take it any more, or not in time.
-        """
-        if self._held is not None:
-            self._held.append(data)
-            if not more:
-                return
-            data, self._held = b"".join(self._held), []
-        try:
-            if not more:
-                # OpenSSL wants what it could not take again in the same pieces.
-                sent = 0 if self._tls and len(data) > _RECORD else self.socket.send(data)
-            else:
-                sent = 0 if self._tls else self.socket.sendmsg((data, more))
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
-            raise GoneError(error) from error
-        if sent < len(data):
-            self._send_waiting(memoryview(data)[sent:])
-        if more and (left := len(data) + len(more) - max(sent, len(data))):
-            self._send_waiting(memoryview(more)[-left:])
-
-    def _send_waiting(self, data: memoryview) -> None:
-        """Send what the client did not take at once, for as long as it goes on to take it."""
-        before = self.expires
-        self._sent, self._taken = 0, -self._queued()
-        self.expires = self.server.now + self.server.timeouts.write
-        piece = _RECORD if self._tls else _PIECE
-        try:
-            with self.server.greenlets.aside(), self._waiting_socket() as waiting:
-                while self._sent < len(data):
-                    self._sent += waiting.send(data[self._sent : self._sent + piece])
-        except OSError as error:
-            raise GoneError(error) from error
-        self.expires = before
-
-    def _takes_enough(self) -> bool:
-        """Whether the client has taken its answer at the least rate since it was last asked; gives it more time then."""
-        timeouts, taken = self.server.timeouts, self._sent - self._queued()
-        enough = taken - self._taken >= timeouts.rate * timeouts.write
-        self._taken = taken
-        self.expires = self.server.now + timeouts.write
-        return bool(enough)
-
-    def _queued(self) -> int:
-        """Bytes that were sent and that the client's host has not taken, where the system tells (Linux, tcp(7): SIOCOUTQ)."""
-        try:
-            return int.from_bytes(fcntl.ioctl(self.socket.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-        except OSError as error:  # no such thing for this kind of socket
-            log.debug("%s: %s", self.peer, error)
-            return 0
-
-    @contextmanager
-    def _waiting_socket(self) -> Iterator[Any]:
-        """The socket in a form that waits on the event loop; a plain one has none until it must."""
-        if isinstance(self.socket, _socket.socket) and not self._tls:
-            # The watcher goes on: the descriptor stays the same.
-            self.socket = gevent.socket.socket(fileno=self.socket.detach())
-        self.socket.settimeout(None)
-        try:
-            yield self.socket
-        finally:
-            self.socket.settimeout(0)
-
     def _refuse(self, error: CallError) -> None:
         """Answer with an error and close, so that the client can read it."""
         response: Response = refusal(error)
@@ -440,28 +339,6 @@ class Connection(Gateway):
             raise GoneError(error) from error
         if more:
             self._linger()
-
-    def _linger(self) -> None:
-        """Take what the client still sends, for a while (RFC 9112, 9.6).
-
-        Bytes left unread would make the close a reset, which can overtake the answer.
-        """
-        self.expires = self.server.now + _HURRY
-        self._sent = self._taken = 0
-        self._shutdown(socket.SHUT_WR)
-        left = _LINGER
-        try:
-            with self.server.greenlets.aside(), self._waiting_socket() as waiting:
-                while left > 0 and (data := waiting.recv(_RECEIVE_BODY)):
-                    left -= len(data)
-        except OSError as error:
-            raise GoneError(error) from error
-
-    def _shutdown(self, how: int) -> None:
-        try:
-            self.socket.shutdown(how)
-        except OSError as gone:
-            log.debug("%s went away: %s", self.peer, gone)
 
 
 def _way(server: Any) -> Callable[[Any, Request], bool]:

@@ -5,15 +5,13 @@ lines that were read lately. Pure functions of bytes: no buffer, no connection. 
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Generic, TypeAlias, TypeVar
+from typing import TypeAlias
 
 from gjrpc.errors import BadMessage
 from gjrpc.messages import OFTEN, Head, Request
-
-Value = TypeVar("Value")
+from gjrpc.recent import Recent
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 # RFC 9112, 3: request-line = method SP request-target SP HTTP-version; of the versions only 1.0 and 1.1 are served here. A target
@@ -23,20 +21,11 @@ _FIRST_BYTE = re.compile(_TOKEN + rb"|\r")
 # RFC 9112, 5: field-line = field-name ":" OWS field-value OWS. "No whitespace is allowed between the field name and colon"
 # (5.1). A line that begins with a blank is obs-fold, for which "a server MUST reject the message by sending a 400" (5.2); a bare
 # CR or LF and control characters have no place in it (2.2, and RFC 9110, 5.5).
-_FIELD_LINE = re.compile(rb"(?P<name>" + _TOKEN + rb"):(?P<value>[\t\x20-\x7e\x80-\xff]*)")
+FIELD_LINE = re.compile(rb"(?P<name>" + _TOKEN + rb"):(?P<value>[\t\x20-\x7e\x80-\xff]*)")
 # The fields that say how a message goes on.
 _FRAMING = frozenset({"connection", "content-length", "expect", "host", "transfer-encoding"})
 # Those that a head's parse has in it other than in its list of headers.
 _NOTED = _FRAMING | OFTEN.keys()
-# RFC 9112, 7.1: chunk-size = 1*HEXDIG, then extensions, which "a recipient MUST ignore".
-_CHUNK_LINE = re.compile(rb"(?P<size>[0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
-_LONGEST_CHUNK_LINE = 256
-_MOST_EXTENSIONS = 64 * 1024  # bytes in one body
-# RFC 9110, 6.5.1: a sender must not put fields for framing, routing, authentication or content format into a trailer.
-_NO_TRAILERS = frozenset(
-    b"authorization connection content-encoding content-length content-range content-type cookie expect host keep-alive "
-    b"proxy-authorization te trailer transfer-encoding upgrade".split()
-)
 
 
 @dataclass(frozen=True)
@@ -79,85 +68,6 @@ class Parsed:
     def with_headers(self, headers: list[tuple[str, str]]) -> "Parsed":
         """The same with other headers, of which none says anything that is noted here."""
         return Parsed(self.request.head.with_headers(headers), self.length, self.keep_alive, self.expects)
-
-
-class Chunked:
-    """Takes the chunked coding off a body (RFC 9112, 7.1); trailers are checked and dropped."""
-
-    __slots__ = ("_extensions", "_left", "_limits", "_read", "_trailer_bytes", "body", "done")
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._left = 0
-        self._trailer_bytes = self._extensions = 0
-        # What reads on: a function and not a bound method, which would make a cycle, and the body stay until it is collected.
-        self._read: Callable[[Chunked, bytes | bytearray, int], int] = Chunked._size_line
-        self.body = bytearray()
-        self.done = False
-
-    def feed(self, buffer: bytes | bytearray, at: int) -> int:
-        """Read on from `at` and say how far it went."""
-        while not self.done:
-            reached = self._read(self, buffer, at)
-            if reached == at:
-                break
-            at = reached
-        return at
-
-    def _size_line(self, buffer: bytes | bytearray, at: int) -> int:
-        end = _line_end(buffer, at, _LONGEST_CHUNK_LINE, "the chunk-size line is too long")
-        if end < 0:
-            return at
-        line = _CHUNK_LINE.fullmatch(buffer, at, end)
-        if line is None:
-            raise BadMessage("malformed chunk-size line")
-        # Extensions could otherwise carry without end what the body may not.
-        self._extensions += end - at - len(line["size"])
-        if self._extensions > _MOST_EXTENSIONS:
-            raise BadMessage("the chunk extensions are too long")
-        self._left = int(line["size"], 16)
-        if len(self.body) + self._left > self._limits.body:
-            raise BadMessage(f"the body has more bytes than the limit, {self._limits.body}", status=413)
-        self._read = Chunked._data if self._left else Chunked._trailer
-        return end + 2
-
-    def _data(self, buffer: bytes | bytearray, at: int) -> int:
-        piece = buffer[at : at + self._left]
-        self.body += piece
-        self._left -= len(piece)
-        if not self._left:
-            self._read = Chunked._data_end
-        return at + len(piece)
-
-    def _data_end(self, buffer: bytes | bytearray, at: int) -> int:
-        ending = buffer[at : at + 2]
-        if not b"\r\n".startswith(ending):
-            raise BadMessage("a chunk is longer than its size")
-        if len(ending) < 2:
-            return at
-        self._read = Chunked._size_line
-        return at + 2
-
-    def _trailer(self, buffer: bytes | bytearray, at: int) -> int:
-        room = max(self._limits.head - self._trailer_bytes, 0)
-        end = _line_end(buffer, at, room, "the trailer is too long")
-        if end < 0:
-            return at
-        if end == at:
-            self.done = True
-            return at + 2
-        line = _FIELD_LINE.fullmatch(buffer, at, end)
-        if line is None or line["name"].lower() in _NO_TRAILERS:
-            raise BadMessage("malformed or forbidden trailer field")
-        self._trailer_bytes += end + 2 - at
-        return end + 2
-
-
-def _line_end(buffer: bytes | bytearray, at: int, room: int, too_long: str) -> int:
-    end = buffer.find(b"\r\n", at, at + room + 2)
-    if end < 0 and len(buffer) - at > room + 1:  # the last one may be the CR
-        raise BadMessage(too_long)
-    return end
 
 
 class Lines:
@@ -207,54 +117,9 @@ class Lines:
         elif not whole or end - begin > 2:
             if self._count > self._limits.headers:
                 raise _too_large_head(self._limits)
-            if not whole or not _FIELD_LINE.fullmatch(buffer, begin, end - 2):
+            if not whole or not FIELD_LINE.fullmatch(buffer, begin, end - 2):
                 raise BadMessage("malformed header line")
 
-
-class Recent(Generic[Value]):
-    """What was read lately, by its bytes: what is read is a pure function of them.
-
-    A text is remembered when it comes for the second time: of texts that come but once, which would only push others out, of here
-    and of the processor's cache, no more than a hash is noted. Two generations, each of at most `entries` texts of at most
-    `size` bytes. A full young one becomes the old one, and an old text that is asked for again is young again.
-    """
-
-    __slots__ = ("_entries", "_old", "_seen", "_size", "young")
-
-    def __init__(self, entries: int = 512, size: int = 2048) -> None:
-        self._entries = entries
-        self._size = size
-        self._seen: set[int] = set()
-        self._old: dict[bytes, Value] = {}
-        self.young: dict[bytes, Value] = {}
-
-    def find(self, text: bytes) -> Value | None:
-        """What these bytes were read as, if it is remembered."""
-        value = self.young.get(text)
-        if value is None and (value := self._old.get(text)) is not None:
-            self._keep(text, value)
-        return value
-
-    def add(self, text: bytes, value: Value) -> None:
-        """Remember it, if it is not the first time."""
-        if len(text) > self._size:
-            return
-        seen = self._seen
-        if hash(text) in seen:
-            self._keep(text, value)
-        else:
-            if len(seen) >= _SEEN * self._entries:
-                seen.clear()
-            seen.add(hash(text))
-
-    def _keep(self, text: bytes, value: Value) -> None:
-        if len(self.young) >= self._entries:
-            self._old, self.young = self.young, {}
-        self.young[text] = value
-
-
-_SEEN = 4
-"""Texts whose hashes are noted, for each one that may be remembered."""
 
 Start: TypeAlias = tuple[str, str, tuple[int, int]]
 """A request line: verb, target and version."""
@@ -353,7 +218,7 @@ def _field(line: bytes, memory: LineMemory) -> Field:
 
 
 def _read_field(line: bytes) -> Field:
-    if not _FIELD_LINE.fullmatch(line):
+    if not FIELD_LINE.fullmatch(line):
         raise BadMessage("malformed head")
     name, _, value = line.decode("latin-1").partition(":")
     return name.lower(), value.strip(" \t")

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable
 from email.utils import formatdate
 
+from gjrpc.chunked import Chunked
 from gjrpc.convention import phrase
 from gjrpc.errors import BadMessage
-from gjrpc.framing import Chunked, Limits, LineMemory, Lines, Parsed, Recent, bad_request_line, parse_head
+from gjrpc.framing import Limits, LineMemory, Lines, Parsed, bad_request_line, parse_head
 from gjrpc.messages import JSON, Head, Request, Response
+from gjrpc.recent import Recent
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 """RFC 9110, section 15.2.1."""

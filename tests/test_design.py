@@ -40,13 +40,16 @@ PURE = [
     "wsgi",
 ]
 SERVER = [
+    "recent",
     "framing",
+    "chunked",
     "http1",
     "access",
     "proxies",
     "green",
     "greenlets",
     "gateway",
+    "sending",
     "connection",
     "arrivals",
     "connections",

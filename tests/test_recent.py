@@ -1,0 +1,42 @@
+"""The memory of what was read lately; that heads are remembered is in `test_http1.py`."""
+
+from gjrpc.recent import Recent
+
+
+def test_remembered_from_the_second_time_on():
+    """A text that came once is not remembered, one that came twice is."""
+    recent = Recent()
+    recent.add(b"a", 1)
+    assert recent.find(b"a") is None
+    recent.add(b"a", 1)
+    assert recent.find(b"a") == 1
+
+
+def test_bounded():
+    """However many texts come, twice each, no more than two generations are kept, the latest among them."""
+    recent = Recent(entries=10)
+    for number in range(1000):
+        for _ in range(2):
+            recent.add(b"%d" % number, number)
+    kept = [number for number in range(1000) if recent.find(b"%d" % number) is not None]
+    assert 10 <= len(kept) <= 20
+    assert kept[-10:] == list(range(990, 1000))
+
+
+def test_large_texts_are_not_remembered():
+    """A text beyond the size is not remembered, one of just the size is."""
+    recent = Recent(size=3)
+    for _ in range(3):
+        recent.add(b"abc", 1)
+        recent.add(b"abcd", 2)
+    assert (recent.find(b"abc"), recent.find(b"abcd")) == (1, None)
+
+
+def test_what_is_asked_for_stays():
+    """A text that is asked for again and again outlives any number of others."""
+    recent = Recent(entries=4)
+    recent.add(b"kept", 1)
+    recent.add(b"kept", 1)
+    for number in range(200):
+        recent.add(b"%d" % (number // 2), number)
+        assert recent.find(b"kept") == 1
