@@ -31,6 +31,7 @@ class Arrival:
         self._socket = sock
         self._server = server
         self._greeting: gevent.Greenlet | None = None
+        self._welcomed = False
         self._watcher = server.loop.io(sock.fileno(), 1)
 
     def __repr__(self) -> str:
@@ -86,6 +87,12 @@ class Arrival:
     def _begin(self) -> None:
         self._watcher.stop()
         self._greeting = gevent.spawn(self._greet)
+        self._greeting.rawlink(self._after)
+
+    def _after(self, _: object) -> None:
+        """See that nothing stays, also where the greeting was ended before it had begun."""
+        if not self._welcomed:
+            self.close()
 
     def _await(self, what: str, seconds: float, now: float) -> None:
         self._fault = what
@@ -109,6 +116,7 @@ class Arrival:
         except (OSError, EOFError, ProxyHeaderError) as error:
             self._fail(error)
             return
+        self._welcomed = True
         server.welcome(greeted, self.client_address)
         self._forget()  # only now: the server is not to look empty in between
 

@@ -91,10 +91,10 @@ class Connection(Sending):
 
     def is_silent(self) -> bool:
         """Whether nothing has come that was not read yet."""
-        if self._tls:
-            return not self.socket.pending()
+        if self._tls and self.socket.pending():
+            return False
         try:
-            self.socket.recv(1, socket.MSG_PEEK)
+            (self.socket._sock if self._tls else self.socket).recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return True
         except OSError as gone:
@@ -134,6 +134,8 @@ class Connection(Sending):
         finally:  # also where the greenlet is killed in the middle of a call
             if goes_on and self._watcher is not None:
                 self._busy = False
+                if self._more:  # only now, when all is sent: a turn that comes while it is busy would be lost
+                    self.server.greenlets.run_later(self)
                 if self._paused:
                     self._paused = False
                     self._watcher.start(self.server.greenlets.ready.append, self)
@@ -183,7 +185,7 @@ class Connection(Sending):
         if self.expires == _NEVER and not self.begun:
             try:
                 refused = refusal(Overloaded("the server is stopping, and the call took too long"))
-                self.socket.send(self.server.writer.write(refused, False))
+                self.socket.send(b"".join(self._held or ()) + self.server.writer.write(refused, False))
             except OSError as gone:
                 log.debug("%s went away: %s", self.peer, gone)
         self.close()
@@ -240,7 +242,7 @@ class Connection(Sending):
         reader = self._reader
         asked: Request | None = request
         left = self.server.limits.pipelined
-        self._held = None if self._tls else []
+        self._hold()
         try:
             while asked is not None:
                 if not self._answer(self, asked):
@@ -250,7 +252,6 @@ class Connection(Sending):
                     break
                 if not left:  # others have their turn too
                     self._more = True
-                    self.server.greenlets.run_later(self)
                     break
                 asked = reader.next()
         finally:

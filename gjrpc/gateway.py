@@ -62,6 +62,12 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
             self.server.access_log.write(self.client_address, head, self.code, self._size, time.perf_counter() - start)
         return not self.close_connection
 
+    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        """Take status and headers; RFC 9110, 8.6, lets a 304 tell a Content-Length, and pywsgi does not."""
+        if status.startswith("304"):
+            headers = [field for field in headers if field[0].lower() != "content-length"]
+        return super().start_response(status, headers, exc_info)
+
     def finalize_headers(self) -> None:
         """Add what pywsgi leaves to the application: the end of the connection where nothing else ends the body."""
         super().finalize_headers()

@@ -102,8 +102,10 @@ class Greenlets:
             _Greenlet(self._refuse, min(surplus, len(self.ready))).switch()
         while self.ready:
             greenlet = self._next()
+            greenlet.waited = False
             greenlet.switch()
             if greenlet.task is not None:
+                greenlet.waited = True
                 greenlet.task.waits()
 
     def _next(self) -> "_Greenlet":
@@ -119,7 +121,8 @@ class Greenlets:
         task: Task | None
         try:
             while True:
-                while ready:
+                # After a wait it is not `run` that comes back here, and nobody would see that a further task waits.
+                while ready and not greenlet.waited:
                     greenlet.task = task = ready.popleft()
                     task.advance()
                 greenlet.task = task = None  # an idle greenlet keeps nothing alive
@@ -137,6 +140,7 @@ class Greenlets:
 
 
 class _Greenlet(gevent.Greenlet):  # type: ignore[misc]  # gevent has no types
-    """A greenlet, and the task that it runs."""
+    """A greenlet, the task that it runs, and whether it has waited since it was given one."""
 
     task: Task | None = None
+    waited: bool = False

@@ -23,6 +23,7 @@ log = logging.getLogger("gjrpc.connection")
 
 _PIECE = 256 * 1024  # bytes for one write to a client that takes its time
 _RECORD = 16 * 1024  # and for TLS, whose records are no larger (RFC 8446, 5.1)
+_MOST_HELD = 64 * 1024  # bytes of answers that are held back
 _LINGER = 256 * 1024  # bytes that are taken behind the last answer
 _LINGER_PIECE = 64 * 1024
 HURRY = 1.0
@@ -40,6 +41,7 @@ class Sending(Gateway):
     socket: Any
     _tls: bool
     _held: list[bytes] | None = None
+    _held_size: int = 0
     _sent: int = 0
     _taken: int = 0
 
@@ -48,16 +50,23 @@ class Sending(Gateway):
         """The client's address for people and logs."""
         return peer_name(self.client_address)
 
+    def _hold(self) -> None:
+        """Hold answers back from now on, so that they go out together; not over TLS, where a record can't be taken back."""
+        self._held = None if self._tls else []
+        self._held_size = 0
+
     def waits(self) -> None:
-        """Send the answers that were held back: a call waits now, and they are not to wait for it. Runs in the hub."""
-        if self._held:
-            data = b"".join(self._held)
-            try:
-                sent = self.socket.send(data)
-            except OSError as full:  # or gone, which the next one to send finds out
-                log.debug("%s takes nothing now: %s", self.peer, full)
-                sent = 0
-            self._held = [data[sent:]] if sent < len(data) else None
+        """Send the answers that were held back, and hold no more: a call waits now. Runs in the hub."""
+        if self._held is None:
+            return
+        data = b"".join(self._held)
+        try:
+            sent = self.socket.send(data) if data else 0
+        except OSError as full:  # or gone, which the next one to send finds out
+            log.debug("%s takes nothing now: %s", self.peer, full)
+            sent = 0
+        self._held = [data[sent:]] if sent < len(data) else None
+        self._held_size = _MOST_HELD
 
     def _release(self) -> None:
         """Send the answers that were held back."""
@@ -73,9 +82,10 @@ class Sending(Gateway):
         """
         if self._held is not None:
             self._held.append(data)
-            if not more:
+            self._held_size += len(data)
+            if not more and self._held_size < _MOST_HELD:
                 return
-            data, self._held = b"".join(self._held), []
+            data, self._held, self._held_size = b"".join(self._held), [], 0
         try:
             if not more:
                 # OpenSSL wants what it could not take again in the same pieces.

@@ -183,7 +183,10 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
 
     def _accept_waiting(self) -> None:
         """Accept whoever has connected already: closing the listener would reset them."""
-        while self.accepts_alone and not self.closed and (accepted := self.do_read()):
+        for _ in range(self.backlog if self.accepts_alone and not self.closed else 0):
+            accepted = self.do_read()
+            if accepted is None:
+                break
             self.do_handle(*accepted)
 
     def _hold_back(self) -> None:

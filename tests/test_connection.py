@@ -3,6 +3,7 @@
 import gc
 import json
 import logging
+import math
 import re
 import socket
 import ssl
@@ -1011,3 +1012,68 @@ def test_who_takes_nothing_of_a_large_answer_has_no_more_time_for_it(serve, appl
         wait_until(lambda: served.connections == 0, "it is given up", timeout=SECONDS)
         assert time.monotonic() - begin < SECONDS
         connection.close()
+
+
+def test_pipelined_requests_beyond_a_turn_are_answered_to_a_client_that_reads_late(serve, application):
+    """Requests that have to wait for their turn are answered, also where the answers before them had to wait for the client."""
+    served = serve(application, limits=Limits(pipelined=4), timeouts=Timeouts(write=30))
+    with served.wire(narrow=True) as wire:
+        wire.send(b"GET /big?n=60000 HTTP/1.1\r\nHost: a\r\n\r\n" * 200)
+        wait_until(lambda: any(c._busy and c.expires != math.inf for c in served.server.connections), "one waits for the client")
+        assert [len(wire.answer().body) for _ in range(200)] == [60_000 + len(b'{"big":""}')] * 200
+
+
+def test_after_a_call_that_waited_answers_go_out_at_once(serve, application, gate):
+    """An answer that comes after a wait is not held back for a later call that waits too, whichever of them came first."""
+    served = serve(application)
+    hold = b"GET /hold HTTP/1.1\r\n" + HOST + b"\r\n"
+    with served.wire() as wire:
+        wire.send(b"GET /held HTTP/1.1\r\n" + HOST + b"\r\n" + PING + hold)
+        assert wire.answer().status == 504  # its deadline is short
+        assert wire.answer().json() == {"ping": "pong"}
+        assert not gate.opened.is_set()
+        gate.opened.set()
+        assert wire.answer().json() == {"hold": "held"}
+
+
+def test_what_is_told_at_the_end_of_the_grace_period_comes_in_order(serve, application, gate):
+    """A call cut off at a stop is told so behind the answers of those before it."""
+    served = serve(application, timeouts=Timeouts(grace=0.5))
+    with served.wire() as wire:
+        wire.send(b"GET /held HTTP/1.1\r\n" + HOST + b"\r\n" + PING + b"GET /hold HTTP/1.1\r\n" + HOST + b"\r\n")
+        wait_until(lambda: gate.entered == 2, "the last call has begun")
+        served.stop()
+        assert [wire.answer().status for _ in range(3)] == [504, 200, 503]
+
+
+def test_what_is_held_back_is_bounded(serve):
+    """A streamed body goes out as it comes, also where a further request has come already."""
+    fed = threading.Event()
+
+    def stream(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        yield b"x" * 100_000
+        while not fed.is_set():
+            gevent.sleep(0.005)
+        yield b"y"
+
+    served = serve(stream)
+    with served.wire() as wire:
+        wire.send(PING + PING)
+        begin = b""
+        while begin.count(b"x") < 100_000:
+            begin += wire.socket.recv(65536)
+        assert not fed.is_set()
+        fed.set()
+
+
+def test_a_304_may_tell_a_length(serve):
+    """A foreign application's 304 with a Content-Length is a 304."""
+
+    def unchanged(environ, start_response):
+        start_response("304 Not Modified", [("Content-Length", "5")])
+        return []
+
+    with serve(unchanged).wire() as wire:
+        for _ in range(2):
+            assert wire.ask(PING).status == 304
