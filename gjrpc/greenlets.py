@@ -3,6 +3,7 @@
 Owns who runs what, and how many tasks may wait in the middle at the same time; it knows neither sockets nor requests.
 """
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ from gevent.hub import get_hub
 
 MAX_CALLS = 4096
 """Tasks that may wait in the middle at the same time, unless told otherwise."""
+
+_LONG = 0.0005
+"""Seconds beyond which a task computes for long."""
 
 _AFTER_IO = -2
 """libev's lowest priority: of what is pending after a poll, it comes last."""
@@ -41,7 +45,8 @@ class Greenlets:
     context variable, a later one finds.
 
     Args:
-        most: tasks that may be ready or wait in the middle at the same time; further ones are refused.
+        most: tasks that may wait in the middle at the same time; further ones are refused. Where tasks compute for long, those
+            that are ready count too.
         keep: idle greenlets to keep for tasks to come.
 
     Attributes:
@@ -53,6 +58,7 @@ class Greenlets:
         self.ready: deque[Task] = deque()
         self._keep = keep
         self._count = 0
+        self._average = 0.0  # seconds that a task took in the last round
         self._idle: list[_Greenlet] = []
         self._watcher: Any = None
 
@@ -97,9 +103,13 @@ class Greenlets:
 
     def _run(self) -> None:
         """Run all that is ready; in the hub, to which a greenlet comes back when it waits or has done everything."""
-        surplus = len(self.ready) + self.waiting - self.most
-        if surplus > 0:  # whether they will wait is not known yet; but there is too much to do
-            _Greenlet(self._refuse, min(surplus, len(self.ready))).switch()
+        count = len(self.ready)
+        if not count:
+            return
+        surplus = count + self.waiting - self.most
+        if surplus > 0 and self._average > _LONG:  # they compute: the last of them would wait for long
+            _Greenlet(self._refuse, min(surplus, count)).switch()
+        begin = time.perf_counter()
         while self.ready:
             greenlet = self._next()
             greenlet.waited = False
@@ -107,12 +117,15 @@ class Greenlets:
             if greenlet.task is not None:
                 greenlet.waited = True
                 greenlet.task.waits()
+        self._average = (time.perf_counter() - begin) / count
 
     def _next(self) -> "_Greenlet":
         while self._idle:
             greenlet = self._idle.pop()
             if not greenlet.dead:  # a timeout that a method left running may have ended it
                 return greenlet
+        if self._count >= self.most:
+            return _Greenlet(self._refuse, len(self.ready))
         self._count += 1
         return _Greenlet(self._work)
 

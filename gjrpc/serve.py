@@ -18,7 +18,7 @@ from typing import Any
 import click
 import gevent
 
-from gjrpc import composition, descriptors, targets, tls, workers
+from gjrpc import composition, targets, tls, workers
 from gjrpc._version import __version__
 from gjrpc.commands import Command
 from gjrpc.errors import SettingsError
@@ -52,7 +52,6 @@ def _run(target: str | None, **values: Any) -> None:
     application = composition.application(served, target, chosen, address)
     made = composition.throw_away(chosen, address)
     context = made.context if made else composition.context(chosen)
-    descriptors.raise_limit()
     server = composition.server(listener, application, context, chosen, kind=Server)
     notifier = Notifier()
     guard = composition.guard_of(application)

@@ -102,6 +102,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         self.now = time.monotonic()
         self.draining = False
         self.greenlets = Greenlets(max_calls)
+        descriptors.raise_limit()
         self.connections = Connections(max_connections or descriptors.connections())
         self.held_back = self.refused = 0
         self._told = (0, 0, 0)

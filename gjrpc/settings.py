@@ -69,7 +69,9 @@ class Settings:
     threads: int = _option(10, "Threads for methods registered as blocking.")
     backlog: int = _option(1024, "Connections that may wait to be accepted.")
     max_connections: int | None = _option(None, "Open connections; by default as many as the limit of open files allows.")
-    max_calls: int = _option(MAX_CALLS, "Calls in flight, that is, begun and waiting; 503 for further ones.")
+    max_calls: int = _option(
+        MAX_CALLS, "Calls in flight: begun and waiting, or to be begun where they compute for long; 503 for further ones."
+    )
     max_pipelined: int = _option(_limits.pipelined, "Requests of one connection that are answered before others get their turn.")
     max_target: int = _option(_limits.target, "Bytes of a request line.")
     max_head: int = _option(_limits.head, "Bytes of a request's head.")

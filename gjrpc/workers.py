@@ -13,7 +13,7 @@ from typing import Any
 import gevent
 from gunicorn.app.base import BaseApplication
 
-from gjrpc import composition, descriptors, targets, tls
+from gjrpc import composition, targets, tls
 from gjrpc.addresses import Address
 from gjrpc.arbiter import Master, QuietLogger, Telling
 from gjrpc.commands import Command
@@ -121,7 +121,6 @@ def _run(target: str | None, **values: Any) -> None:
     made = composition.throw_away(chosen, address)
     if made is None:
         composition.context(chosen)  # so that what is wrong with it is said before anything is started
-    descriptors.raise_limit()
     guarded = bool(chosen.token_file or chosen.htpasswd or chosen.client_ca)
     composition.warn_if_open(address, guarded=guarded, secured=bool(made or chosen.cert))
     Master(Fleet(target, chosen, address, made), listener, inherited, Notifier()).run()

@@ -1,5 +1,7 @@
 """Who runs what: tasks on a real gevent hub, without any socket."""
 
+import time
+
 import gevent
 import gevent.event
 import pytest
@@ -150,3 +152,21 @@ def test_who_waits_aside_is_not_counted(pool):
     turn()
     assert ("b", "begins") in told(notes)
     assert greenlets.waiting == 0
+
+
+def test_tasks_that_compute_for_long_are_refused_before_they_begin(pool):
+    """Of tasks that took long in the last round, no more begin than may wait; of quick ones, any number."""
+    notes, greenlets = [], pool(most=2)
+
+    class Slow(Noted):
+        def advance(self):
+            self._note("begins")
+            end = time.perf_counter() + 0.002
+            while time.perf_counter() < end:
+                pass
+
+    for kind, refused in ((Noted, 0), (Slow, 0), (Slow, 8)):
+        notes.clear()
+        greenlets.ready.extend(kind(str(number), notes) for number in range(10))
+        turn()
+        assert [what for _, what in told(notes)].count("refused") == refused, kind
