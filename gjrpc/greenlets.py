@@ -108,7 +108,8 @@ class Greenlets:
             return
         surplus = count + self.waiting - self.most
         if surplus > 0 and self._average > _LONG:  # they compute: the last of them would wait for long
-            _Greenlet(self._refuse, min(surplus, count)).switch()
+            count -= min(surplus, count)
+            _Greenlet(self._refuse, len(self.ready) - count).switch()
         begin = time.perf_counter()
         while self.ready:
             greenlet = self._next()
@@ -117,7 +118,8 @@ class Greenlets:
             if greenlet.task is not None:
                 greenlet.waited = True
                 greenlet.task.waits()
-        self._average = (time.perf_counter() - begin) / count
+        if count:
+            self._average = (time.perf_counter() - begin) / count
 
     def _next(self) -> "_Greenlet":
         while self._idle:
