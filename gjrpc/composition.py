@@ -27,6 +27,7 @@ from gjrpc.proxies import ForwardedLog
 from gjrpc.registry import Registry
 from gjrpc.server import Server
 from gjrpc.settings import Settings
+from gjrpc.watchdog import Watchdog
 from gjrpc.wsgi import Application
 
 S = TypeVar("S", bound=Server)
@@ -45,13 +46,6 @@ _FOR_REGISTRIES = ("allowed_hosts", "allowed_origins", "max_depth", "max_failure
 def parameters() -> list[click.Parameter]:
     """The target and the options, as click takes them."""
     return [click.Argument(["target"], required=False, envvar=f"{settings.PREFIX}_TARGET"), *settings.options()]
-
-
-def log_to_stderr(chosen: Settings) -> None:
-    """Send the log to standard error."""
-    logging.basicConfig(
-        stream=sys.stderr, level=chosen.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
 
 
 def listen(chosen: Settings) -> tuple[socket.socket, Address, bool]:
@@ -161,6 +155,7 @@ def server(
         proxy_protocol=proxies if chosen.proxy_protocol else None,
         max_connections=chosen.max_connections,
         max_calls=chosen.max_calls,
+        watchdog=Watchdog(chosen.stall_limit, offload=chosen.offload_stalls),
         **options,
     )
 

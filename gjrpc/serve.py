@@ -18,7 +18,7 @@ from typing import Any
 import click
 import gevent
 
-from gjrpc import composition, targets, tls, workers
+from gjrpc import composition, logs, targets, tls, workers
 from gjrpc._version import __version__
 from gjrpc.commands import Command
 from gjrpc.errors import SettingsError
@@ -46,7 +46,7 @@ def _run(target: str | None, **values: Any) -> None:
     chosen = Settings(**values)
     if chosen.workers > 1:
         workers.become_master()
-    composition.log_to_stderr(chosen)
+    logs.to_stderr(chosen.log_level)
     listener, address, inherited = composition.listen(chosen)
     served = targets.load(target or composition.HOST)
     application = composition.application(served, target, chosen, address)

@@ -29,6 +29,7 @@ from gjrpc.greenlets import MAX_CALLS, Greenlets
 from gjrpc.http1 import Memory, Writer
 from gjrpc.proxies import Proxies
 from gjrpc.runtime import Plain
+from gjrpc.watchdog import Watchdog
 from gjrpc.wsgi import Application
 
 log = logging.getLogger("gjrpc.server")
@@ -58,6 +59,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             that has the least time left is closed; if none is idle, it waits in the backlog.
         max_calls: how many calls may be in flight, that is, wait in the middle; 503 for further ones.
         proxy_protocol: the proxies whose connections begin with a PROXY protocol header, or None.
+        watchdog: tells of calls that hold the event loop, or None.
         options: the other options of `gevent.pywsgi.WSGIServer` that are about more than a connection: `backlog`, `environ`,
             `error_log`.
 
@@ -85,6 +87,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         access_log: AnswerLog | None = None,
         max_connections: int | None = None,
         max_calls: int = MAX_CALLS,
+        watchdog: Watchdog | None = None,
         proxy_protocol: Proxies | None = None,
         **options: Any,
     ) -> None:
@@ -96,6 +99,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             self.limits = replace(self.limits, body=body)
         self.timeouts = timeouts or Timeouts()
         self.access_log = access_log
+        self.watchdog = watchdog
         self.heralds = proxy_protocol
         self.heads = Memory()
         self.writer = Writer()
@@ -138,6 +142,8 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         """
         super().start()
         self.greenlets.start()
+        if self.watchdog is not None:
+            self.watchdog.start(self.loop)
         self._sweeper = gevent.spawn(self._sweep)
 
     def stop(self, timeout: float | None = None) -> None:
@@ -154,11 +160,13 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         self.connections.wait_empty(min(_LAST, grace))
         for connection in self.connections:
             connection.drain()
-        if not self.connections.wait_empty(grace):
+        if not self.connections.wait_empty(grace) and len(self.connections):  # another stop may have ended them meanwhile
             log.warning("%d connections were still open at the end of the grace period and are closed", len(self.connections))
             for connection in self.connections:
                 connection.abandon()
         self.greenlets.stop()
+        if self.watchdog is not None:
+            self.watchdog.stop()
         if self._sweeper is not None:
             self._sweeper.kill()
 

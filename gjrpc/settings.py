@@ -66,6 +66,8 @@ class Settings:
     log_level: Literal["debug", "info", "warning", "error"] = _option("info", "What goes to the log on standard error.")
     workers: int = _option(1, "Processes that serve; from two on, a master watches over them.")
     worker_timeout: int = _option(30, "A worker whose event loop stands still for so long is replaced.")
+    stall_limit: float = _option(0.1, "A method that holds the event loop for longer is named in the log.")
+    offload_stalls: bool = _option(False, "Run a method that held it three times in a thread from then on.")
     threads: int = _option(10, "Threads for methods registered as blocking.")
     backlog: int = _option(1024, "Connections that may wait to be accepted.")
     max_connections: int | None = _option(None, "Open connections; by default as many as the limit of open files allows.")

@@ -30,6 +30,7 @@ from gjrpc.connection import Timeouts
 from gjrpc.framing import Limits
 from gjrpc.messages import Head
 from gjrpc.sharing import Board, SharingServer
+from gjrpc.watchdog import Watchdog
 
 _BEAT = 0.5  # seconds between two signs of life
 
@@ -100,6 +101,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
             limits=limits,
             timeouts=timeouts,
             access_log=self._access_log(),
+            watchdog=Watchdog(),
             **self.shared(),
             **options,
         )

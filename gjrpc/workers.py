@@ -13,7 +13,7 @@ from typing import Any
 import gevent
 from gunicorn.app.base import BaseApplication
 
-from gjrpc import composition, targets, tls
+from gjrpc import composition, logs, targets, tls
 from gjrpc.addresses import Address
 from gjrpc.arbiter import Master, QuietLogger, Telling
 from gjrpc.commands import Command
@@ -116,7 +116,7 @@ class FleetWorker(Telling):
 
 def _run(target: str | None, **values: Any) -> None:
     chosen = Settings(**values)
-    composition.log_to_stderr(chosen)
+    logs.to_stderr(chosen.log_level)
     listener, address, inherited = composition.listen(chosen)
     made = composition.throw_away(chosen, address)
     if made is None:

@@ -54,11 +54,13 @@ SERVER = [
     "arrivals",
     "connections",
     "descriptors",
+    "watchdog",
     "tls",
     "server",
 ]
 LEAVES = [
     "commands",
+    "logs",
     "addresses",
     "targets",
     "tokens",

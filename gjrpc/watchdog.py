@@ -1,0 +1,120 @@
+"""Notices a method that holds the event loop, so that nobody else is served, and names it.
+
+Owns the thread that looks, what it counts, and what it does about a method that stalls again and again. A call pays nothing for
+it: the thread looks at the stack of the loop's thread from outside, a few times in each span of the limit.
+"""
+
+import itertools
+import logging
+import sys
+import time
+import traceback
+from collections import Counter
+from types import FrameType
+from typing import Any
+
+from gevent import monkey
+from gevent.pywsgi import WSGIHandler
+
+from gjrpc.dispatch import Dispatcher
+from gjrpc.method import Method
+
+log = logging.getLogger("gjrpc.watchdog")
+
+# The ones below gevent's patches: a greenlet could not look while the loop stands still.
+_start_thread = monkey.get_original("_thread", "start_new_thread")
+_thread_ident = monkey.get_original("_thread", "get_ident")
+_sleep = monkey.get_original("time", "sleep")
+
+_CALL = Dispatcher._run.__code__
+_FOREIGN = WSGIHandler.run_application.__code__
+_OFTEN = 3
+"""Stalls after which a method is run in a thread, where that is asked for."""
+
+
+class Watchdog:
+    """Watches one event loop.
+
+    Args:
+        limit: seconds that a call may hold the loop.
+        offload: whether a method that has held it three times is run in a thread from then on, as if it were `blocking`.
+
+    Attributes:
+        stalls: how often each method held the loop for longer.
+    """
+
+    def __init__(self, limit: float = 0.1, *, offload: bool = False) -> None:
+        self.limit = limit
+        self.stalls: Counter[str] = Counter()
+        self._offload = offload
+        self._alive = False
+
+    def start(self, loop: Any) -> None:
+        """Begin to watch the loop that runs in this thread."""
+        self._alive = True
+        _start_thread(self._watch, (loop, _thread_ident()))
+
+    def stop(self) -> None:
+        """Watch no more; the thread ends with its next look."""
+        self._alive = False
+
+    def _watch(self, loop: Any, thread: int) -> None:
+        try:
+            self._look_again_and_again(loop, thread)
+        except ValueError:
+            if self._alive:  # else the loop is gone that it still looked at
+                raise
+
+    def _look_again_and_again(self, loop: Any, thread: int) -> None:
+        pause = self.limit / 3
+        held: FrameType | None = None
+        turn, since, told, last = -1, 0.0, False, time.monotonic()
+        while True:
+            _sleep(pause)
+            if not self._alive:
+                return
+            now = time.monotonic()
+            frame = _call_of(sys._current_frames().get(thread))
+            # The same call in the same turn of the loop: it has not come back since. If this thread did not get to look for
+            # long, the process may have been stopped, and the call is not to blame.
+            if frame is None or frame is not held or loop.iteration != turn or now - last > 2 * self.limit:
+                held, turn, since, told = frame, loop.iteration, now, False
+            elif not told and now - since >= self.limit - pause:
+                told = True
+                self._note(frame, sys._current_frames()[thread])
+            last = now
+
+    def _note(self, call: FrameType, top: FrameType) -> None:
+        name, method = _named(call)
+        self.stalls[name] += 1
+        if self.stalls[name] == 1:
+            log.warning(
+                "%s holds the event loop for more than %g s, and nobody else is served meanwhile: register it with "
+                "blocking=True, or let it wait by gevent's means. It is here:\n%s",
+                name, self.limit, _stack(call, top),
+            )  # fmt: skip
+        elif self._offload and method is not None and method.plain and self.stalls[name] >= _OFTEN:
+            method.plain, method.blocking = False, True
+            log.warning("%s has held the event loop %d times and is run in a thread from now on", name, self.stalls[name])
+
+
+def _call_of(frame: FrameType | None) -> FrameType | None:
+    """The frame in which a call is run, if this one is in it."""
+    while frame is not None and frame.f_code is not _CALL and frame.f_code is not _FOREIGN:
+        frame = frame.f_back
+    return frame
+
+
+def _named(call: FrameType) -> tuple[str, Method | None]:
+    known = call.f_locals
+    if call.f_code is _FOREIGN:
+        return f"the application, {known['self'].environ.get('REQUEST_URI')},", None
+    method = known.get("method")
+    return f"method {known['call'].name}", method if isinstance(method, Method) else None
+
+
+def _stack(call: FrameType, top: FrameType) -> str:
+    within = itertools.takewhile(lambda step: step[0] is not call, traceback.walk_stack(top))
+    summary = traceback.StackSummary.extract(within)
+    summary.reverse()
+    return "".join(summary.format()).rstrip()
