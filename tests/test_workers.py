@@ -328,6 +328,8 @@ def confined(*command):
         "--fork",
         "--kill-child",
         "--mount-proc",
+        "env",
+        "--unset=COVERAGE_PROCESS_CONFIG",  # what coverage keeps can't be written there
         "sh",
         "-c",
         script,
