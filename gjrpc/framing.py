@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from gjrpc.errors import BadMessage
 from gjrpc.messages import OFTEN, Head, Request
 from gjrpc.recent import Recent
@@ -47,7 +49,14 @@ class Limits:
     pipelined: int = 64
 
 
-class Parsed:
+Start: TypeAlias = tuple[str, str, tuple[int, int]]
+"""A request line: verb, target and version."""
+
+Field: TypeAlias = tuple[str, str]
+"""A header line: the name in lower case, and the value without the blanks around it."""
+
+
+class Parsed(Struct, eq=False):
     """A parsed head, and how its message goes on.
 
     Attributes:
@@ -55,19 +64,51 @@ class Parsed:
         length: bytes of body to come, or None where it is chunked.
         keep_alive: whether the client wants to go on with this connection.
         expects: whether it waits for `100 Continue`.
+        shape: that of the heads that are like this one but for the value of one line; None where none is known.
     """
 
-    __slots__ = ("expects", "keep_alive", "length", "request")
+    request: Request
+    length: int | None
+    keep_alive: bool
+    expects: bool
+    shape: "Shape | None" = None
 
-    def __init__(self, head: Head, length: int | None, keep_alive: bool, expects: bool) -> None:
-        self.request = Request(head)
-        self.length = length
-        self.keep_alive = keep_alive
-        self.expects = expects
 
-    def with_headers(self, headers: list[tuple[str, str]]) -> "Parsed":
-        """The same with other headers, of which none says anything that is noted here."""
-        return Parsed(self.request.head.with_headers(headers), self.length, self.keep_alive, self.expects)
+class Shape:
+    """What heads have in common that differ in the value of one line: one with a request id, say, and not one for the framing.
+
+    Args:
+        head: one of them.
+        lines: its header lines.
+        fields: these, as they are read.
+        at: the index of the line that differs.
+        parsed: the parse of this head.
+        most: bytes of the largest one.
+    """
+
+    __slots__ = ("_after", "_before", "_begin", "_end", "_most", "_name", "_parsed")
+
+    def __init__(self, head: bytes, lines: list[bytes], fields: list[Field], at: int, parsed: Parsed, most: int) -> None:
+        self._parsed = parsed
+        self._most = most
+        self._name = fields[at][0]
+        self._before, self._after = _without_underscores(fields[:at]), _without_underscores(fields[at + 1 :])
+        self._end = b"\r\n".join([b"", *lines[at + 1 :], b"", b""])
+        begin = len(head) - len(self._end) - len(lines[at])
+        self._begin = head[: head.index(b":", begin) + 1]
+
+    def read(self, head: bytes) -> Parsed | None:
+        """The parse of a head, if it has this shape."""
+        begin, end = self._begin, self._end
+        at, to = len(begin), len(head) - len(end)
+        if at > to or len(head) > self._most or not (head.startswith(begin) and head.endswith(end)):
+            return None
+        value = head[at:to]
+        if not value.isascii() or not (text := value.decode()).isprintable():  # not plainly good
+            return None
+        one = self._parsed
+        headers = *self._before, (self._name, text.strip(" ")), *self._after
+        return Parsed(Request(one.request.head.with_headers(headers)), one.length, one.keep_alive, one.expects, self)
 
 
 class Lines:
@@ -121,23 +162,13 @@ class Lines:
                 raise BadMessage("malformed header line")
 
 
-Start: TypeAlias = tuple[str, str, tuple[int, int]]
-"""A request line: verb, target and version."""
-
-Field: TypeAlias = tuple[str, str]
-"""A header line: the name in lower case, and the value without the blanks around it."""
-
-Shape: TypeAlias = tuple[bytes, tuple[Field | None, ...]]
-"""A head but for one line: the request line, and the header lines with None for that one."""
-
-
 class LineMemory:
     """The lines of heads that were read lately: heads that are new as a whole mostly have lines that are not.
 
     Attributes:
         starts: request lines.
         fields: header lines.
-        shapes: parses of heads of which all lines but one were known, by the request line and the known ones, None for the other.
+        shapes: of heads of which all lines but one were known, by the request line and the known ones, None for the other.
     """
 
     __slots__ = ("fields", "shapes", "starts")
@@ -145,13 +176,7 @@ class LineMemory:
     def __init__(self) -> None:
         self.starts: Recent[Start] = Recent(512, 512)
         self.fields: Recent[Field] = Recent(1024, 512)
-        self.shapes: dict[Shape, Parsed] = {}
-
-    def note(self, shape: Shape, parsed: Parsed) -> None:
-        """Remember a shape; there are few that are worth it."""
-        if len(self.shapes) >= _SHAPES:
-            self.shapes.clear()
-        self.shapes[shape] = parsed
+        self.shapes: dict[tuple[bytes, tuple[Field | None, ...]], Shape] = {}
 
 
 _SHAPES = 256
@@ -175,16 +200,9 @@ def parse_head(head: bytes, limits: Limits, memory: LineMemory) -> Parsed:
         start = memory.starts.young.get(first) or _read_start(first, memory)
         if None not in known:
             return _parse(start, known, limits)  # type: ignore[arg-type]  # none of them is None
-        at = known.index(None)
-        shape = first, tuple(known)
-        known[at] = field = memory.fields.find(lines[at]) or _read_field(lines[at])
-        alone = None not in known and field[0] not in _NOTED and "_" not in field[0]
-        if alone and (parsed := memory.shapes.get(shape)) is not None:
-            return parsed.with_headers(known)  # type: ignore[arg-type]  # none of them is None
-        parsed = _parse(start, [_field(line, memory) for line in lines], limits)
-        if alone and len(head) <= _LARGEST_SHAPE:
-            memory.note(shape, parsed)
-        return parsed
+        if known.count(None) > 1:
+            return _parse(start, [_field(line, memory) for line in lines], limits)
+        return _parse_differing(head, lines, (first, tuple(known)), limits, memory)
     except BadMessage:
         Lines(limits).check(head, 0)
         raise
@@ -195,6 +213,25 @@ def _parse(start: Start, headers: list[Field], limits: Limits) -> Parsed:
     parsed = _frame(verb, target, headers, version)
     if parsed.length is not None and parsed.length > limits.body:
         raise BadMessage(f"the body has {parsed.length} bytes; the limit is {limits.body}", status=413)
+    return parsed
+
+
+def _parse_differing(
+    head: bytes, lines: list[bytes], known: tuple[bytes, tuple[Field | None, ...]], limits: Limits, memory: LineMemory
+) -> Parsed:
+    """Parse a head of which one header line is not known."""
+    shape = memory.shapes.get(known)
+    parsed = shape.read(head) if shape is not None else None
+    if parsed is None:
+        fields = [_field(line, memory) for line in lines]
+        parsed = _parse(_read_start(known[0], memory), fields, limits)
+        at = known[1].index(None)
+        name = fields[at][0]
+        if name not in _NOTED and "_" not in name:
+            if len(memory.shapes) >= _SHAPES:
+                memory.shapes.clear()
+            most = min(_LARGEST_SHAPE, limits.head)
+            parsed.shape = memory.shapes[known] = Shape(head, lines, fields, at, parsed, most)
     return parsed
 
 
@@ -230,8 +267,7 @@ def _frame(verb: str, target: str, headers: list[Field], version: tuple[int, int
         if name in _FRAMING:
             said.setdefault(name, []).append(value)
         elif "_" in name:
-            # It could pass for one with a hyphen in an environ: such headers are dropped, as pywsgi does.
-            headers = [field for field in headers if "_" not in field[0]]
+            headers = _without_underscores(headers)
     # RFC 9112, 3.2: "A server MUST respond with a 400 … to any HTTP/1.1 request message that lacks a Host header field and to any
     # request message that contains more than one Host header field line or a Host header field with an invalid field value."
     hosts = said.pop("host", [])
@@ -242,9 +278,14 @@ def _frame(verb: str, target: str, headers: list[Field], version: tuple[int, int
         target = _origin_form(verb, target, hosts)
     head = Head(verb, target, headers, version)
     if not said:
-        return Parsed(head, 0, version == (1, 1), False)
+        return Parsed(Request(head), 0, version == (1, 1), False)
     expects = "expect" in said and _expects(said["expect"], version) and length != 0
-    return Parsed(head, length, _keeps_alive(said.get("connection"), version), expects)
+    return Parsed(Request(head), length, _keeps_alive(said.get("connection"), version), expects)
+
+
+def _without_underscores(fields: list[Field]) -> list[Field]:
+    """Without those that could pass for one with a hyphen in an environ: they are dropped, as pywsgi does."""
+    return [field for field in fields if "_" not in field[0]]
 
 
 def _keeps_alive(connection: list[str] | None, version: tuple[int, int]) -> bool:

@@ -35,15 +35,17 @@ class Memory(Recent[Parsed]):
         super().__init__(entries, size)
         self.lines = LineMemory()
 
-    def parse(self, head: bytes, limits: Limits) -> Parsed:
-        """The parse of a head, remembered or new.
+    def parse(self, head: bytes, limits: Limits, before: Parsed | None) -> Parsed:
+        """The parse of a head, remembered or new; `before` is the head before it on its connection.
 
         Raises:
             BadMessage: as `gjrpc.framing.parse_head`.
         """
         parsed = self.find(head)
         if parsed is None:
-            parsed = parse_head(head, limits, self.lines)
+            parsed = before.shape.read(head) if before is not None and before.shape is not None else None
+            if parsed is None:
+                parsed = parse_head(head, limits, self.lines)
             self.add(head, parsed)
         return parsed
 
@@ -106,7 +108,7 @@ class Reader:
             if head is not data:  # a slice of all of it is the same object
                 parsed = young.get(head)
             if parsed is None and end > 3 and data[:1] != b"\r":
-                parsed = self._memory.parse(head, self._limits)
+                parsed = self._memory.parse(head, self._limits, self.parsed)
             if parsed is not None and parsed.length == len(data) - end:
                 self.parsed = parsed
                 return Request(parsed.request.head, data[end:]) if parsed.length else parsed.request
@@ -157,7 +159,7 @@ class Reader:
             lines.check(pending, start)
             return False
         self._lines = None
-        self.parsed = parsed = self._memory.parse(bytes(pending[start : end + 4]), self._limits)
+        self.parsed = parsed = self._memory.parse(bytes(pending[start : end + 4]), self._limits, self.parsed)
         self._at = end + 4
         self.in_body = True
         if parsed.length is None:
