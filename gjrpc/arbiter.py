@@ -117,8 +117,8 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         log.info("SIGHUP: reloading with new workers")
         self._notifier.reloading()
         if self._border is not None and (new := self._new()) and len(new) < len(self._standing()):
-            for worker in new:
-                self._retire(worker, signal.SIGKILL)
+            for worker in new:  # one that does not serve yet may not hear a kinder signal
+                self._retire(worker, signal.SIGTERM if worker.told == Telling.SERVES else signal.SIGKILL)
         for worker in self._standing():
             if worker.told == Telling.SERVES:
                 self.kill_worker(worker.pid, Telling.RENEW)

@@ -14,6 +14,7 @@ import gevent.socket
 
 from gjrpc.access import peer_name
 from gjrpc.proxies import MAX_HEADER, ProxyHeaderError, header_end, source
+from gjrpc.sending import HURRY
 
 log = logging.getLogger("gjrpc.server")
 
@@ -26,6 +27,7 @@ class Arrival:
 
     def __init__(self, sock: Any, address: Any, server: Any, *, heralded: bool = False) -> None:
         self.client_address = address
+        self._since = server.now
         self._heralded = heralded
         self._await(*(_HEADER, server.timeouts.head) if heralded else (_HANDSHAKE, server.timeouts.handshake), server.now)
         self._socket = sock
@@ -74,8 +76,10 @@ class Arrival:
             self._fail(late)
 
     def drain(self) -> None:
-        """End it, unless the client has begun: then its time is short enough."""
-        if self.waiting:
+        """End it, unless the client has begun, which then has time enough, or has just come."""
+        if self.waiting and self._server.now < self._since + HURRY:
+            self._await(self._fault, HURRY, self._since)
+        elif self.waiting:
             self.close()
 
     def abandon(self) -> None:

@@ -69,6 +69,7 @@ class Connection(Sending):
         self.socket = sock
         self.client_address = address
         self.server = server
+        self._since = server.now
         self.expires = server.now + (HURRY if server.draining else server.timeouts.head)
         self._tls = server.ssl_enabled
         self._reader = Reader(server.limits, server.heads)
@@ -175,8 +176,10 @@ class Connection(Sending):
             gevent.spawn(self.advance, self._tell_late)
 
     def drain(self) -> None:
-        """End the connection if that loses no request: one that has come already is answered first."""
-        if self.waiting:
+        """End the connection if that loses no request: one that has come already is answered, one of a new client awaited."""
+        if self._reader.parsed is None and self.server.now < self._since + HURRY:
+            self.expires = self._since + HURRY
+        elif self.waiting:
             self._busy = True
             gevent.spawn(self.advance, self._read)
 

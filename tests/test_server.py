@@ -390,6 +390,28 @@ def test_the_end_of_the_grace_period_in_an_answer(serve, gate):
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+def test_a_client_that_came_just_before_a_stop(serve, application, certificate, secure):
+    """A client that has just connected has a moment for its first request when the server stops, and no more than that."""
+    served = serve(application, **({"ssl_context": server_context(certificate.cert, certificate.key)} if secure else {}))
+
+    def wire_to(served, sock=None):
+        sock = sock or served.connect()
+        return Wire(client_context(certificate).wrap_socket(sock, server_hostname="localhost") if secure else sock)
+
+    with served.connect() as late, served.connect() as silent, wire_to(served) as idle:
+        assert idle.ask(PING).body == PONG
+        wait_until(lambda: served.connections == 3, "they are there")
+        served.stop()
+        assert idle.rest() == b""  # from now on nobody else is awaited
+        with wire_to(served, late) as wire:
+            answer = wire.ask(PING)
+            assert (answer.body, answer.headers["connection"]) == (PONG, "close")
+        silent.settimeout(AT_ONCE)
+        assert read_all(silent) == b""
+    served.join(AT_ONCE)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
 def test_a_stop_after_a_large_answer(serve, application, certificate, secure):
     """A connection that had a large answer and is idle now is closed at once like any other."""
     served = serve(application, **({"ssl_context": server_context(certificate.cert, certificate.key)} if secure else {}))
