@@ -3,6 +3,7 @@
 Owns its two formats. It is handed finished facts and knows no socket; without it the server does not even take the time.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TextIO
@@ -11,13 +12,18 @@ from urllib.parse import quote
 from gjrpc import codec
 from gjrpc.messages import Head
 
+log = logging.getLogger("gjrpc.access")
+
 
 def _common(at: str, peer: str, head: Head, status: int, size: int, seconds: float, caller: str | None) -> str:
     """The Common Log Format, as Apache defined it, with the seconds taken at its end."""
     # Blanks would make more fields of one.
     user = "-" if caller is None else quote(caller, safe="@")
+    target = head.target
     version = "1.1" if head.version == (1, 1) else "1.0"
-    return f'{peer} - {user} [{at}] "{head.verb} {_quoted(head.target)} HTTP/{version}" {status} {size} {seconds:.6f}\n'
+    if '"' in target or "\\" in target:  # it is not to end the quotation that it stands in; control characters can't be in it
+        target = target.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{peer} - {user} [{at}] "{head.verb} {target} HTTP/{version}" {status} {size} {seconds:.6f}\n'
 
 
 def _json(at: str, peer: str, head: Head, status: int, size: int, seconds: float, caller: str | None) -> str:
@@ -64,38 +70,37 @@ class AccessLog:
         clock: Callable[[], float] = time.time,
         later: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
-        self._format = FORMATS[style]
+        self._time, self._line = FORMATS[style]
         self._stream = stream
         self._clock = clock
         self._later = later
-        self._second = -1
         self._at = ""
+        self._until = 0.0  # when the second is over that `_at` names
         self._lines: list[str] = []
 
     def write(self, address: Any, head: Head, status: int, size: int, seconds: float, caller: str | None = None) -> None:
         """Write the line of one answer."""
-        second = int(self._clock())
-        if second != self._second:
-            self._second = second
-            self._at = time.strftime(self._format.time, time.gmtime(second))
-        self._lines.append(self._format.line(self._at, peer_name(address), head, status, size, seconds, caller))
+        now = self._clock()
+        if not self._until - 1.0 <= now < self._until:  # also where the clock was set back
+            self._until = now // 1 + 1.0
+            self._at = time.strftime(self._time, time.gmtime(now))
+        lines = self._lines
+        lines.append(self._line(self._at, peer_name(address), head, status, size, seconds, caller))
         if self._later is None:
             self.flush()
-        elif len(self._lines) == 1:
+        elif len(lines) == 1:
             self._later(self.flush)
 
     def flush(self) -> None:
         """Write the lines that were kept for later."""
         lines, self._lines = self._lines, []
-        self._stream.write("".join(lines))
-        self._stream.flush()
+        try:
+            self._stream.write("".join(lines))
+            self._stream.flush()
+        except OSError as error:  # a full disk, say, or a reader that has gone: the calls go on
+            log.warning("the access log can't be written, and %d lines are lost: %s", len(lines), error)
 
 
 def peer_name(address: Any) -> str:
     """The host of a socket address; `unix` where there is none."""
     return address[0] if type(address) is tuple else "unix"
-
-
-def _quoted(target: str) -> str:
-    """A target that can't end the quotation that it stands in; control characters can't be in it."""
-    return target if '"' not in target and "\\" not in target else target.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,7 +1,9 @@
 """The access log."""
 
+import contextlib
 import io
 import json
+import re
 
 import pytest
 
@@ -92,3 +94,23 @@ def test_lines_may_go_out_together():
     assert stream.flushed.count("\n") == 3
     log.write(PEER, Head("GET", "/"), 200, 17, 0.001)
     assert len(asked) == 1
+
+
+def test_a_log_that_cannot_be_written(caplog):
+    """Where the lines can't be written, a warning says why, and the server goes on."""
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        log = AccessLog("common", full)
+        log.write(("192.0.2.1", 1), Head("GET", "/"), 200, 0, 0.1)
+        assert "can't be written, and 1 lines are lost: [Errno 28]" in caplog.text
+        with contextlib.suppress(OSError):
+            full.close()
+
+
+def test_a_clock_that_is_set_back():
+    """The time of a line is the clock's, also where that was set back."""
+    stream, times = Flushed(), iter([NOW, NOW - 3600])
+    log = AccessLog("common", stream, lambda: next(times))
+    for _ in range(2):
+        log.write(("192.0.2.1", 1), Head("GET", "/"), 200, 0, 0.1)
+    first, second = re.findall(r":(\d\d):\d\d:\d\d ", stream.flushed)
+    assert int(second) == (int(first) - 1) % 24
