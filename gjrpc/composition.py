@@ -168,8 +168,18 @@ def _access_log(chosen: Settings) -> AccessLog | None:
     return made
 
 
-def announce(running: Server, served: Any, target: str | None, trust: str) -> None:
-    """Say what is served, where, and how to try it; `trust` is what curl needs for that."""
+def for_curl(chosen: Settings, made: tls.SelfSigned | None) -> str:
+    """The options that curl needs to get through: whom to trust, and who calls."""
+    trust = f"--cacert {made.ca_file()} " if made else ""
+    if chosen.token_file:
+        return trust + "-H 'Authorization: Bearer TOKEN' "
+    if chosen.htpasswd:
+        return trust + "-u NAME "
+    return trust + "--cert CLIENT.PEM " * bool(chosen.client_ca)
+
+
+def announce(running: Server, served: Any, target: str | None, options: str) -> None:
+    """Say what is served, where, and how to try it, with these options for curl."""
     if isinstance(served, Registry):
         what = f"{len(served)} methods of {target or 'this host'}"
         names = served.list_methods()
@@ -180,10 +190,10 @@ def announce(running: Server, served: Any, target: str | None, trust: str) -> No
     click.echo(f"gjrpc {__version__} serves {what} on {url}", err=True)
     if url.startswith("unix:"):
         scheme = "https" if running.ssl_enabled else "http"
-        trust, url = f"{trust}--unix-socket {url.removeprefix('unix:')} ", f"{scheme}://localhost"
+        options, url = f"{options}--unix-socket {url.removeprefix('unix:')} ", f"{scheme}://localhost"
     for anywhere in ("0.0.0.0", "[::]"):  # noqa: S104  what the socket says that it is bound to
         url = url.replace(anywhere, "localhost")
-    click.echo(f"try: curl {trust}{url}{path}", err=True)
+    click.echo(f"try: curl {options}{url}{path}", err=True)
 
 
 def warn_if_open(address: Address, *, guarded: bool, secured: bool) -> None:

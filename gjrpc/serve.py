@@ -58,7 +58,7 @@ def _run(target: str | None, **values: Any) -> None:
     _stop_on_signals(server, notifier)
     _reload_on_signal(context, chosen, guard, notifier)
     server.start()
-    composition.announce(server, served, target, f"--cacert {made.ca_file()} " if made else "")
+    composition.announce(server, served, target, composition.for_curl(chosen, made))
     composition.warn_if_open(address, guarded=isinstance(guard, Guard), secured=context is not None)
     notifier.ready()
     if notifier.interval is not None:

@@ -49,7 +49,7 @@ class Fleet(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         self.chosen = chosen
         self.address = address
         self.made = made
-        self.trust = f"--cacert {made.ca_file()} " if made else ""
+        self.for_curl = composition.for_curl(chosen, made)
         self.served: Any = None
         super().__init__(prog="gjrpc-serve")
 
@@ -99,7 +99,7 @@ class FleetWorker(Telling):
     def serves(self, servers: list[SharingServer]) -> None:
         """Tell the master, and at the very first everyone."""
         if self.age == 1:
-            composition.announce(servers[0], self.app.served, self.app.target, self.app.trust)
+            composition.announce(servers[0], self.app.served, self.app.target, self.app.for_curl)
         gevent.signal_handler(self.RENEW, self._renew)
         self.notify()
         self.tell(self.SERVES)

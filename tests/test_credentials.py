@@ -2,7 +2,9 @@
 
 import base64
 import json
+import shlex
 import signal
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import bcrypt
@@ -127,6 +129,8 @@ def test_tokens(run, files, tmp_path):
             client.wipe()
     assert alice not in server.output
     assert bob not in server.output
+    line = shlex.split(server.wait_for(r"try: (curl .*)")[1].replace("TOKEN", bob))
+    assert "who" in subprocess.run([*line, "-sS"], capture_output=True, text=True, timeout=20, check=True).stdout
 
 
 def test_each_entry_of_a_batch_knows_its_caller(run, files):

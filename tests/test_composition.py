@@ -1,0 +1,86 @@
+"""How options become parts; what the parts then do is tested with `serve` and `workers`."""
+
+import ssl
+
+import pytest
+
+from gjrpc import Application, Registry, composition
+from gjrpc.addresses import Address
+from gjrpc.errors import SettingsError
+from gjrpc.messages import Head, Request
+from gjrpc.settings import Settings
+
+HERE = Address("127.0.0.1", 0)
+ANYWHERE = Address("0.0.0.0", 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, ""),
+        ({"token_file": "tokens", "htpasswd": "users"}, "-H 'Authorization: Bearer TOKEN' "),
+        ({"htpasswd": "users", "client_ca": "ca.pem"}, "-u NAME "),
+        ({"client_ca": "ca.pem"}, "--cert CLIENT.PEM "),
+    ],
+)
+def test_what_curl_needs(options, words):
+    """The line to try out has a place for the credentials that are asked for."""
+    assert composition.for_curl(Settings(**options), None) == words
+
+
+def test_a_registry_becomes_an_application():
+    """A registry is served by an application with the options; one on a loopback address answers for loopback names only."""
+    registry = Registry()
+    here = composition.application(registry, "app:registry", Settings(max_body=10), HERE)
+    anywhere = composition.application(registry, "app:registry", Settings(), ANYWHERE)
+    assert isinstance(here, Application)
+    assert (here.max_body, anywhere.max_body) == (10, Settings().max_body)
+    asked = Request(Head("GET", "/list_methods", [("host", "elsewhere.example")]))
+    assert [made.respond(asked).status for made in (here, anywhere)] == [421, 200]
+
+
+def test_an_application_stays_what_it_is(caplog):
+    """A target that is an application is served as it is, and options that would make one are warned of, or refused."""
+
+    def served(environ, start_response):
+        raise NotImplementedError
+
+    assert composition.application(served, "app:served", Settings(max_depth=3), HERE) is served
+    assert "--max-depth has no effect" in caplog.text
+    assert composition.guard_of(served) is None
+    with pytest.raises(SettingsError, match="can't protect it"):
+        composition.application(served, "app:served", Settings(token_file="tokens"), HERE)
+
+
+def test_options_that_contradict_each_other(certificate, tmp_path):
+    """Options that exclude each other, or need another, are refused with a word on which."""
+    (tmp_path / "tokens").write_text("")
+    for made, words in [
+        (lambda: composition.throw_away(Settings(self_signed=True, cert="cert.pem"), HERE), "leave --cert"),
+        (lambda: composition.context(Settings(key="key.pem")), "need --cert"),
+        (
+            lambda: composition.application(Registry(), None, Settings(open=True, token_file=str(tmp_path / "tokens")), HERE),
+            "leave one out",
+        ),
+    ]:
+        with pytest.raises(SettingsError, match=words):
+            made()
+    assert composition.context(Settings()) is None
+    both = composition.context(Settings(cert=certificate.cert, key=certificate.key, client_ca=certificate.ca, htpasswd="users"))
+    assert both.verify_mode is ssl.CERT_OPTIONAL
+
+
+@pytest.mark.parametrize(
+    ("address", "guarded", "secured", "words"),
+    [
+        (HERE, False, False, ""),
+        (ANYWHERE, False, True, "without credentials"),
+        (ANYWHERE, True, False, "without TLS"),
+        (ANYWHERE, True, True, ""),
+    ],
+)
+def test_warnings_of_an_open_address(caplog, address, guarded, secured, words):
+    """Where others can reach the server, it is said what they could do."""
+    composition.warn_if_open(address, guarded=guarded, secured=secured)
+    assert words in caplog.text
+    assert bool(words) == bool(caplog.records)
