@@ -72,6 +72,7 @@ class Dispatcher:
     ) -> None:
         self.registry = registry
         self._anyone = anyone
+        self._guarded = guarded
         self._answer: Callable[[Call], Outcome] = self._permitted if guarded else self._run
         self._own = {method.name: method for method in own}
         self._runtime = runtime
@@ -134,8 +135,8 @@ class Dispatcher:
     def _observed(self, call: Call) -> Outcome:
         start = time.perf_counter()
         outcome = self._answer(call)
-        error = outcome if isinstance(outcome, CallError) else None
-        caller = context.current()
+        error = None if isinstance(outcome, bytes) else outcome
+        caller = context.current() if self._guarded else None
         finished = Finished(call.name, time.perf_counter() - start, error, None if caller is None else caller.name)
         for observe in self._observers:
             try:
