@@ -50,6 +50,12 @@ def slow() -> str:
 
 
 @registry.method
+def compute() -> int:
+    """Compute for about a tenth of a millisecond."""
+    return sum(number * number for number in range(1000))
+
+
+@registry.method
 def length(text: str) -> int:
     """Count characters."""
     return len(text)
