@@ -12,7 +12,8 @@ from functools import partial
 
 from bench.load import SCENARIOS, Measured, Request, load
 from bench.pairs import Plan, Section, interleave, ratio, shown, spread
-from bench.servers import LOAD_CORE, Server, foreign, gjrpc, pinned, started
+from bench.peers import prepare
+from bench.servers import LOAD_CORE, Server, Unavailable, foreign, gjrpc, pinned, started
 
 GET = SCENARIOS["get"]
 CLOSING = Request(**{**vars(GET), "headers": {"Connection": "close"}})
@@ -37,7 +38,13 @@ def run(plan: Plan) -> Section:
     tried = counts(plan, section)
     with ExitStack() as stack:
         servers = {name: stack.enter_context(started(command)) for name, command in _SERVERS.items()}
-        _rates(servers["gjrpc"], tried, plan, section)
+        try:
+            prepare("bjoern", plan.install)
+            many = {"gjrpc": servers["gjrpc"], "bjoern": stack.enter_context(started(foreign("bjoern")))}
+        except Unavailable as reason:
+            section.skipped["bjoern"] = str(reason)
+            many = {"gjrpc": servers["gjrpc"]}
+        _rates(many, tried, plan, section)
         _fairness(servers, plan, section)
         _closing(servers, plan, section)
     _memory(tried[-1], plan, section)
@@ -51,15 +58,24 @@ def steady(server: Server, count: int, seconds: float) -> Measured:
     return Measured(answers / 3, long.latency, short.errors + long.errors, long.loader)
 
 
-def _rates(server: Server, tried: list[int], plan: Plan, section: Section) -> None:
+def _rates(servers: dict[str, Server], tried: list[int], plan: Plan, section: Section) -> None:
     plan = replace(plan, rounds=min(plan.rounds, 3))  # each is seven turns long
-    runs = interleave({str(count): partial(steady, server, count, round(plan.seconds)) for count in tried}, plan)
-    rates = {count: [one.rate for one in found] for count, found in runs.items()}
-    errors = {count: sum(one.errors for one in found) for count, found in runs.items()}
-    section.data["rates"] = {count: {**spread(found), "errors": errors[count]} for count, found in rates.items()}
-    for count in tried[1:]:
-        told = f"{shown(ratio(rates[str(count)], rates['64']))}, {errors[str(count)]} errors"
-        section.rows.append([f"rate with {count:,} connections beside 64", told, "≥ 0.85"])
+    subjects = {(name, count): partial(steady, servers[name], count, round(plan.seconds)) for count in tried for name in servers}
+    runs = interleave({f"{name} {count}": run for (name, count), run in subjects.items()}, plan)
+    rates = {subject: [one.rate for one in found] for subject, found in runs.items()}
+    errors = {subject: sum(one.errors for one in found) for subject, found in runs.items()}
+    section.data["rates"] = {subject: {**spread(found), "errors": errors[subject]} for subject, found in rates.items()}
+    for name, count in [(name, count) for name in servers for count in tried[1:]]:
+        told = f"{shown(ratio(rates[f'{name} {count}'], rates[f'{name} 64']))}, {errors[f'{name} {count}']} errors"
+        section.rows.append([f"rate with {count:,} connections beside 64, {name}", told, "≥ 0.85" if name == "gjrpc" else ""])
+    if "bjoern" in servers:
+        section.rows.append(
+            [
+                f"gjrpc beside bjoern, {tried[-1]:,} connections",
+                shown(ratio(rates[f"gjrpc {tried[-1]}"], rates[f"bjoern {tried[-1]}"])),
+                "",
+            ]
+        )
     section.notes.append(
         "All connections are busy; two runs of wrk are subtracted, so that the time to open them is not in the rate."
     )

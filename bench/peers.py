@@ -93,7 +93,7 @@ PEERS: dict[str, Peer] = {
 _JSONRPC = post({"jsonrpc": "2.0", "method": "add", "params": [1, 2], "id": 1}, {"jsonrpc": "2.0", "id": 1, "result": 3})
 
 
-def _prepare(name: str, install: bool) -> None:
+def prepare(name: str, install: bool) -> None:
     """Install what a peer lacks.
 
     Raises:
@@ -131,7 +131,7 @@ def run(plan: Plan) -> Section:
         for name in names:
             plan.say(f"starting {name}")
             try:
-                _prepare(name, plan.install)
+                prepare(name, plan.install)
                 server = stack.enter_context(started(PEERS[name].command))
                 for request in requests_of(PEERS[name], scenarios).values():
                     check(server, request, name)
