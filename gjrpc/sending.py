@@ -10,6 +10,7 @@ import logging
 import socket
 import sys
 import termios
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -105,7 +106,7 @@ class Sending(Gateway):
         """Send what the client did not take at once, for as long as it goes on to take it."""
         before = self.expires
         self._sent, self._taken = 0, -self._queued()
-        self.expires = self.server.now + self.server.timeouts.write
+        self.expires = time.monotonic() + self.server.timeouts.write  # not the server's time: what is sent may have held it up
         piece = _RECORD if self._tls else _PIECE
         try:
             with self.server.greenlets.aside(), self._waiting_socket() as waiting:
@@ -148,7 +149,7 @@ class Sending(Gateway):
 
         Bytes left unread would make the close a reset, which can overtake the answer.
         """
-        self.expires = self.server.now + HURRY
+        self.expires = time.monotonic() + HURRY
         self._sent = self._taken = 0
         self._shutdown(socket.SHUT_WR)
         left = _LINGER

@@ -21,7 +21,7 @@ from gjrpc import descriptors
 from gjrpc.access import AnswerLog
 from gjrpc.arrivals import Arrival
 from gjrpc.connection import Connection, Timeouts
-from gjrpc.connections import Connections
+from gjrpc.connections import Connections, Open
 from gjrpc.errors import SettingsError
 from gjrpc.framing import Limits
 from gjrpc.green import Green
@@ -36,6 +36,7 @@ log = logging.getLogger("gjrpc.server")
 
 _TICK = 0.25  # seconds between two looks at the connections
 _LAST = 0.3  # seconds at a stop for clients whose next request is on its way
+_AT_A_TIME = 32  # connections that are ended before others get their turn
 _BREATH = 0.1  # seconds without accepting, where there is no room for one more
 # What accept(2) says where there are no descriptors or no memory for one more connection.
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -72,7 +73,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
     """
 
     handler_class = Connection
-    backlog = 1024
+    backlog = 4096
     accepts_alone = True
     """Whether nobody else accepts from its listener."""
 
@@ -236,10 +237,17 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             self.now = time.monotonic()
             self.writer.tick()
             # What a connection takes for now may be a tick old, and nobody is cut off before his time.
-            for connection in self.connections.overdue(self.now - _TICK):
+            self._end(self.connections.overdue(self.now - _TICK), self.now - _TICK)
+            self._tell_pressure()
+
+    def _end(self, overdue: list[Open], now: float) -> None:
+        """End connections whose time is over, few at a time: slow clients are not to cost the others theirs."""
+        for number, connection in enumerate(overdue, 1):
+            if connection.expires < now:  # it may have gone on meanwhile
                 log.info("%s: too slow: %r", connection.peer, connection)
                 connection.expire()
-            self._tell_pressure()
+            if number % _AT_A_TIME == 0:
+                gevent.sleep(0.001)
 
     def _tell_pressure(self) -> None:
         """Say in the log what was refused since the last time, once for all of it."""

@@ -69,7 +69,7 @@ class Settings:
     stall_limit: float = _option(0.1, "A method that holds the event loop for longer is named in the log.")
     offload_stalls: bool = _option(False, "Run a method that held it three times in a thread from then on.")
     threads: int = _option(10, "Threads for methods registered as blocking.")
-    backlog: int = _option(1024, "Connections that may wait to be accepted.")
+    backlog: int = _option(4096, "Connections that may wait to be accepted; the system may allow fewer.")
     max_connections: int | None = _option(None, "Open connections; by default as many as the limit of open files allows.")
     max_calls: int = _option(
         MAX_CALLS, "Calls in flight: begun and waiting, or to be begun where they compute for long; 503 for further ones."

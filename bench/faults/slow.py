@@ -163,8 +163,9 @@ def unread(serving: Serving, size: Size, join: Any) -> float:
     A client that does not read is not told of the end either, so the server's descriptors are looked at.
     """
     before = serving.descriptors
-    begin = time.monotonic()
     ignoring = [ask_and_ignore(serving) for _ in range(size.readers)]
+    serving.ask("ping")  # answered once the others have been, so far as they take it: the last deadline begins
+    begin = time.monotonic()
     join()
     without = before - size.heads - size.bodies + 2  # the honest caller has one or two, by the moment
     patience = size.write + 20
