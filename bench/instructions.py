@@ -27,7 +27,7 @@ RUNS = (500, 2500)
 SCRIPT = """
 import sys
 from gjrpc import Application, Registry
-from gjrpc.framing import Limits
+from gjrpc.lines import Limits
 from gjrpc.http1 import Memory, Reader, Writer
 
 registry = Registry()

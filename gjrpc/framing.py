@@ -1,52 +1,24 @@
 """The syntax of a request's head, and where its message ends.
 
-Owns the rules of RFC 9112 and 9110 for what is refused, each beside its sentence, the limits of one message, and the memory of
-lines that were read lately. Pure functions of bytes: no buffer, no connection. The tests hold it against llhttp, Node's parser.
+Owns the rules of RFC 9112 and 9110 for what lines say together, each beside its sentence, and the memory of lines that were read
+lately. Pure functions of bytes: no buffer, no connection. The tests hold it against llhttp, Node's parser.
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
 from msgspec import Struct
 
 from gjrpc.errors import BadMessage
+from gjrpc.lines import FIELD_LINE, REQUEST_LINE, Limits, Lines, too_large_head
 from gjrpc.messages import OFTEN, Head, Request
 from gjrpc.recent import Recent
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-# RFC 9112, 3: request-line = method SP request-target SP HTTP-version; of the versions only 1.0 and 1.1 are served here. A target
-# is ASCII (RFC 3986, 2): a byte above it would mean what each program makes of it.
-_REQUEST_LINE = re.compile(_TOKEN + rb" [\x21-\x7e]+ HTTP/1\.[01]")
-_FIRST_BYTE = re.compile(_TOKEN + rb"|\r")
-# RFC 9112, 5: field-line = field-name ":" OWS field-value OWS. "No whitespace is allowed between the field name and colon"
-# (5.1). A line that begins with a blank is obs-fold, for which "a server MUST reject the message by sending a 400" (5.2); a bare
-# CR or LF and control characters have no place in it (2.2, and RFC 9110, 5.5).
-FIELD_LINE = re.compile(rb"(?P<name>" + _TOKEN + rb"):(?P<value>[\t\x20-\x7e\x80-\xff]*)")
 # The fields that say how a message goes on.
 _FRAMING = frozenset({"connection", "content-length", "expect", "host", "transfer-encoding"})
 # Those that a head's parse has in it other than in its list of headers.
 _NOTED = _FRAMING | OFTEN.keys()
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one message may cost, in bytes or pieces; each is answered with the status beside it.
-
-    Attributes:
-        target: bytes of the request line; 414.
-        head: bytes of the head; 431.
-        headers: header lines; 431.
-        body: bytes of the body without its transfer coding; 413.
-        pipelined: requests of one connection that are answered before others get their turn.
-    """
-
-    target: int = 8 * 1024
-    head: int = 32 * 1024
-    headers: int = 100
-    body: int = 10 * 1024 * 1024
-    pipelined: int = 64
 
 
 Start: TypeAlias = tuple[str, str, tuple[int, int]]
@@ -111,57 +83,6 @@ class Shape:
         return Parsed(Request(one.request.head.with_headers(headers)), one.length, one.keep_alive, one.expects, self)
 
 
-class Lines:
-    """Looks at each line of a head once it is there: a bad one is refused at once, and alike however the bytes were split.
-
-    Attributes:
-        at: bytes of the lines that were found good.
-    """
-
-    __slots__ = ("_count", "_limits", "at")
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._count = 0
-        self.at = 0
-
-    def check(self, buffer: bytes | bytearray, start: int) -> None:
-        """Look at what has come of the head that begins at `start`.
-
-        Raises:
-            BadMessage: it can't become a good head; 400, 414 or 431.
-        """
-        begin = start + self.at
-        if begin == start < len(buffer) and not _FIRST_BYTE.match(buffer, start):  # a TLS greeting, say: no line would end
-            raise bad_request_line(bytes(buffer[start : start + 1]))
-        while end := buffer.find(b"\n", begin) + 1:
-            self._check_room(end - start)
-            self._check_line(buffer, begin, end)
-            self._count += 1
-            begin = end
-        self.at = begin - start
-        self._check_room(len(buffer) - start)
-
-    def _check_room(self, size: int) -> None:
-        limits = self._limits
-        if self._count == 0 and size > min(limits.target + 2, limits.head):
-            raise BadMessage(f"the request line is longer than {limits.target} bytes", status=414)  # RFC 9112, 3
-        if size > limits.head:
-            raise _too_large_head(limits)
-
-    def _check_line(self, buffer: bytes | bytearray, begin: int, end: int) -> None:
-        # RFC 9112, 2.2: a recipient "MAY recognize a single LF as a line terminator"; not here, where others may not.
-        whole = buffer.endswith(b"\r\n", begin, end)
-        if self._count == 0:
-            if not whole or not _REQUEST_LINE.fullmatch(buffer, begin, end - 2):
-                raise bad_request_line(bytes(buffer[begin:end]))
-        elif not whole or end - begin > 2:
-            if self._count > self._limits.headers:
-                raise _too_large_head(self._limits)
-            if not whole or not FIELD_LINE.fullmatch(buffer, begin, end - 2):
-                raise BadMessage("malformed header line")
-
-
 class LineMemory:
     """The lines of heads that were read lately: heads that are new as a whole mostly have lines that are not.
 
@@ -193,7 +114,7 @@ def parse_head(head: bytes, limits: Limits, memory: LineMemory) -> Parsed:
     first = lines.pop(0)
     if len(first) > limits.target or len(head) > limits.head or len(lines) > limits.headers:
         Lines(limits).check(head, 0)  # of several faults the first one is told
-        raise _too_large_head(limits)
+        raise too_large_head(limits)
     young = memory.fields.young
     known = [young.get(line) for line in lines]
     try:
@@ -238,7 +159,7 @@ def _parse_differing(
 def _read_start(line: bytes, memory: LineMemory) -> Start:
     start = memory.starts.find(line)
     if start is None:
-        if not _REQUEST_LINE.fullmatch(line):
+        if not REQUEST_LINE.fullmatch(line):
             raise BadMessage("malformed head")
         verb, target, version = line.decode("latin-1").split(" ")
         start = verb, target, (1, int(version[-1]))
@@ -346,13 +267,3 @@ def _origin_form(verb: str, target: str, hosts: list[str]) -> str:
     if not hosts or authority.lower() != hosts[0].lower():
         raise BadMessage("the host of the request target is not the one in Host")
     return slash + path or "/"
-
-
-def _too_large_head(limits: Limits) -> BadMessage:
-    """The refusal of a head beyond its limits; 431 (RFC 6585, 5)."""
-    return BadMessage(f"the head is larger than {limits.head} bytes or has over {limits.headers} headers", status=431)
-
-
-def bad_request_line(line: bytes) -> BadMessage:
-    """The refusal of a line that is no request line; 400 (RFC 9112, 3)."""
-    return BadMessage(f"malformed request line {line[:100].decode('latin-1').rstrip()!r}; expected VERB TARGET HTTP/1.1")

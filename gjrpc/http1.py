@@ -11,7 +11,8 @@ from email.utils import formatdate
 from gjrpc.chunked import Chunked
 from gjrpc.convention import phrase
 from gjrpc.errors import BadMessage
-from gjrpc.framing import Limits, LineMemory, Lines, Parsed, bad_request_line, parse_head
+from gjrpc.framing import LineMemory, Parsed, parse_head
+from gjrpc.lines import Limits, Lines, bad_request_line
 from gjrpc.messages import JSON, Head, Request, Response
 from gjrpc.recent import Recent
 

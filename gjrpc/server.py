@@ -23,10 +23,10 @@ from gjrpc.arrivals import Arrival
 from gjrpc.connection import Connection, Timeouts
 from gjrpc.connections import Connections, Open
 from gjrpc.errors import SettingsError
-from gjrpc.framing import Limits
 from gjrpc.green import Green
 from gjrpc.greenlets import MAX_CALLS, Greenlets
 from gjrpc.http1 import Memory, Writer
+from gjrpc.lines import Limits
 from gjrpc.proxies import Proxies
 from gjrpc.runtime import Plain
 from gjrpc.watchdog import Watchdog

@@ -17,8 +17,8 @@ from gjrpc.codec import MAX_DEPTH
 from gjrpc.connection import Timeouts
 from gjrpc.credentials import MAX_FAILURES
 from gjrpc.errors import SettingsError
-from gjrpc.framing import Limits
 from gjrpc.greenlets import MAX_CALLS
+from gjrpc.lines import Limits
 from gjrpc.proxies import HEADERS, Proxies
 
 if sys.version_info >= (3, 11):

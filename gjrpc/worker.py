@@ -27,7 +27,7 @@ from gunicorn.workers.base import Worker as BaseWorker
 
 from gjrpc.access import AnswerLog, peer_name
 from gjrpc.connection import Timeouts
-from gjrpc.framing import Limits
+from gjrpc.lines import Limits
 from gjrpc.messages import Head
 from gjrpc.sharing import Board, SharingServer
 from gjrpc.watchdog import Watchdog

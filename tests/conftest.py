@@ -17,8 +17,8 @@ import pytest
 import trustme
 
 from gjrpc.errors import BadMessage
-from gjrpc.framing import Limits
 from gjrpc.http1 import Memory, Reader
+from gjrpc.lines import Limits
 
 TIMEOUT = 20.0
 """Seconds after which a test that waits for something has failed."""

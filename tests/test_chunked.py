@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from gjrpc.chunked import Chunked
 from gjrpc.errors import BadMessage
-from gjrpc.framing import Limits
+from gjrpc.lines import Limits
 
 
 @settings(max_examples=100, deadline=None)

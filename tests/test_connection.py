@@ -22,7 +22,7 @@ import pytest
 from conftest import Wire, read_all, wait_until
 
 from gjrpc.connection import Timeouts
-from gjrpc.framing import Limits
+from gjrpc.lines import Limits
 from gjrpc.registry import Registry
 from gjrpc.tls import server_context
 from gjrpc.wsgi import Application

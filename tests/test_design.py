@@ -41,6 +41,7 @@ PURE = [
 ]
 SERVER = [
     "recent",
+    "lines",
     "framing",
     "chunked",
     "http1",

@@ -7,8 +7,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gjrpc.errors import BadMessage
-from gjrpc.framing import Limits, LineMemory, Lines, parse_head
+from gjrpc.framing import LineMemory, parse_head
 from gjrpc.http1 import Memory
+from gjrpc.lines import Limits, Lines
 
 HOST = b"Host: a\r\n"
 GET = b"GET / HTTP/1.1\r\n"
@@ -302,21 +303,6 @@ def test_limits(limits, data, status):
         assert told[0][0] == status
     else:
         assert only(told)["keep_alive"] is True
-
-
-@pytest.mark.parametrize(
-    ("data", "status"),
-    [
-        (b"bad\r\n" + b"X: y\r\n" * 9 + b"\r\n", 400),
-        (head(b"bad", *[b"X: y"] * 9), 400),
-        (head(*[b"X: y"] * 9, b"bad"), 431),
-        (head(b"X: " + b"y" * 500, b"bad"), 431),
-        (b"bad" * 50 + b"\r\n\r\n", 414),
-    ],
-)
-def test_the_first_fault_decides(data, status):
-    """Of several faults in a head the one that comes first is told, however the bytes are split."""
-    assert [told[0] for told in read_every_way(data, SMALL)] == [status]
 
 
 def test_a_head_without_a_bad_line_is_refused_all_the_same(monkeypatch):

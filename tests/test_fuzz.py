@@ -420,7 +420,7 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["gjrpc"]):
-    from gjrpc import codec, framing, http1
+    from gjrpc import codec, http1, lines
     from gjrpc.errors import BadMessage, ParseError
 
 def read(data):
@@ -428,7 +428,7 @@ def read(data):
         codec.decode(data, 20)
     except ParseError:
         pass
-    reader = http1.Reader(framing.Limits(head=400, headers=10, body=200), http1.Memory())
+    reader = http1.Reader(lines.Limits(head=400, headers=10, body=200), http1.Memory())
     half = len(data) // 2
     try:
         for piece in filter(None, (data[:half], data[half:])):

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from test_framing import BAD, GOOD, HOST, NEXT, chunked, head
 
 from gjrpc.errors import BadMessage
-from gjrpc.framing import Limits, LineMemory, parse_head
+from gjrpc.framing import LineMemory, parse_head
 from gjrpc.http1 import Memory, Reader, Writer
+from gjrpc.lines import Limits
 from gjrpc.messages import JSON, Head, Response
 
 BODY = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
