@@ -103,4 +103,4 @@ class AccessLog:
 
 def peer_name(address: Any) -> str:
     """The host of a socket address; `unix` where there is none."""
-    return address[0] if type(address) is tuple else "unix"
+    return str(address[0]) if isinstance(address, tuple) else "unix"

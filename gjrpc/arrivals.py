@@ -13,7 +13,7 @@ import gevent
 import gevent.socket
 
 from gjrpc.access import peer_name
-from gjrpc.proxies import MAX_HEADER, ProxyHeaderError, header_end, source
+from gjrpc.proxies import MAX_HEADER, ProxyHeaderError, Unnamed, header_end, source
 from gjrpc.sending import HURRY
 
 log = logging.getLogger("gjrpc.server")
@@ -109,7 +109,8 @@ class Arrival:
         self._socket = greeted
         try:
             if self._heralded:
-                self.client_address = source(_proxy_header(greeted)) or self.client_address
+                unnamed = Unnamed(self.client_address if isinstance(self.client_address, tuple) else (self.peer, 0))
+                self.client_address = source(_proxy_header(greeted)) or unnamed
             if server.ssl_enabled:
                 self._await(_HANDSHAKE, server.timeouts.handshake, server.now)
                 greeted = server.wrap_socket(greeted, **server.ssl_args)

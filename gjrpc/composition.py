@@ -80,6 +80,7 @@ def application(served: Any, target: str | None, chosen: Settings, address: Addr
         max_depth=chosen.max_depth,
         allowed_hosts=chosen.allowed_hosts or (LOOPBACK if address.is_local else ("*",)),
         allowed_origins=chosen.allowed_origins,
+        scheme_of=chosen.proxies.scheme if chosen.proxies else None,
         title=target or "this host",
         guard=_guard(chosen),
         # Who is on this host can see what the host methods tell; an application's own scopes are no less than they say.

@@ -26,7 +26,7 @@ def guard(
     permissions: str | None = None,
     certificates: bool = False,
     max_failures: int = MAX_FAILURES,
-    client_of: Callable[[str, Head], str] | None = None,
+    client_of: Callable[[Any, Head], str] | None = None,
 ) -> Guard | None:
     """Make the guard of these files, None without any.
 
@@ -36,7 +36,7 @@ def guard(
         permissions: see `gjrpc.permissions`.
         certificates: whether the name in a client's certificate, which TLS has checked, says who calls.
         max_failures: wrong credentials of one address after which it is not heard for a while.
-        client_of: gives the address of who called, by the peer's own and the head, where trusted proxies stand between.
+        client_of: gives the client's address by the peer's socket address and the head, where there are trusted proxies.
 
     Raises:
         SettingsError: a file can't be used.

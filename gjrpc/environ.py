@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 class EnvironPeer:
     """Who is at the other end, as the server in between says."""
 
-    __slots__ = ("_environ", "peer")
+    __slots__ = ("_environ", "client_address", "peer", "scheme")
 
     def __init__(self, environ: "WSGIEnvironment") -> None:
         self._environ = environ
-        self.peer: str = environ.get("REMOTE_ADDR") or "unix"
+        address = environ.get("REMOTE_ADDR")
+        self.peer: str = address or "unix"
+        self.client_address: Any = (address, 0) if address else ""
+        self.scheme: str = environ.get("wsgi.url_scheme", "http")
 
     @property
     def certificate(self) -> Mapping[str, Any] | None:

@@ -148,7 +148,8 @@ def _parse_differing(
         parsed = _parse(_read_start(known[0], memory), fields, limits)
         at = known[1].index(None)
         name = fields[at][0]
-        if name not in _NOTED and "_" not in name:
+        one = parsed.request.head
+        if name not in _NOTED and "_" not in name and one.origin is None and one.site is None:
             if len(memory.shapes) >= _SHAPES:
                 memory.shapes.clear()
             most = min(_LARGEST_SHAPE, limits.head)

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from gjrpc.errors import Forbidden, SettingsError, Unauthorized
 from gjrpc.failures import WINDOW, Failures
 from gjrpc.messages import Head, Headers
+from gjrpc.origins import is_cross_origin
 from gjrpc.permissions import ANYONE, Caller
 
 log = logging.getLogger("gjrpc.guard")
@@ -34,6 +35,16 @@ class Peer(Protocol):
     @property
     def peer(self) -> str:
         """Its address, without port."""
+        ...
+
+    @property
+    def client_address(self) -> Any:
+        """Its socket address: `(host, port)`, or a text for a Unix socket."""
+        ...
+
+    @property
+    def scheme(self) -> str:
+        """What it speaks: `https` over TLS, else `http`."""
         ...
 
     @property
@@ -103,14 +114,14 @@ class Guard:
     Args:
         load: reads what is known of callers; it is called again by `reload`.
         failures: counts wrong credentials by address.
-        client_of: gives the address of who called, by the peer's own and the head, where trusted proxies stand between.
+        client_of: gives the client's address by the peer's socket address and the head, where there are trusted proxies.
 
     Raises:
         gjrpc.errors.SettingsError: from `load`.
     """
 
     def __init__(
-        self, load: Callable[[], Doors], failures: Failures, client_of: Callable[[str, Head], str] | None = None
+        self, load: Callable[[], Doors], failures: Failures, client_of: Callable[[Any, Head], str] | None = None
     ) -> None:
         self._load = load
         self._failures = failures
@@ -158,8 +169,9 @@ class Guard:
         return caller
 
     def _address(self, peer: Peer | None, head: Head) -> str:
-        address = "unknown" if peer is None else peer.peer
-        return address if self._client_of is None else self._client_of(address, head)
+        if peer is None:
+            return "unknown"
+        return peer.peer if self._client_of is None else self._client_of(peer.client_address, head)
 
     def _wrong(self, doors: Doors, address: str, what: str) -> Refused:
         if self._failures.blocked(address):
@@ -205,9 +217,12 @@ def _by_certificate(doors: Doors, peer: Peer | None) -> Caller:
 
 
 def _check_site(head: Head) -> None:
-    """Refuse what another site's page makes a browser ask for without an `Origin`, as by an image.
+    """Refuse what another site's page makes a browser send: the browser adds passwords and certificates to it by itself.
 
-    The browser adds passwords and certificates to that by itself (https://www.w3.org/TR/fetch-metadata, section 2.1).
+    That holds for pages of listed origins too: they may call, but not as the person in front of the browser.
     """
-    if head.origin is None and head.get("sec-fetch-site") in ("cross-site", "same-site"):
-        raise Forbidden("a page of another site may not call with the credentials that the browser keeps")
+    if is_cross_origin(head):
+        raise Forbidden(
+            "a page of another site may not call with a password or a certificate, which the browser adds by itself: "
+            "let it send a token (Authorization: Bearer TOKEN)"
+        )

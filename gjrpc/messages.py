@@ -12,8 +12,8 @@ from msgspec import Struct
 Headers = tuple[tuple[str, str], ...]
 
 
-OFTEN = {"host": "host", "origin": "origin", "content-type": "content_type"}
-"""Headers that are asked for so often that they are attributes."""
+OFTEN = {"host": "host", "origin": "origin", "sec-fetch-site": "site", "content-type": "content_type"}
+"""Headers that are looked at so often that they are attributes."""
 
 
 class Head:
@@ -26,6 +26,7 @@ class Head:
         version: `(1, 1)` or `(1, 0)`.
         plain: whether its answer is written in the usual way: with its body, as HTTP/1.1.
         known: what a guard has noted of it, since its sender sends it again and again.
+        host, origin, site, content_type: the first value of each header in `OFTEN`, or None.
         reader: the application that has let it in, whoever sends it, and knows what it asks for; None at first.
         call: what that application read in it.
     """
@@ -39,6 +40,7 @@ class Head:
         "origin",
         "plain",
         "reader",
+        "site",
         "target",
         "verb",
         "version",
@@ -52,9 +54,11 @@ class Head:
         self.headers: Headers = tuple(headers)
         self.version = version
         self.plain = version == (1, 1) and verb != "HEAD"
-        self.host: str | None = None
-        self.origin: str | None = None
-        self.content_type: str | None = None
+        self.host: str | None
+        self.origin: str | None
+        self.site: str | None
+        self.content_type: str | None
+        self.host = self.origin = self.site = self.content_type = None
         for name, value in reversed(self.headers):
             if name in OFTEN:
                 setattr(self, OFTEN[name], value)
@@ -67,11 +71,15 @@ class Head:
         return next((value for known, value in self.headers if known == name), None)
 
     def with_headers(self, headers: Iterable[tuple[str, str]]) -> "Head":
-        """The same with other headers, of which those in `OFTEN` are the same: what its application read holds on."""
+        """The same with other headers, of which those in `OFTEN` are the same: what its application read holds on.
+
+        Only for heads that no web page caused: `origin` and `site` are None in both.
+        """
         other = Head.__new__(Head)
         other.verb, other.target, other.version, other.plain = self.verb, self.target, self.version, self.plain
         other.headers = tuple(headers)
-        other.host, other.origin, other.content_type = self.host, self.origin, self.content_type
+        other.host, other.content_type = self.host, self.content_type
+        other.origin = other.site = None
         other.known, other.reader, other.call = None, self.reader, self.call
         return other
 

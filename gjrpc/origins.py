@@ -12,9 +12,14 @@ from gjrpc.messages import Head, Headers
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 """What `gjrpc.serve` allows when it binds to loopback."""
 
+_PROBES = frozenset({"/-/healthy", "/-/ready"})
+_CONSOLE = "/-/"
 _REMEMBERED = "600"  # seconds for which a browser need not ask again
+_ECHOED = 100  # characters of a client's text in an answer
 
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+_ELSEWHERE = frozenset({"cross-site", "same-site"})
+_VARY = ("Vary", "Origin")
 
 
 class Gate:
@@ -23,51 +28,104 @@ class Gate:
     Args:
         hosts: names without port; `*` or none for any.
         origins: `scheme://host[:port]`; `*` for any.
+
+    Attributes:
+        guards_hosts: whether the host of each request must be looked at.
+        has_list: whether there are origins on the list, so that answers depend on a request's origin.
     """
 
     def __init__(self, hosts: Iterable[str], origins: Iterable[str]) -> None:
         self._hosts = frozenset(map(_hostname, hosts))
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
         self.guards_hosts = bool(self._hosts) and "*" not in self._hosts
-        """Whether the host of each request must be looked at."""
+        self.has_list = bool(self._origins)
 
-    def check(self, head: Head) -> None:
-        """Raise what a request must be refused with.
+    def check_host(self, head: Head) -> None:
+        """Refuse a request for a host that is not on the list.
 
         Raises:
-            Misdirected: the host is not on the list.
-            Forbidden: the origin is not allowed, or its body is not declared as JSON.
+            Misdirected
         """
-        if self.guards_hosts and _hostname(head.host or "") not in self._hosts:
-            raise Misdirected(
-                f"this server does not answer for the host {head.host!r}; if it should, start it with --allowed-hosts {head.host}"
-            )
-        if head.origin is None:
+        if not self.guards_hosts or _hostname(head.host or "") in self._hosts or is_probe(head):
             return
-        if not self._allows(head.origin.lower(), (head.host or "").lower()):
-            raise Forbidden(f"the origin {head.origin!r} may not call; if it should, start the server with --allowed-origins")
-        if head.verb == "POST" and _media_type(head.content_type) != "application/json":
-            raise Forbidden(f"a call from a web page needs Content-Type: application/json, got {head.content_type!r}")
+        if not head.host:
+            raise Misdirected("the request names no host, and this server answers only for certain ones: send a Host header")
+        raise Misdirected(
+            f"this server does not answer for the host {head.host[:_ECHOED]!r}; "
+            f"if it should, start it with --allowed-hosts {head.host[:_ECHOED]}"
+        )
 
-    def grants(self, head: Head) -> Headers:
-        """The headers by which a browser lets a page of an allowed origin read the answer; none for others, and the same origin.
+    def check_page(self, head: Head, scheme: str) -> None:
+        """Refuse a request that a web page may not send.
+
+        Args:
+            scheme: what the client speaks, `http` or `https`: the same host by the other one is another origin (RFC 6454, 5).
+
+        Raises:
+            Forbidden: its origin is neither listed nor the same, or its body is not declared as JSON.
+        """
+        foreign = is_cross_origin(head)
+        if (head.origin is None and not foreign) or is_probe(head):
+            return
+        origin = _single_origin(head)
+        if not (self.lists(origin) or (not foreign and _is_same(origin, head.host, scheme))):
+            whose = "a page of another origin" if head.origin is None else f"the origin {head.origin[:_ECHOED]!r}"
+            raise Forbidden(
+                f"{whose} may not call {scheme}://{(head.host or '')[:_ECHOED]}; if it should, start the server with "
+                "--allowed-origins, or with --trusted-proxies where a proxy speaks https for it"
+            )
+        if head.verb == "POST" and _media_type(head.content_type) != "application/json":
+            got = (head.content_type or "none")[:_ECHOED]
+            raise Forbidden(f"a call from a web page needs Content-Type: application/json, got {got!r}")
+
+    def grants(self, origin: str | None) -> Headers:
+        """The headers by which a browser lets a page of a listed origin read the answer; none for others, and the same origin.
+
+        Where there is a list, each answer depends on the origin: whoever keeps answers is told so (RFC 9110, 12.5.5).
 
         `Access-Control-Allow-Credentials` is never among them: what a browser would send by itself, as passwords that it keeps
         and certificates, no other site's page can make use of. A page can give a token in `Authorization`.
         """
-        if head.origin is None or not self._lists(head.origin.lower()):
+        if not self.has_list:
             return ()
-        return (("Access-Control-Allow-Origin", head.origin), ("Vary", "Origin"))
+        return (("Access-Control-Allow-Origin", origin), _VARY) if origin and self.lists(origin) else (_VARY,)
 
-    def _lists(self, origin: str) -> bool:
-        return origin in self._origins or "*" in self._origins
+    def lists(self, origin: str | None) -> bool:
+        """Whether an origin is on the list; what names none is only where any may call."""
+        return "*" in self._origins or (origin is not None and origin.lower() in self._origins)
 
-    def _allows(self, origin: str, host: str) -> bool:
-        if self._lists(origin):
-            return True
-        scheme, _, netloc = origin.partition("://")
-        port = _DEFAULT_PORTS.get(scheme, "")
-        return bool(netloc) and netloc.removesuffix(port) == host.removesuffix(port)
+
+def is_probe(head: Head) -> bool:
+    """Whether it asks for nothing but the server's health, which anyone may know (CONVENTION, section 6)."""
+    return head.target.partition("?")[0] in _PROBES
+
+
+def is_cross_origin(head: Head) -> bool:
+    """Whether a browser says that a page of another origin caused it (https://www.w3.org/TR/fetch-metadata, section 2.1).
+
+    A link to the console is no call: following it shows the console's own page.
+    """
+    if head.site is None:
+        return False
+    said = {word.strip().lower() for name, value in head.headers if name == "sec-fetch-site" for word in value.split(",")}
+    return not said.isdisjoint(_ELSEWHERE) and not (head.origin is None and _opens_console(head))
+
+
+def _opens_console(head: Head) -> bool:
+    return head.verb in ("GET", "HEAD") and head.target.partition("?")[0] == _CONSOLE
+
+
+def _single_origin(head: Head) -> str | None:
+    """The origin, if no second one is named: a reader of the other one would let in another page."""
+    return head.origin if sum(name == "origin" for name, _ in head.headers) == 1 else ""
+
+
+def _is_same(origin: str | None, host: str | None, scheme: str) -> bool:
+    """Whether a page's origin is this server's own: scheme, host and port (RFC 6454, 5)."""
+    if not origin or not host:
+        return False
+    port = _DEFAULT_PORTS.get(scheme, "")
+    return origin.lower().removesuffix(port) == f"{scheme}://{host}".lower().removesuffix(port)
 
 
 def preflight(head: Head) -> Headers:

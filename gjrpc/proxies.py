@@ -1,17 +1,19 @@
 """Who called, where trusted proxies stand between: their list, the headers they add, and the PROXY protocol.
 
-Owns the reading of `X-Forwarded-For`, `Forwarded` (RFC 7239) and PROXY protocol headers, versions 1 and 2 (HAProxy's
-`proxy-protocol.txt`). Bytes and texts in, addresses out: it knows no socket. Nobody is trusted unless named: anyone can send
-such a header, and it is worth what its sender is worth.
+Owns the reading of `X-Forwarded-For`, `X-Forwarded-Proto`, `Forwarded` (RFC 7239) and PROXY protocol headers, versions 1 and 2
+(HAProxy's `proxy-protocol.txt`). Bytes and texts in, addresses out: it knows no socket. Nobody is trusted unless named: anyone
+can send such a header, and it is worth what its sender is worth.
 """
 
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any
+from typing import Any, NamedTuple
 
 from gjrpc.access import AnswerLog, peer_name
 from gjrpc.errors import GjrpcError, SettingsError
+from gjrpc.guard import Peer
 from gjrpc.messages import Head
 
 LOCAL = "unix"
@@ -43,8 +45,17 @@ class ProxyHeaderError(GjrpcError):
     """What came is no PROXY protocol header, or none that can be used; the text says why."""
 
 
+class Unnamed(tuple[Any, ...]):
+    """The address of a trusted proxy whose PROXY protocol header names no client: it stands for that client.
+
+    Whoever it is has sent the request, its headers too, so nothing in them is believed.
+    """
+
+    __slots__ = ()
+
+
 class Proxies:
-    """The proxies that are believed when they say who called.
+    """The proxies that are believed when they say who called, and how.
 
     Args:
         trusted: addresses and networks, `10.0.0.5` or `10.0.0.0/8` or `fd00::/8`; `unix` for whoever comes by a Unix socket.
@@ -58,11 +69,12 @@ class Proxies:
         names = tuple(trusted)
         self._networks = tuple(_network(name) for name in names if name != LOCAL)
         self._local = LOCAL in names
-        self._header = header
-        self._hops = HEADERS.get(header)
+        self._header = HEADERS.get(header)
 
     def trusts(self, address: Any) -> bool:
         """Whether what comes from a socket address is believed."""
+        if isinstance(address, Unnamed):
+            return False
         if not isinstance(address, tuple):
             return self._local
         host = _ip(str(address[0]))
@@ -74,21 +86,36 @@ class Proxies:
         The hops are walked from the last to the first, each told by the one after it, for as long as that one is trusted. Where a
         trusted proxy does not tell an IP address (`unknown`, a pseudonym, nonsense), its own address is the last one known.
         """
-        if self._hops is None or not self.trusts(address):
-            return address
-        value = ",".join(text for name, text in head.headers if name == self._header)
-        for hop in reversed(self._hops(value)):
-            told = node(hop)
-            if told is None:
-                break
-            address = told
-            if not self.trusts(address):
-                break
-        return address
+        return self._walk(address, head)[0]
 
-    def name(self, peer: str, head: Head) -> str:
-        """The same by names, as `peer_name` gives them."""
-        return peer_name(self.client("" if peer == LOCAL else (peer, 0), head))
+    def name(self, address: Any, head: Head) -> str:
+        """The name of who called, as `peer_name` gives it."""
+        return peer_name(self.client(address, head))
+
+    def scheme(self, peer: Peer, head: Head) -> str:
+        """What the client speaks to the first of the trusted proxies, `http` or `https`; else what the peer itself speaks.
+
+        It stands in `X-Forwarded-Proto` (one word of each proxy, or one for all) or in the `proto` of `Forwarded`.
+        """
+        if self._header is None or not self.trusts(peer.client_address):
+            return peer.scheme
+        hops = max(self._walk(peer.client_address, head)[1], 1)
+        told = self._header.schemes(_joined(head, self._header.scheme_name))
+        scheme = told[-min(hops, len(told))].strip().lower() if told else ""
+        return scheme if scheme in ("http", "https") else peer.scheme
+
+    def _walk(self, address: Any, head: Head) -> tuple[Any, int]:
+        """The address of who called, and how many hops were walked to it."""
+        walked = 0
+        if self._header is not None and self.trusts(address):
+            for hop in reversed(self._header.hops(_joined(head, self._header.name))):
+                told = node(hop)
+                if told is None:
+                    break
+                address, walked = told, walked + 1
+                if not self.trusts(address):
+                    break
+        return address, walked
 
 
 class ForwardedLog:
@@ -120,12 +147,17 @@ def node(text: str) -> tuple[str, int] | None:
     return str(found), int(port) if _is_port(port) else 0
 
 
+def _joined(head: Head, header: str) -> str:
+    """All values of a header as one list (RFC 9110, 5.3)."""
+    return ",".join(text for name, text in head.headers if name == header)
+
+
 def _plain_hops(value: str) -> list[str]:
     return value.split(",")
 
 
-def _forwarded_hops(value: str) -> list[str]:
-    """The `for` of each element, "" where it has none; a malformed header tells nothing."""
+def _forwarded(parameter: str, value: str) -> list[str]:
+    """A parameter of each element, "" where it has none; a malformed header tells nothing."""
     hops = [""]
     at = 0
     while at < len(value):
@@ -133,7 +165,7 @@ def _forwarded_hops(value: str) -> list[str]:
         if pair is None:
             return []
         name, quoted, bare, end = pair.groups()
-        if name.lower() == "for":
+        if name.lower() == parameter:
             hops[-1] = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else bare
         if end == ",":
             hops.append("")
@@ -141,8 +173,20 @@ def _forwarded_hops(value: str) -> list[str]:
     return hops
 
 
-HEADERS: dict[str, Callable[[str], list[str]]] = {"x-forwarded-for": _plain_hops, "forwarded": _forwarded_hops}
-"""The headers that can be read, with what takes the hops out of one, the first hop first."""
+class _Header(NamedTuple):
+    """Where a proxy says who called and how: names of headers, and what takes the hops out of each, the first hop first."""
+
+    name: str
+    hops: Callable[[str], list[str]]
+    scheme_name: str
+    schemes: Callable[[str], list[str]]
+
+
+HEADERS = {
+    "x-forwarded-for": _Header("x-forwarded-for", _plain_hops, "x-forwarded-proto", _plain_hops),
+    "forwarded": _Header("forwarded", partial(_forwarded, "for"), "forwarded", partial(_forwarded, "proto")),
+}
+"""The headers that can be read."""
 
 
 def header_end(data: bytes) -> int | None:

@@ -51,6 +51,11 @@ class Sending(Gateway):
         """The client's address for people and logs."""
         return peer_name(self.client_address)
 
+    @property
+    def scheme(self) -> str:
+        """What the client speaks: `https` over TLS, else `http`."""
+        return "https" if self._tls else "http"
+
     def _hold(self) -> None:
         """Hold answers back from now on, so that they go out together; not over TLS, where a record can't be taken back."""
         self._held = None if self._tls else []

@@ -5,7 +5,7 @@ status. It needs no gevent and no socket; two doors lead to `respond`: WSGI here
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote
 
 from gjrpc import codec, context, convention, errors, jsonrpc
@@ -20,7 +20,7 @@ from gjrpc.guard import Guard, Peer, Refused, Unasked
 from gjrpc.jsonrpc import MAX_ANSWER, MAX_BATCH, Dialect
 from gjrpc.messages import JSON, Head, Headers, Request, Response
 from gjrpc.method import DeclaredError, Method
-from gjrpc.origins import Gate, preflight
+from gjrpc.origins import Gate, is_probe, preflight
 from gjrpc.permissions import ANYONE, EVERYTHING
 from gjrpc.registry import Registry
 from gjrpc.runtime import Runtime
@@ -48,10 +48,11 @@ STATUS: dict[type[CallError], int] = {
 }
 """The HTTP status of each kind of error; a subclass has its nearest ancestor's, an error's own `status` comes first."""
 
+Handle: TypeAlias = Callable[[Request], Response]
+
 _METHOD_VERBS = "GET, HEAD, POST, OPTIONS"
 _ROOT_VERBS = "POST, OPTIONS"
 _PAGE_VERBS = "GET, HEAD, OPTIONS"
-_PROBES = ("/-/healthy", "/-/ready")  # those who ask for health have no credentials
 
 
 class Application:
@@ -65,6 +66,7 @@ class Application:
         max_answer: bytes that the results of a batch may have together; -32001 for those beyond.
         allowed_hosts: the `Host` names to answer for, without port; `*` or none for any; 421 for others.
         allowed_origins: origins (`https://example.org`) that may call besides the same one; `*` for any; 403 for others.
+        scheme_of: gives what a client speaks, `http` or `https`, where trusted proxies speak for it; see `gjrpc.proxies`.
         runtime: runs blocking methods and deadlines; by default gevent's where gevent has patched the process, else in place.
         observers: each is called with a `gjrpc.dispatch.Finished` after each call.
         guard: asks who calls, see `gjrpc.credentials.guard`; 401 for those who can't say it.
@@ -83,6 +85,7 @@ class Application:
         max_answer: int = MAX_ANSWER,
         allowed_hosts: Iterable[str] = ("*",),
         allowed_origins: Iterable[str] = (),
+        scheme_of: Callable[[Peer, Head], str] | None = None,
         runtime: Runtime | None = None,
         observers: Sequence[Observer] = (),
         guard: Guard | None = None,
@@ -101,6 +104,9 @@ class Application:
             self.guard = Unasked()
         self._gate = Gate(allowed_hosts, allowed_origins)
         self._guards_hosts = self._gate.guards_hosts
+        self._scheme_of = scheme_of
+        self.grants = self._gate.grants
+        """Gives the CORS headers of an answer to a page of this origin, or of none."""
         self._contracts = Contracts(
             registry, title, version, status_of, guards_hosts=self._guards_hosts, schemes=self.guard.schemes if self.guard else {}
         )
@@ -108,7 +114,7 @@ class Application:
         rights: dict[str, Any] = {"anyone": EVERYTHING if open_to_all else ANYONE, "guarded": self.guard is not None}
         self.dispatcher = Dispatcher(registry, runtime, observers, own=(discover,), **rights)
         self._jsonrpc = Dialect(self.dispatcher.run, self.dispatcher.each, max_batch=max_batch, max_answer=max_answer)
-        self._verbs: dict[str, Callable[[Request], Response]] = {
+        self._verbs: dict[str, Handle] = {
             "GET": self._get,
             "HEAD": self._get,
             "POST": self._post,
@@ -132,11 +138,11 @@ class Application:
         try:
             if head.reader is self:
                 return self._spelled(head, request.body) if head.call is not None else self._message(request.body)
-            if head.origin is not None or self.guard is not None:
-                return self._let_in(request, peer)
+            handle = self._verbs.get(head.verb, self._no_verb)
+            if head.origin is not None or head.site is not None or self.guard is not None or self._gate.has_list:
+                return self._let_in(request, peer, handle)
             if self._guards_hosts:
-                self._gate.check(head)
-            handle: Callable[[Request], Response] = self._verbs.get(head.verb) or self._no_verb
+                self._gate.check_host(head)
             response = handle(request)
             if head.call is not None or (head.target == "/" and head.verb == "POST"):
                 head.reader = self  # from now on the shorter way: all that was looked at is a pure function of the head
@@ -144,27 +150,34 @@ class Application:
         except CallError as error:
             return refusal(error)
 
-    def _let_in(self, request: Request, peer: Peer | None) -> Response:
+    def _let_in(self, request: Request, peer: Peer | None, handle: Handle) -> Response:
         """Answer a request whose origin or caller must be looked at first."""
-        head = request.head
-        granted = () if head.origin is None else self._gate.grants(head)
+        head, gate = request.head, self._gate
         try:
-            if head.origin is not None or self._guards_hosts:
-                self._gate.check(head)
-            if granted and (asked := preflight(head)):
-                return Response(204, headers=granted + asked)
-            open_page = self.guard is None or head.target.partition("?")[0] in _PROBES
-            handle = self._verbs.get(head.verb) or self._no_verb
-            response = handle(request) if open_page else self._as_caller(handle, request, peer)
+            if self._guards_hosts:
+                gate.check_host(head)
+            if head.origin is not None or head.site is not None:
+                gate.check_page(head, self._scheme(head, peer))
+            if head.origin is not None and gate.lists(head.origin) and (asked := preflight(head)):
+                response = Response(204, headers=asked)
+            elif self.guard is None or is_probe(head):
+                response = handle(request)
+            else:
+                response = self._as_caller(self.guard, handle, request, peer)
         except CallError as error:
             response = refusal(error)
-        if granted:
-            response.headers += granted
+        if gate.has_list:
+            response.headers += gate.grants(head.origin)
         return response
 
-    def _as_caller(self, handle: Callable[[Request], Response], request: Request, peer: Peer | None) -> Response:
-        assert self.guard is not None  # noqa: S101  for mypy: asked before
-        caller = self.guard.identify(request.head, peer, self.dispatcher.apart)
+    def _scheme(self, head: Head, peer: Peer | None) -> str:
+        """What the client speaks."""
+        if peer is None:
+            return "http"
+        return peer.scheme if self._scheme_of is None else self._scheme_of(peer, head)
+
+    def _as_caller(self, guard: Guard | Unasked, handle: Handle, request: Request, peer: Peer | None) -> Response:
+        caller = guard.identify(request.head, peer, self.dispatcher.apart)
         entered = context.enter(caller)
         try:
             response = handle(request)
@@ -185,6 +198,7 @@ class Application:
             response = self.respond(Request(read_head(environ), read_body(environ, self.max_body)), EnvironPeer(environ))
         except CallError as error:
             response = refusal(error)
+            response.headers += self.grants(environ.get("HTTP_ORIGIN"))
         headers = [*response.headers, ("Content-Length", str(len(response.body)))]
         start_response(
             f"{response.status} {convention.phrase(response.status)}", headers if response.status != 204 else headers[:-1]

@@ -22,6 +22,8 @@ class Peer:
 
     def __init__(self, peer="192.0.2.1", certificate=None):
         self.peer = peer
+        self.client_address = (peer, 4711)
+        self.scheme = "http"
         self.certificate = certificate
 
 
@@ -231,12 +233,14 @@ def test_nothing_is_told_to_who_is_not_known(shop, page):
     ("site", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200), (None, 200)]
 )
 def test_another_site_makes_no_use_of_what_a_browser_keeps(shop, site, status):
-    """What an image or a link of another site asks for, to which a browser adds passwords and certificates, is refused."""
+    """What another site's page makes a browser send is refused: without a listed origin, and with what a browser adds itself."""
     fetched = [("sec-fetch-site", site)] if site else []
-    assert shop.ask("/who", [*basic(), *fetched]).status == status
-    assert shop.ask("/who", fetched, peer=Peer(certificate=CERTIFICATE)).status == status
-    assert shop.ask("/who", [*bearer(shop.token), *fetched]).status == 200
-    assert shop.ask("/who", [*basic(), *fetched, ("origin", "https://page.example")]).status == 200
+    page = [*fetched, ("origin", "https://page.example")]
+    for headers in (fetched, page):
+        assert shop.ask("/who", [*basic(), *headers]).status == status
+        assert shop.ask("/who", headers, peer=Peer(certificate=CERTIFICATE)).status == status
+    assert shop.ask("/who", [*bearer(shop.token), *fetched]).status == status
+    assert shop.ask("/who", [*bearer(shop.token), *page]).status == 200
 
 
 @pytest.mark.parametrize("verb", ["GET", "HEAD"])
@@ -309,7 +313,7 @@ def test_a_token_is_heard_from_a_blocked_address(shop, caplog):
 
 def test_behind_a_proxy_its_clients_are_counted(shop):
     """Where it is known how a proxy tells who called, failures are counted for that address and not for the proxy's."""
-    shop.open(max_failures=2, client_of=lambda address, head: head.get("x-client") or address)
+    shop.open(max_failures=2, client_of=lambda address, head: head.get("x-client") or address[0])
     bad, good = [("x-client", "192.0.2.66")], [("x-client", "192.0.2.7")]
     assert [shop.ask("/who", [*basic(password="wrong"), *bad]).status for _ in range(3)] == [401, 401, 429]
     assert [shop.ask("/who", [*bearer("gjrpc_wrong"), *bad]).status for _ in range(2)] == [429, 429]

@@ -1,6 +1,9 @@
 """Which hosts are answered for, and which web pages may call."""
 
+import ssl
+
 import pytest
+from conftest import Wire
 
 from gjrpc.errors import Forbidden, Misdirected
 from gjrpc.messages import Head
@@ -9,10 +12,10 @@ from gjrpc.registry import Registry
 from gjrpc.wsgi import Application
 
 
-def head(host="here", origin=None, content_type="application/json", verb="POST"):
+def head(host="here", origin=None, content_type="application/json", verb="POST", site=None, target="/"):
     """A request's head with what the gate looks at."""
-    headers = {"host": host, "origin": origin, "content-type": content_type}
-    return Head(verb, "/", [(name, value) for name, value in headers.items() if value is not None])
+    headers = {"host": host, "origin": origin, "content-type": content_type, "sec-fetch-site": site}
+    return Head(verb, target, [(name, value) for name, value in headers.items() if value is not None])
 
 
 @pytest.mark.parametrize(
@@ -34,18 +37,31 @@ def head(host="here", origin=None, content_type="application/json", verb="POST")
 )
 def test_a_host_on_the_list_is_answered_for(hosts, host):
     """A host is known with any port, a final dot and in any case; `*` or an empty list stands for all."""
-    Gate(hosts, []).check(head(host))
+    Gate(hosts, []).check_host(head(host))
 
 
-@pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil", "[::2]:80", "localhost:x", "", None]
-)
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil", "[::2]:80", "localhost:x"])
 def test_another_host_is_refused_and_told_the_option(host):
-    """A host that is not on the list, or none, is misdirected, and the answer names the option."""
+    """A host that is not on the list is misdirected, and the answer names the option."""
     gate = Gate(LOOPBACK, [])
     assert gate.guards_hosts
     with pytest.raises(Misdirected, match=f"{host!r}.*--allowed-hosts {host}".replace("[", r"\[")):
-        gate.check(head(host))
+        gate.check_host(head(host))
+
+
+@pytest.mark.parametrize("host", ["", None])
+def test_no_host_is_told_plainly(host):
+    """A request that names no host is told so, and what to send."""
+    with pytest.raises(Misdirected, match=r"^the request names no host, .*: send a Host header$"):
+        Gate(LOOPBACK, []).check_host(head(host))
+
+
+@pytest.mark.parametrize("target", ["/-/healthy", "/-/ready", "/-/ready?verbose"])
+def test_a_probe_needs_neither_host_nor_origin(target):
+    """Load balancers ask for health without a host that is on the list, and whoever else asks learns nothing more."""
+    gate = Gate(LOOPBACK, [])
+    gate.check_host(head(None, target=target, verb="GET"))
+    gate.check_page(head("evil.example", "http://evil.example", target=target, site="cross-site", verb="GET"), "http")
 
 
 @pytest.mark.parametrize(("hosts", "guards"), [(["*"], False), ([], False), (["a"], True), (["a", "*"], False)])
@@ -58,11 +74,9 @@ def test_a_gate_knows_whether_it_guards(hosts, guards):
     ("origins", "host", "origin"),
     [
         ([], "here", "http://here"),
-        ([], "here", "https://here"),
         ([], "Here", "http://hERE"),
         ([], "here:9999", "http://here:9999"),
         ([], "here", "http://here:80"),
-        ([], "here:443", "https://here"),
         ([], "[::1]:9999", "http://[::1]:9999"),
         (["https://page.example"], "here", "https://page.example"),
         (["https://PAGE.example/"], "here", "https://page.EXAMPLE"),
@@ -74,7 +88,50 @@ def test_a_gate_knows_whether_it_guards(hosts, guards):
 )
 def test_an_origin_on_the_list_may_call(origins, host, origin):
     """The same origin may call, and those on the list; `*` stands for all."""
-    Gate(["*"], origins).check(head(host, origin))
+    Gate(["*"], origins).check_page(head(host, origin), "http")
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"), [("here", "https://here"), ("here:443", "https://here"), ("here", "https://here:443")]
+)
+def test_the_same_origin_has_the_same_scheme(host, origin):
+    """A page that came over TLS is of the same origin where this server speaks TLS, and of another where it does not."""
+    Gate(["*"], []).check_page(head(host, origin), "https")
+    for other, scheme in ((origin, "http"), (origin.replace("https", "http"), "https")):
+        with pytest.raises(Forbidden):
+            Gate(["*"], []).check_page(head(host, other), scheme)
+
+
+def test_two_origins_are_none():
+    """Of two origins another reader might take the other one, so that neither lets in."""
+    several = Head("GET", "/", [("host", "here"), ("origin", PAGE), ("origin", "http://here")])
+    with pytest.raises(Forbidden):
+        Gate(["*"], [PAGE, "http://here"]).check_page(several, "http")
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "Cross-Site", "none, cross-site"])
+@pytest.mark.parametrize("verb", ["GET", "HEAD", "POST", "OPTIONS", "DELETE"])
+@pytest.mark.parametrize("origin", [None, "http://here", "null", "https://other.example"])
+def test_what_another_site_causes_is_refused(site, verb, origin):
+    """What a browser marks as caused by another site needs an origin on the list, whatever else it has."""
+    with pytest.raises(Forbidden, match="--allowed-origins"):
+        Gate(["*"], [PAGE]).check_page(head(origin=origin, verb=verb, site=site), "http")
+    Gate(["*"], [PAGE]).check_page(head(origin=PAGE, verb=verb, site=site), "http")
+
+
+@pytest.mark.parametrize("site", ["none", "same-origin", "something-new", ""])
+def test_what_no_other_site_causes_is_let_in(site):
+    """The address bar, the server's own pages, and a value that is not known (fetch metadata, 2.1) let in."""
+    Gate(["*"], []).check_page(head(verb="GET", site=site), "http")
+
+
+def test_a_link_to_the_console_is_no_call():
+    """The console's own page can be opened from another site, and not be fetched by one."""
+    gate = Gate(["*"], [])
+    gate.check_page(head(verb="GET", target="/-/", site="cross-site"), "http")
+    for verb, origin, target in (("GET", "null", "/-/"), ("POST", None, "/-/"), ("GET", None, "/-/openapi.json")):
+        with pytest.raises(Forbidden):
+            gate.check_page(head(verb=verb, origin=origin, target=target, site="cross-site"), "http")
 
 
 @pytest.mark.parametrize(
@@ -89,6 +146,8 @@ def test_an_origin_on_the_list_may_call(origins, host, origin):
         ([], "here:9999", "http://here"),
         ([], "here", "http://here:9999"),
         ([], "here:80", "https://here"),
+        ([], "here", "https://here"),
+        ([], "here:443", "https://here"),
         ([], "here", "http://here.evil.example"),
         ([], "here", "http://here@evil.example"),
         ([], "here", "http://here/"),
@@ -101,13 +160,13 @@ def test_an_origin_on_the_list_may_call(origins, host, origin):
 def test_another_origin_may_not(origins, host, origin, verb):
     """An origin that is neither the same nor on the list is refused with any verb, and the answer names the option."""
     with pytest.raises(Forbidden, match="--allowed-origins"):
-        Gate(["*"], origins).check(head(host, origin, verb=verb))
+        Gate(["*"], origins).check_page(head(host, origin, verb=verb), "http")
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=utf-8", "application/json;"])
 def test_a_web_page_declares_json(content_type):
     """A call with an origin goes through as application/json, with parameters and in any case."""
-    Gate(["*"], []).check(head(origin="http://here", content_type=content_type))
+    Gate(["*"], []).check_page(head(origin="http://here", content_type=content_type), "http")
 
 
 @pytest.mark.parametrize(
@@ -117,18 +176,18 @@ def test_a_web_page_declares_json(content_type):
 def test_a_web_page_that_does_not_declare_json_is_refused(content_type):
     """A POST with an origin and another content type, which a form could send without asking, is refused."""
     with pytest.raises(Forbidden, match="needs Content-Type: application/json"):
-        Gate(["*"], ["*"]).check(head(origin="http://here", content_type=content_type))
+        Gate(["*"], ["*"]).check_page(head(origin="http://here", content_type=content_type), "http")
 
 
 @pytest.mark.parametrize("content_type", [None, "application/x-www-form-urlencoded"])
 def test_without_an_origin_any_content_type_will_do(content_type):
     """What `curl -d` sends is accepted."""
-    Gate(["*"], []).check(head(content_type=content_type))
+    Gate(["*"], []).check_page(head(content_type=content_type), "http")
 
 
 def test_what_has_no_body_declares_none():
     """A GET with an origin needs no content type."""
-    Gate(["*"], []).check(head(origin="http://here", content_type=None, verb="GET"))
+    Gate(["*"], []).check_page(head(origin="http://here", content_type=None, verb="GET"), "http")
 
 
 PAGE = "https://page.example"
@@ -148,9 +207,13 @@ PAGE = "https://page.example"
     ],
 )
 def test_a_listed_origin_is_granted_to_read(origins, origin, granted):
-    """A page of a listed origin is named in the answer, which depends on it; what browsers keep is never allowed along."""
-    headers = Gate(["*"], origins).grants(head(origin=origin))
-    assert headers == ((("Access-Control-Allow-Origin", origin), ("Vary", "Origin")) if granted else ())
+    """A page of a listed origin is named in the answer; what browsers keep is never allowed along.
+
+    Where there is a list, each answer says that it depends on the origin, also to none and to others.
+    """
+    vary = (("Vary", "Origin"),) if origins else ()
+    allowed = (("Access-Control-Allow-Origin", origin),) if granted else ()
+    assert Gate(["*"], origins).grants(origin) == allowed + vary
 
 
 def test_a_preflight_is_answered():
@@ -230,8 +293,48 @@ def test_another_page_can_not(served, headers):
 
 
 def test_without_an_origin_nothing_is_added(served):
-    """An answer to whoever is no web page, or one of the same origin, has none of these headers."""
-    for headers in ({}, {"Origin": "http://here"}):
-        answer = ask(served, "GET", "/list_methods", **headers)
-        assert answer.status == 200
-        assert not {"access-control-allow-origin", "vary"} & set(answer.headers)
+    """An answer to whoever is no web page, or one of the same origin, allows none, and says that it depends on the origin."""
+    for headers in ({}, {"Origin": "http://here"}, {"Sec_Fetch_Site": "same-origin"}):
+        for _ in range(3):
+            answer = ask(served, "GET", "/list_methods", **headers)
+            assert answer.status == 200
+            assert "access-control-allow-origin" not in answer.headers
+            assert answer.headers["vary"] == "Origin"
+
+
+def test_without_a_list_no_answer_depends_on_the_origin(serve):
+    """Where no origin is listed, no answer has these headers, neither one that lets in nor one that refuses."""
+    served = serve(Application(Registry()))
+    for headers in ({}, {"Origin": "http://here"}, {"Origin": PAGE}):
+        assert not {"access-control-allow-origin", "vary"} & set(ask(served, "GET", "/list_methods", **headers).headers)
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+@pytest.mark.parametrize("verb", ["GET", "POST", "HEAD"])
+def test_an_image_of_another_site_runs_nothing(serve, site, verb):
+    """What a browser marks as another site's is refused on a kept connection too, where the same head without it was let in."""
+    ran = []
+    registry = Registry()
+    registry.register(lambda: ran.append(1), "wipe")
+    served = serve(Application(registry))
+    lines = "GET /wipe HTTP/1.1\r\nHost: here\r\nX-Id: {}\r\nSec-Fetch-Site: {}\r\n\r\n".replace("GET", verb)
+    with served.wire() as wire:
+        for number in range(3):
+            assert wire.ask(lines.format(number, "none").encode(), verb=verb).status == 200
+        assert wire.ask(lines.replace("Sec-Fetch-Site: {}\r\n", "").format(9).encode(), verb=verb).status == 200
+        for number in range(3):
+            assert wire.ask(lines.format(number, site).encode(), verb=verb).status == 403
+    assert len(ran) == 4
+
+
+def test_over_tls_the_plain_origin_is_another(serve, certificate):
+    """Over TLS a page of https is of the same origin, and one of http is not."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.cert, certificate.key)
+    served = serve(Application(Registry()), ssl_context=context)
+    trusting = ssl.create_default_context(cafile=certificate.ca)
+    with trusting.wrap_socket(served.connect(), server_hostname="localhost") as secured:
+        wire = Wire(secured)
+        for scheme, status in (("https", 200), ("http", 403)):
+            answer = wire.ask(f"GET /list_methods HTTP/1.1\r\nHost: here\r\nOrigin: {scheme}://here\r\n\r\n".encode())
+            assert answer.status == status

@@ -10,8 +10,8 @@ from conftest import wait_until
 from gjrpc import Application, Registry
 from gjrpc.connection import Timeouts
 from gjrpc.errors import SettingsError
-from gjrpc.messages import Head
-from gjrpc.proxies import MAX_HEADER, SIGNATURE, ForwardedLog, Proxies, ProxyHeaderError, header_end, node, source
+from gjrpc.messages import Head, Response
+from gjrpc.proxies import MAX_HEADER, SIGNATURE, ForwardedLog, Proxies, ProxyHeaderError, Unnamed, header_end, node, source
 from gjrpc.settings import Settings
 from gjrpc.tls import server_context
 
@@ -212,10 +212,83 @@ def test_the_settings():
         _ = Settings(proxy_protocol=True).proxies
 
 
-@pytest.mark.parametrize(("peer", "name"), [("10.0.0.1", "192.0.2.1"), ("unix", "192.0.2.1"), ("203.0.113.9", "203.0.113.9")])
-def test_by_name(peer, name):
-    """Whoever knows a peer by its name only is told the client's."""
-    assert INNER.name(peer, head("192.0.2.1")) == name
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        (("10.0.0.1", 1), "192.0.2.1"),
+        ("", "192.0.2.1"),
+        (("203.0.113.9", 1), "203.0.113.9"),
+        (Unnamed(("10.0.0.1", 1)), "10.0.0.1"),
+        (Unnamed(("unix", 0)), "unix"),
+    ],
+)
+def test_by_name(address, name):
+    """The client's name is the header's where the peer is trusted, and names a client of its own."""
+    assert INNER.name(address, head("192.0.2.1")) == name
+
+
+class Peer:
+    """Who is at the other end of the wire, without TLS."""
+
+    scheme = "http"
+
+    def __init__(self, address):
+        self.client_address = address
+
+
+@pytest.mark.parametrize(
+    ("headers", "scheme"),
+    [
+        ({}, "http"),
+        ({"x-forwarded-proto": "https"}, "https"),
+        ({"x-forwarded-proto": "HTTPS "}, "https"),
+        ({"x-forwarded-proto": "http"}, "http"),
+        ({"x-forwarded-proto": "javascript"}, "http"),
+        ({"x-forwarded-proto": "https", "x-forwarded-for": "192.0.2.1, 10.0.0.7"}, "https"),  # one word for all hops
+        ({"x-forwarded-proto": "https, http", "x-forwarded-for": "192.0.2.1, 10.0.0.7"}, "https"),
+        ({"x-forwarded-proto": "https, http", "x-forwarded-for": "192.0.2.1"}, "http"),  # the first is what the client claims
+        ({"x-forwarded-proto": "https, http"}, "http"),
+        ({"forwarded": "for=192.0.2.1;proto=https"}, "http"),  # not the header that the proxy is said to set
+    ],
+)
+def test_the_scheme(headers, scheme):
+    """What the client speaks is told by trusted proxies, and by nobody else."""
+    asked = Head("GET", "/", headers.items())
+    assert INNER.scheme(Peer(PEER), asked) == scheme
+    for stranger in (("203.0.113.9", 1), Unnamed(PEER)):
+        assert INNER.scheme(Peer(stranger), asked) == "http"
+    assert Proxies(["10.0.0.0/8"], "off").scheme(Peer(PEER), asked) == "http"
+
+
+@pytest.mark.parametrize(
+    ("value", "scheme"),
+    [
+        ("for=192.0.2.1;proto=https", "https"),
+        ('for=192.0.2.1;proto="HTTPS";by=10.0.0.1', "https"),
+        ("for=203.0.113.9;proto=https, for=192.0.2.1;proto=http", "http"),
+        ("for=192.0.2.1;proto=https, for=10.0.0.7;proto=http", "https"),
+        ("for=192.0.2.1", "http"),
+        ("proto=https", "https"),
+        ("nonsense", "http"),
+    ],
+)
+def test_the_scheme_in_forwarded(value, scheme):
+    """In `Forwarded` the element of the hop that names the client says what it speaks."""
+    assert Proxies(["10.0.0.0/8"], "forwarded").scheme(Peer(PEER), head(value, name="forwarded")) == scheme
+
+
+def test_a_page_behind_a_proxy_that_speaks_tls(launch):
+    """Behind a trusted proxy that ended TLS, a page of https is of the same origin, and one of http is not."""
+    url = launch("-m", "gjrpc.serve", "--bind", "127.0.0.1:0", "--trusted-proxies", "127.0.0.1").wait_url()
+
+    def status(origin, **headers):
+        return requests.get(
+            f"{url}/list_methods", headers={"Host": "localhost", "Origin": origin, **headers}, timeout=10
+        ).status_code
+
+    https = {"X-Forwarded-Proto": "https"}
+    assert (status("https://localhost", **https), status("http://localhost", **https)) == (200, 403)
+    assert (status("https://localhost"), status("http://localhost")) == (403, 200)
 
 
 def test_failures_are_counted_for_the_client(launch, tmp_path):
@@ -288,6 +361,21 @@ def test_a_header_that_names_nobody(serve, application):
     served = serve(application, access_log=lines, proxy_protocol=Proxies(["127.0.0.1"]))
     assert PONG in served.exchange(v2(0x00, b"", command=0x20) + REQUEST)
     assert lines.hosts == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize("header", [b"PROXY UNKNOWN\r\n", v2(0x00, b""), v2(0x11, IPV4[16:], command=0x20)])
+def test_behind_a_header_that_names_nobody_nothing_is_believed(serve, application, header):
+    """Where a proxy does not say who its client is, that client's own headers do not say it either, to the log or the guard."""
+    proxies, lines, asked = Proxies(["127.0.0.1"]), Lines(), []
+    served = serve(application, access_log=ForwardedLog(lines, proxies), proxy_protocol=proxies)
+    claims = REQUEST.replace(b"\r\n\r\n", b"\r\nX-Forwarded-For: 192.0.2.66\r\nX-Forwarded-Proto: https\r\n\r\n")
+    application.respond = lambda request, peer: asked.append((peer, request.head)) or Response(200)
+    served.exchange(header + claims)
+    served.exchange(IPV4 + claims)
+    ((unnamed, head), (named, _)) = asked
+    assert lines.hosts == ["127.0.0.1", "192.0.2.1"]
+    assert (proxies.name(unnamed.client_address, head), proxies.scheme(unnamed, head)) == ("127.0.0.1", "http")
+    assert proxies.name(named.client_address, head) == "192.0.2.1"
 
 
 def test_a_header_before_tls(serve, application, certificate):
