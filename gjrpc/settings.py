@@ -60,7 +60,8 @@ class Settings:
         (), "Addresses and networks of proxies that are believed when they say who called; unix for a Unix socket.", "NETWORKS"
     )
     forwarded_header: Literal["x-forwarded-for", "forwarded", "off"] = _option(
-        "x-forwarded-for", "The header in which trusted proxies say it, for the access log; no other is read."
+        "x-forwarded-for",
+        "The header in which trusted proxies say it, with X-Forwarded-Proto beside the first; no other is read.",
     )
     proxy_protocol: bool = _option(False, "Connections of trusted proxies begin with a PROXY protocol header, version 1 or 2.")
     log_level: Literal["debug", "info", "warning", "error"] = _option("info", "What goes to the log on standard error.")

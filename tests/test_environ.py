@@ -24,6 +24,12 @@ def test_the_address(environ, peer):
     assert EnvironPeer(environ).peer == peer
 
 
+@pytest.mark.parametrize(("environ", "scheme"), [({"wsgi.url_scheme": "https"}, "https"), ({}, "http")])
+def test_the_scheme(environ, scheme):
+    """What the client speaks is the server's to tell."""
+    assert EnvironPeer(environ).scheme == scheme
+
+
 @pytest.mark.parametrize(
     ("environ", "name"),
     [

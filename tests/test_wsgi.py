@@ -441,6 +441,28 @@ def test_a_web_page_needs_an_origin_and_json(registry, headers, status):
     assert ask(application, "POST", "/", b'{"ping":""}', host="here", **headers).status == status
 
 
+@pytest.mark.parametrize("target", ["/-/healthy", "/-/ready"])
+def test_a_probe_of_http_1_0_needs_no_host(serve, registry, target):
+    """A load balancer's HTTP/1.0 without Host is told of the health, and any other such request what is missing."""
+    served = serve(Application(registry, allowed_hosts=["localhost"]))
+    assert served.exchange(f"GET {target} HTTP/1.0\r\n\r\n".encode()).startswith(b"HTTP/1.1 200 ")
+    refused = served.exchange(b"GET /ping HTTP/1.0\r\n\r\n")
+    assert refused.startswith(b"HTTP/1.1 421 ")
+    assert b"the request names no host" in refused
+    assert b"None" not in refused
+
+
+@pytest.mark.parametrize(
+    ("scheme", "site", "status"),
+    [("https", None, 200), ("http", None, 403), ("https", "same-origin", 200), ("https", "cross-site", 403)],
+)
+def test_a_page_under_another_server(registry, scheme, site, status):
+    """Under any WSGI server the same origin has the scheme of the environ."""
+    page = {"HTTP_HOST": "here", "HTTP_ORIGIN": "https://here", "wsgi.url_scheme": scheme}
+    fetched = {"HTTP_SEC_FETCH_SITE": site} if site else {}
+    assert through_wsgi(Application(registry), **page, **fetched)[0].startswith(f"{status} ")
+
+
 @pytest.mark.parametrize(("host", "status"), [("localhost:9999", 200), ("127.0.0.1", 200), ("evil.example", 421)])
 @pytest.mark.parametrize("target", ["/ping", "/-/", "/nope"])
 def test_a_host_that_is_not_on_the_list_is_misdirected(registry, host, status, target):
