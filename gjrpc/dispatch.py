@@ -6,6 +6,7 @@ call. It knows neither dialect nor HTTP; how a blocking method is run stands in 
 
 import logging
 import secrets
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
@@ -168,5 +169,17 @@ def failure(sentence: str, error: BaseException, method: Method | None = None) -
         method: the method that raised it, if one did.
     """
     ref = secrets.token_hex(6)
-    log.error("ref %s: %s%s", ref, f"method {method.name}: " if method else "", sentence, exc_info=error)
+    named = f"method {method.name}: " if method else ""
+    log.error("ref %s: %s%s%s", ref, named, sentence, _remedy(error), exc_info=error)
     return InternalError(sentence, ref=ref)
+
+
+def _remedy(error: BaseException) -> str:
+    """What the log adds where the exception alone does not tell what to do.
+
+    asyncio allows one running loop in a thread, and methods that are not blocking share a thread.
+    """
+    asyncio = sys.modules.get("asyncio")
+    if isinstance(error, RuntimeError) and asyncio is not None and asyncio._get_running_loop() is not None:
+        return " (another call runs an asyncio event loop in this thread: register methods that use asyncio with blocking=True)"
+    return ""

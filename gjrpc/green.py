@@ -14,11 +14,14 @@ import gevent
 from gevent.hub import get_hub
 from gevent.lock import Semaphore
 
+from gjrpc import children
 from gjrpc.errors import DeadlineExceeded
 from gjrpc.method import Method
 from gjrpc.runtime import FEW
 
 T = TypeVar("T")
+
+children.install()  # while no loop exists yet: blocking methods start programs too
 
 WIDTH = 32
 """Entries of one batch that may wait at the same time."""

@@ -47,6 +47,7 @@ SERVER = [
     "http1",
     "access",
     "proxies",
+    "children",
     "green",
     "greenlets",
     "gateway",

@@ -1,5 +1,6 @@
 """Running a call to its end."""
 
+import asyncio
 import logging
 import math
 import re
@@ -286,6 +287,26 @@ def test_a_failure_outside_of_a_method_is_logged_too(caplog):
     assert outcome.message == "the sentence"
     assert f"ref {outcome.ref}: the sentence" in caplog.text
     assert SECRET in caplog.text
+
+
+def test_an_asyncio_loop_beside_another(caplog):
+    """A method that starts an event loop where another call's runs is a 500, and the log says how to register it."""
+
+    async def value():
+        return 1
+
+    async def outer():
+        inner = value()
+        try:
+            return run(lambda: asyncio.run(inner))
+        finally:
+            inner.close()
+
+    assert run(lambda: asyncio.run(value())) == b"1"
+    outcome = asyncio.run(outer())
+    assert isinstance(outcome, InternalError)
+    assert "asyncio" not in outcome.message
+    assert "register methods that use asyncio with blocking=True" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["x", "a.b"])

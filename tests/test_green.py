@@ -1,5 +1,6 @@
 """The runtime on gevent: threads for blocking methods, deadlines, batches side by side."""
 
+import asyncio
 import gc
 import threading
 from contextvars import ContextVar
@@ -49,6 +50,17 @@ def test_a_blocking_method_runs_in_a_thread():
     opened.set()
     done, thread, given = waiting.get(timeout=PATIENCE)
     assert (done, thread != threading.get_ident(), given) == (True, True, 7)
+
+
+def test_blocking_methods_have_asyncio_loops_of_their_own():
+    """Two blocking methods may each run an asyncio event loop at the same time."""
+    both = threading.Barrier(2, timeout=PATIENCE)
+
+    async def meet():
+        return both.wait() is not None
+
+    calls = [gevent.spawn(call, lambda: asyncio.run(meet()), blocking=True) for _ in range(2)]
+    assert [each.get(timeout=PATIENCE) for each in calls] == [True, True]
 
 
 @pytest.mark.parametrize(

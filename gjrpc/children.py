@@ -1,0 +1,156 @@
+"""Child processes that a method may start and wait for in any thread.
+
+Owns how gevent's loops watch a child. gevent leaves that to libev, which has two limits. Only the main thread's loop may watch, so
+`subprocess.run` fails in a method that runs in a thread, after it has started the program. And libev's handler reaps every child
+of the process, so `os.system` and `multiprocessing` find theirs gone. Here each child has a descriptor of its own
+(pidfd_open(2)), which any loop can watch, and only that child is reaped. This module knows no method and no server.
+"""
+
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakValueDictionary
+
+import gevent
+from gevent import monkey
+from gevent._hub_local import get_hub_if_exists
+from gevent.libev import corecext
+
+log = logging.getLogger("gjrpc.children")
+
+_POLL = 0.02  # seconds between two looks, where the system has no descriptors for processes
+_LOST = 255 << 8  # the wait status of a child that somebody else has reaped; asyncio reports 255 then, too
+
+_waitpid = monkey.get_original("os", "waitpid")
+
+
+class Loop(corecext.loop):  # type: ignore[misc]  # gevent has no types
+    """gevent's loop, but for how it watches children."""
+
+    __slots__ = ()
+
+    def child(self, pid: int, trace: bool = False, ref: bool = True) -> "Child":
+        """Watch a child of this process; `pid` 0 means any."""
+        return Child(self, pid, ref)
+
+    def install_sigchld(self) -> None:
+        """Leave SIGCHLD alone: no signal is needed."""
+
+
+def install() -> None:
+    """Let loops that are made from now on watch children this way; where another kind of loop was chosen, leave all as it is.
+
+    The main thread's loop must not exist yet: once that one has watched a child of its own, libev reaps those of all threads.
+    """
+    if gevent.config.loop is corecext.loop:
+        if get_hub_if_exists() is not None:
+            log.debug("the main loop was made before gjrpc was imported, and watches children through libev")
+        gevent.config.loop = Loop
+
+
+class _Exit:
+    """How a child ended, shared by all its watchers: whichever sees it first reaps it, and all know at the same time.
+
+    Attributes:
+        ended: the process and its status, as `os.waitpid` gives them, or None.
+    """
+
+    def __init__(self) -> None:
+        self._lock = monkey.get_original("_thread", "allocate_lock")()  # watchers may be in several threads
+        self.ended: tuple[int, int] | None = None
+
+    def reap(self, pid: int) -> bool:
+        """Look whether it has ended, without waiting."""
+        with self._lock:
+            if self.ended is None:
+                try:
+                    found, status = _waitpid(pid or -1, os.WNOHANG)
+                except ChildProcessError:
+                    log.warning("process %d was waited for elsewhere: its exit status is lost, and 255 is reported", pid)
+                    found, status = pid, _LOST
+                self.ended = (found, status) if found else None
+            return self.ended is not None
+
+
+_exits: WeakValueDictionary[int, _Exit] = WeakValueDictionary()
+
+
+class Child:
+    """Watches one child; has what `gevent.os` and `gevent.subprocess` use of libev's child watcher.
+
+    Attributes:
+        pid: the process; 0 for any.
+    """
+
+    def __init__(self, loop: Any, pid: int, ref: bool) -> None:
+        self.loop = loop
+        self.pid = pid
+        self._ref = ref
+        self._exit = _exits.setdefault(pid, _Exit()) if pid else _Exit()
+        self._descriptor: int | None = None
+        self._watcher: Any = None
+
+    def __repr__(self) -> str:
+        return f"<Child {self.pid}, {'watched' if self.active else 'not watched'}>"
+
+    @property
+    def active(self) -> bool:
+        """Whether it is watched now."""
+        return self._watcher is not None
+
+    @property
+    def rpid(self) -> int:
+        """The process that ended, or 0."""
+        return self._exit.ended[0] if self._exit.ended is not None else 0
+
+    @property
+    def rstatus(self) -> int:
+        """Its status, as `os.waitpid` gives it."""
+        return self._exit.ended[1] if self._exit.ended is not None else 0
+
+    def __enter__(self) -> "Child":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self, callback: Callable[..., object], *arguments: object) -> None:
+        """Call `callback(*arguments)` in the loop, once, when the child has ended."""
+        self._descriptor = _descriptor(self.pid)
+        if self._descriptor is None:
+            self._watcher = self.loop.timer(_POLL, repeat=_POLL, ref=self._ref)
+        else:
+            self._watcher = self.loop.io(self._descriptor, 1, ref=self._ref)
+        self._watcher.start(self._look, callback, arguments)
+
+    def stop(self) -> None:
+        """Watch no more."""
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher.close()
+            self._watcher = None
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def close(self) -> None:
+        """Watch no more."""
+        self.stop()
+
+    def _look(self, callback: Callable[..., object], arguments: tuple[object, ...]) -> None:
+        if self._exit.reap(self.pid):
+            # Its number may soon be another child's, whose watchers share another status.
+            if _exits.get(self.pid) is self._exit:
+                del _exits[self.pid]
+            self.stop()
+            callback(*arguments)
+
+
+def _descriptor(pid: int) -> int | None:
+    """A descriptor that is readable once the process has ended, or None where there can't be one."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError) as error:  # not Linux, a kernel before 5.3, no descriptor left, or "any child"
+        log.debug("process %d is looked at every %g s: %s", pid, _POLL, error)
+        return None
