@@ -1,6 +1,6 @@
 """Child processes that a method may start and wait for in any thread.
 
-Owns how gevent's loops watch a child. gevent leaves that to libev, which has two limits. Only the main thread's loop may watch, so
+Owns how loops watch a child. gevent leaves that to libev, which has two limits. Only the main thread's loop may watch, so
 `subprocess.run` fails in a method that runs in a thread, after it has started the program. And libev's handler reaps every child
 of the process, so `os.system` and `multiprocessing` find theirs gone. Here each child has a descriptor of its own
 (pidfd_open(2)), which any loop can watch, and only that child is reaped. This module knows no method and no server.
