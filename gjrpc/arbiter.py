@@ -17,6 +17,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.sock import close_sockets
 
+from gjrpc import outlets
 from gjrpc.commands import printable
 from gjrpc.systemd import Notifier
 from gjrpc.worker import Worker
@@ -24,6 +25,7 @@ from gjrpc.worker import Worker
 log = logging.getLogger("gjrpc.workers")
 
 _TICK = 0.02  # seconds between two looks at a generation that begins
+_SOON = 0.1  # seconds in which the log is written, where somebody reads it
 _STEADY = 3.0  # seconds of life after which an end counts as the first one: what crashes ever later does not crash in a hot loop
 _LONGEST = 30.0  # seconds
 
@@ -215,6 +217,11 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             click.echo(f"error: {printable(self._reason)}", err=True)
             sys.exit(2)
         self._border = None
+
+    def spawn_worker(self) -> Any:
+        """Fork, if it can be without the thread that writes the log."""
+        outlets.settle(_SOON)
+        return super().spawn_worker()
 
     def _standing(self) -> list[Telling]:
         """The workers that are to serve, the oldest first."""

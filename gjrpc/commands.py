@@ -26,4 +26,6 @@ class Command(click.Command):
 
 def printable(words: str) -> str:
     """Words on one line, without what a terminal or a parser would take as its own: each such character as its escape."""
+    if words.isprintable():
+        return words
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in words)

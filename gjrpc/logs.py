@@ -1,22 +1,71 @@
 """The log of a server that strangers reach: it stays readable whatever they do.
 
-Owns how the log is set up, and which lines are left out where there are too many of a kind.
+Owns how the log is set up, how a record becomes lines, and which lines are left out where there are too many of a kind.
 """
 
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any
+
+from gjrpc import outlets
+from gjrpc.commands import printable
 
 _BURST = 5
 _EACH = 2.0  # seconds
 _KINDS = 256
+_LONGEST = 32768  # characters of one text
+_INDENT = "    "
+
+# What a foreign application writes there is a text of its own, often a traceback: it keeps its lines.
+_TEXTS = frozenset({"gjrpc.wsgi.errors"})
+
+
+class Lines(logging.Formatter):
+    """Makes a record one line, and a traceback indented ones: only a record begins a line.
+
+    Whatever a text is made of, a name that a stranger sent or an exception's words, its control characters (newline, escape, what
+    turns the direction of writing) become escapes, and its middle is left out where it is very long.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line or lines of a record."""
+        if record.exc_info:
+            record.exc_text = None  # another formatter may have left it there, as it came
+        return super().format(record)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The line of a record, without its traceback."""
+        text = super().formatMessage(record)
+        return _indented(text).lstrip() if record.name in _TEXTS else printable(_shortened(text))
+
+    def formatException(self, ei: Any) -> str:
+        """The lines of a traceback."""
+        return _indented(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:
+        """The lines of a stack."""
+        return _indented(super().formatStack(stack_info))
+
+
+def _indented(text: str) -> str:
+    return "\n".join(_INDENT + printable(line) for line in _shortened(text).split("\n"))
+
+
+def _shortened(text: str) -> str:
+    left_out = len(text) - _LONGEST
+    if left_out <= 0:
+        return text
+    return f"{text[: _LONGEST // 2]} … {left_out} characters are left out … {text[-_LONGEST // 2 :]}"
 
 
 class Calm(logging.Filter):
     """Lets a few lines of a kind through, then one each two seconds, which says how many like it were left out.
 
-    A kind is what one place in the code says, whatever it says it of. Errors, and lines with a traceback, are never left out.
+    A kind is what one place in the code says, whatever it says it of; of a traceback also what was raised, and where. Errors
+    without a traceback are never left out.
 
     Args:
         clock: seconds, of any beginning.
@@ -25,13 +74,13 @@ class Calm(logging.Filter):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
-        self._kinds: dict[tuple[str, str], _Kind] = {}
+        self._kinds: dict[tuple[Any, ...], _Kind] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Say whether the line is to be written."""
-        if record.levelno >= logging.ERROR or record.exc_info:
+        if record.levelno >= logging.ERROR and not record.exc_info:
             return True
-        key, now = (record.name, str(record.msg)), self._clock()
+        key, now = (record.name, str(record.msg), *_raised(record.exc_info)), self._clock()
         kind = self._kinds.get(key)
         if kind is None:
             if len(self._kinds) >= _KINDS:
@@ -65,12 +114,59 @@ class _Kind:
         return True
 
 
+def _raised(exc_info: Any) -> tuple[Any, ...]:
+    """What was raised, and in which line."""
+    if not isinstance(exc_info, tuple):
+        return ()
+    kind, _, trace = exc_info
+    return (kind, *_innermost(trace))
+
+
+def _innermost(trace: TracebackType | None) -> tuple[Any, ...]:
+    if trace is None:
+        return ()
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame.f_code, trace.tb_lineno
+
+
 def to_stderr(level: str) -> None:
     """Send the log to standard error, calmly.
 
     Args:
         level: `debug`, `info`, `warning` or `error`.
     """
-    logging.basicConfig(stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(Calm())
+    outlets.install()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Lines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(Calm())
+    logging.basicConfig(handlers=[handler], level=level.upper())
+
+
+def adopt() -> None:
+    """Take over the handlers that somebody else has set up, as gunicorn: they hold up nobody, and lines can't be forged in them.
+
+    A formatter of another class than `logging.Formatter` is left as it is, and so is a handler that writes to no stream.
+    """
+    outlets.install()
+    for handler in _handlers():
+        if isinstance(handler, logging.FileHandler):
+            if handler.stream is not None:
+                handler.stream = outlets.over(handler.stream, handler.baseFilename)
+        elif isinstance(handler, logging.StreamHandler) and (stream := _STANDARD.get(handler.stream)):
+            handler.setStream(getattr(sys, stream))
+        if type(handler.formatter) is logging.Formatter:
+            handler.formatter.__class__ = Lines  # the same but for its methods: with the format that it was given
+    last = logging.lastResort  # what writes where no handler is set up at all
+    if last is not None and last.formatter is None:
+        last.setFormatter(Lines())
+        last.addFilter(Calm())
+
+
+_STANDARD = {sys.__stdout__: "stdout", sys.__stderr__: "stderr"}
+
+
+def _handlers() -> Iterator[logging.Handler]:
+    """The handlers of all loggers."""
+    for logger in [logging.getLogger(), *logging.getLogger().manager.loggerDict.values()]:
+        yield from getattr(logger, "handlers", ())

@@ -88,14 +88,20 @@ class Watchdog:
         name, method = _named(call)
         self.stalls[name] += 1
         if self.stalls[name] == 1:
-            log.warning(
+            words = (
                 "%s holds the event loop for more than %g s, and nobody else is served meanwhile: register it with "
-                "blocking=True, or let it wait by gevent's means. It is here:\n%s",
-                name, self.limit, _stack(call, top),
-            )  # fmt: skip
+                "blocking=True, or let it wait by gevent's means. It is here:"
+            )
+            _warn(_stack(call, top), words, name, self.limit)
         elif self._offload and method is not None and method.plain and self.stalls[name] >= _OFTEN:
             method.plain, method.blocking = False, True
             log.warning("%s has held the event loop %d times and is run in a thread from now on", name, self.stalls[name])
+
+
+def _warn(stack: str, words: str, *arguments: object) -> None:
+    """Log a warning with a stack, which is not this thread's."""
+    if log.isEnabledFor(logging.WARNING):
+        log.handle(log.makeRecord(log.name, logging.WARNING, __file__, 0, words, arguments, None, sinfo=stack))
 
 
 def _call_of(frame: FrameType | None) -> FrameType | None:

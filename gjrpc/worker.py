@@ -4,6 +4,7 @@ Owns what a worker process does from its fork to its end: patching, signals, sig
 hold, as far as they mean something here; `check_config` names those that do not. What a master does is gunicorn's or `arbiter`'s.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -25,6 +26,7 @@ from gevent.hub import reinit
 from gunicorn.sock import ssl_context
 from gunicorn.workers.base import Worker as BaseWorker
 
+from gjrpc import logs
 from gjrpc.access import AnswerLog, peer_name
 from gjrpc.connection import Timeouts
 from gjrpc.lines import Limits
@@ -56,7 +58,8 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
-        """Warn of settings that have no effect here."""
+        """Warn of settings that have no effect here; in the master, whose log is to hold up nobody either."""
+        logs.adopt()
         for name in _WITHOUT_EFFECT:
             if cfg.settings[name].get() != cfg.settings[name].default:
                 log.warning("%s has no effect on %s", name, cls.__name__)
@@ -65,6 +68,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def init_process(self) -> None:
         """Patch the standard library before anything of the application is imported, then begin."""
+        logs.adopt()
         for number in self.SIGNALS:  # the master's own handlers would only note them, in a process that is not the master
             signal.signal(number, signal.SIG_DFL)
         monkey.patch_all()  # what it imports was imported above, in the master: workers begin sooner
@@ -83,9 +87,10 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def handle_abort(self, number: int, frame: Any) -> None:
         """The master has seen no sign of life: say where the worker hangs, and end."""
-        self.log.critical(
-            "worker %d held the event loop for too long, here:\n%s", self.pid, "".join(traceback.format_stack(frame))
-        )
+        here = "".join(traceback.format_stack(frame)).rstrip()
+        log = self.log.error_log
+        words = "worker %d held the event loop for too long, here:"
+        log.handle(log.makeRecord(log.name, logging.CRITICAL, __file__, 0, words, (self.pid,), None, sinfo=here))
         super().handle_abort(number, frame)
 
     def make_server(self, listener: Any) -> SharingServer:
@@ -118,7 +123,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
             server.start()
         gevent.signal_handler(signal.SIGTERM, self._stop)
         gevent.signal_handler(signal.SIGQUIT, self._stop, True)
-        gevent.signal_handler(signal.SIGUSR1, self.log.reopen_files)
+        gevent.signal_handler(signal.SIGUSR1, self._reopen_logs)
         self.serves(servers)
         while self.alive and not self._orphaned():
             self._beat()
@@ -152,6 +157,10 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
         self.alive = False
         self._hurry = self._hurry or hurry
         self._wake.set()
+
+    def _reopen_logs(self) -> None:
+        self.log.reopen_files()
+        logs.adopt()
 
     def _orphaned(self) -> bool:
         if os.getppid() == self.ppid:

@@ -62,6 +62,7 @@ SERVER = [
 ]
 LEAVES = [
     "commands",
+    "outlets",
     "logs",
     "addresses",
     "targets",

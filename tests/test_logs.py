@@ -3,10 +3,12 @@
 import logging
 import re
 import socket
+import sys
 
+import pytest
 from conftest import TIMEOUT
 
-from gjrpc.logs import Calm
+from gjrpc.logs import Calm, Lines
 
 
 def record(text, *args, level=logging.INFO, exc_info=None):
@@ -47,10 +49,78 @@ def test_no_more_than_a_line_in_two_seconds_in_the_long_run():
 
 
 def test_errors_are_never_left_out():
-    """Errors and lines with a traceback are always written."""
+    """Errors without a traceback are always written."""
     calm = Calm(Clock())
     assert all(calm.filter(record("failed", level=logging.ERROR)) for _ in range(100))
-    assert all(calm.filter(record("failed", exc_info=(ValueError, ValueError(), None))) for _ in range(100))
+
+
+def raised(kind):
+    """What `sys.exc_info` gives for an exception of a kind, raised in one of two lines."""
+    try:
+        if kind is ValueError:
+            raise kind("a")
+        raise kind("b")
+    except (ValueError, KeyError):
+        return sys.exc_info()
+
+
+def test_tracebacks_of_one_kind_are_left_out_after_a_burst():
+    """Of a flood of one exception raised in one place a few tracebacks are written; another one is not lost among them."""
+    clock = Clock()
+    calm = Calm(clock)
+    flood = [calm.filter(record("ref %s", number, level=logging.ERROR, exc_info=raised(ValueError))) for number in range(105)]
+    assert flood == [True] * 5 + [False] * 100
+    assert calm.filter(record("ref %s", "other", level=logging.ERROR, exc_info=raised(KeyError)))
+    clock.now += 2
+    told = record("ref %s", "x", level=logging.ERROR, exc_info=raised(ValueError))
+    assert calm.filter(told)
+    assert told.getMessage() == "ref x (and 100 more like it)"
+
+
+@pytest.mark.parametrize(
+    "evil", ["\n", "\r", "\x1b[2J", "\x85", "\u2028", "\u2029", "\u202e", "\0", "\x0b", "\x0c", "\x9b", "\ud800"]
+)
+def test_a_line_cannot_be_forged(evil):
+    """Whatever a stranger's text has in it, a record stays one line, and of a traceback no line begins like one."""
+    text = f"x{evil}2026-01-01 00:00:00,000 ERROR gjrpc: forged"
+    lines = Lines("%(levelname)s %(message)s")
+    (line,) = lines.format(record("name %s", text)).split("\n")
+    assert evil not in line
+    assert line.isprintable()
+    try:
+        raise ValueError(text) from KeyError(text)
+    except ValueError:
+        told = record("failed", exc_info=sys.exc_info())
+    first, *others = lines.format(told).split("\n")
+    assert first == "INFO failed"
+    assert all(other.startswith("    ") and other.isprintable() for other in others)
+    assert any("forged" in other for other in others)
+
+
+def test_a_traceback_that_another_formatter_left_is_not_taken():
+    """A traceback that a plain formatter has noted on the record before is made safe all the same."""
+    try:
+        raise ValueError("x\nforged")
+    except ValueError:
+        told = record("failed", exc_info=sys.exc_info())
+    assert "\nforged" in logging.Formatter().format(told)
+    assert "\nforged" not in Lines().format(told)
+
+
+def test_a_long_text_is_shortened():
+    """An exception with ten megabytes to say, or a million lines, leaves no more than some ten kilobytes."""
+    for text in ("x" * 10_000_000, "\n" * 1_000_000):
+        try:
+            raise ValueError(text)
+        except ValueError:
+            told = record("%s", text, exc_info=sys.exc_info())
+        assert len(Lines().format(told)) < 300_000
+
+
+def test_a_foreign_application_keeps_its_lines():
+    """What a foreign application writes to wsgi.errors keeps its lines, and none begins like a record."""
+    told = logging.LogRecord("gjrpc.wsgi.errors", logging.ERROR, __file__, 1, "one\ntwo\x1b", (), None)
+    assert Lines("%(message)s").format(told) == "one\n    two\\x1b"
 
 
 def test_what_is_remembered_is_bounded():

@@ -50,7 +50,7 @@ def test_a_stall_is_named_once_and_counted(serve, registry, caplog, name):
     (record,) = caplog.records
     assert f"method {name} holds the event loop for more than 0.1 s" in record.message
     assert "blocking=True" in record.message
-    assert f"in {'hold' if name == 'hold' else '<lambda>'}" in record.message
+    assert f"in {'hold' if name == 'hold' else '<lambda>'}" in record.stack_info
     assert "dispatch.py" not in record.message
 
 
