@@ -3,6 +3,7 @@
 Owns its two formats. It is handed finished facts and knows no socket; without it the server does not even take the time.
 """
 
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from gjrpc import codec
 from gjrpc.messages import Head
 
 log = logging.getLogger("gjrpc.access")
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def _common(at: str, peer: str, head: Head, status: int, size: int, seconds: float, caller: str | None) -> str:
@@ -28,19 +31,32 @@ def _common(at: str, peer: str, head: Head, status: int, size: int, seconds: flo
 
 def _json(at: str, peer: str, head: Head, status: int, size: int, seconds: float, caller: str | None) -> str:
     line = {"time": at, "peer": peer, "caller": caller, "verb": head.verb, "target": head.target, "status": status, "size": size}
-    return codec.encode(line | {"seconds": round(seconds, 6)}).decode() + "\n"
+    text = codec.encode(line | {"seconds": round(seconds, 6)}).decode()
+    if not text.isprintable():  # a caller's name may have in it what turns the direction of writing
+        text = json.dumps(json.loads(text), separators=(",", ":"))
+    return text + "\n"
+
+
+def common_time(at: time.struct_time, zone: str = "+0000") -> str:
+    """A time as Apache writes it, `27/Nov/2026:13:05:00 +0000`; strftime's names are those of the application's locale."""
+    day, month = f"{at.tm_mday:02d}", _MONTHS[at.tm_mon - 1]
+    return f"{day}/{month}/{at.tm_year}:{at.tm_hour:02d}:{at.tm_min:02d}:{at.tm_sec:02d} {zone}"
+
+
+def _iso_time(at: time.struct_time) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", at)
 
 
 class _Format(NamedTuple):
-    """How a line is written: its time as `time.strftime` takes it, and what makes a line of time and facts."""
+    """How a line is written: its time, and what makes a line of time and facts."""
 
-    time: str
+    time: Callable[[time.struct_time], str]
     line: Callable[[str, str, Head, int, int, float, str | None], str]
 
 
 FORMATS: dict[str, _Format] = {
-    "common": _Format("%d/%b/%Y:%H:%M:%S +0000", _common),
-    "json": _Format("%Y-%m-%dT%H:%M:%SZ", _json),
+    "common": _Format(common_time, _common),
+    "json": _Format(_iso_time, _json),
 }
 """The formats by name: each makes a line of time, peer, head, status, bytes of body, seconds taken, and caller."""
 
@@ -83,7 +99,7 @@ class AccessLog:
         now = self._clock()
         if not self._until - 1.0 <= now < self._until:  # also where the clock was set back
             self._until = now // 1 + 1.0
-            self._at = time.strftime(self._time, time.gmtime(now))
+            self._at = self._time(time.gmtime(now))
         lines = self._lines
         lines.append(self._line(self._at, peer_name(address), head, status, size, seconds, caller))
         if self._later is None:

@@ -27,7 +27,7 @@ from gunicorn.sock import ssl_context
 from gunicorn.workers.base import Worker as BaseWorker
 
 from gjrpc import logs
-from gjrpc.access import AnswerLog, peer_name
+from gjrpc.access import AnswerLog, common_time, peer_name
 from gjrpc.connection import Timeouts
 from gjrpc.lines import Limits
 from gjrpc.messages import Head
@@ -171,8 +171,15 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
         return True
 
     def _access_log(self) -> AnswerLog | None:
+        self.log.now = _now  # gunicorn's own has the months of the application's locale
         noted = _GunicornLog(self.log) if self.cfg.accesslog else None
         return noted if self.max_requests == sys.maxsize else _Counter(self, noted)
+
+
+def _now() -> str:
+    """The time as `%(t)s` of gunicorn's access log has it: the local one."""
+    at = time.localtime()
+    return f"[{common_time(at, time.strftime('%z', at))}]"
 
 
 class _GunicornLog:

@@ -4,10 +4,13 @@ import contextlib
 import io
 import json
 import re
+import time
+from pathlib import Path
 
 import pytest
 
-from gjrpc.access import FORMATS, AccessLog, peer_name
+import gjrpc
+from gjrpc.access import FORMATS, AccessLog, common_time, peer_name
 from gjrpc.messages import Head
 
 NOW = 1577934245.5
@@ -42,6 +45,26 @@ def test_the_common_format(target, version, line):
     """The common format is one line in Apache's form with the seconds behind, and no target ends its quotation."""
     text = written("common", Head("GET", target, version=version))
     assert text == f"192.0.2.1 - - [02/Jan/2020:03:04:05 +0000] {line} 200 17 0.001235\n"
+
+
+@pytest.mark.parametrize("style", FORMATS)
+def test_a_caller_cannot_forge_a_line(style):
+    """A caller's name with line ends, escapes or marks of direction leaves one printable line, in which JSON has it whole."""
+    evil = 'a"b\\ \n\r\x1b[2J\x7f\x85\u2028\u202e'
+    text = written(style, Head("GET", "/"), caller=evil)
+    assert text.endswith("\n")
+    assert text[:-1].isprintable()
+    if style == "json":
+        assert json.loads(text)["caller"] == evil
+
+
+def test_a_month_has_the_name_of_the_format():
+    """Months have the format's English names, and no time in the package is written with names of the application's locale."""
+    names = [common_time(time.struct_time((2026, month, 5, 6, 7, 8, 0, 0, 0))) for month in range(1, 13)]
+    assert names[0] == "05/Jan/2026:06:07:08 +0000"
+    assert " ".join(name[3:6] for name in names) == "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
+    for source in Path(gjrpc.__file__).parent.glob("*.py"):
+        assert not re.search(r"strftime\(.*%[-_0^#E]?[aAbBhcxXpr]", source.read_text(encoding="utf-8")), source
 
 
 def test_the_json_format():

@@ -25,6 +25,10 @@ def early():
     return patched
 
 @registry.method
+def fail(text):
+    raise ValueError(text)
+
+@registry.method
 def nap(seconds: float):
     print("napping", flush=True)
     time.sleep(seconds)
@@ -57,10 +61,10 @@ def test_serves(gunicorn, tmp_path):
     """It serves by the short way, patched first, with gunicorn's access log and pid file, and stops in good order."""
     pidfile = tmp_path / "pid"
     server = gunicorn(
-        "-w", "2", "--access-logfile", "-", "--access-logformat", "%(r)s %(s)s %({user-agent}i)s", "-p", str(pidfile)
+        "-w", "2", "--access-logfile", "-", "--access-logformat", "%(t)s %(r)s %(s)s %({user-agent}i)s", "-p", str(pidfile)
     )
     assert requests.get(f"{server.url}/early", headers={"User-Agent": "me"}, timeout=10).json() == {"early": True}
-    server.wait_for(r"GET /early HTTP/1.1 200 me\n")
+    server.wait_for(r"\n\[\d\d/[A-Z][a-z]{2}/\d{4}:[\d:]{8} [-+]\d{4}\] GET /early HTTP/1.1 200 me\n")
     assert int(pidfile.read_text()) == server.process.pid
     answers = []
     caller = threading.Thread(target=lambda: answers.append(requests.get(f"{server.url}/nap?seconds=1", timeout=10)))
@@ -71,6 +75,17 @@ def test_serves(gunicorn, tmp_path):
     assert answers[0].json() == {"nap": 1.0}
     assert server.wait() == 0
     assert not pidfile.exists()
+
+
+def test_a_line_cannot_be_forged(gunicorn):
+    """Neither a header nor an exception's words begin a line of gunicorn's logs, or have control characters in them."""
+    server = gunicorn("--access-logfile", "-", "--access-logformat", "<%({x-evil}i)s>")
+    evil = "a\x85b\xa0"
+    headers = {"X-Evil": evil.encode("latin-1")}
+    failed = requests.get(f"{server.url}/fail", params={"text": "x\n2026 FORGED\x1b"}, headers=headers, timeout=10)
+    assert failed.status_code == 500
+    server.wait_for(r"<a\\x85b\\xa0>\n")
+    server.wait_for(r"\n    2026 FORGED\\x1b\n")
 
 
 def test_any_wsgi(gunicorn):
