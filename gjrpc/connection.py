@@ -18,6 +18,7 @@ import gevent.socket
 
 from gjrpc.dispatch import failure
 from gjrpc.errors import BadMessage, CallError, Overloaded
+from gjrpc.framing import Parsed
 from gjrpc.gateway import GoneError
 from gjrpc.http1 import CONTINUE, Reader
 from gjrpc.messages import Head, Request, Response
@@ -235,8 +236,7 @@ class Connection(Sending):
         """Set the time for what comes next, and say whether the connection goes on."""
         server, reader = self.server, self._reader
         if (reader.pending or reader.in_body) and not reader.between and not self._more:
-            self._take_part(count)
-            return True
+            return self._take_part(count)
         self.expires = server.now + server.timeouts.idle
         return self._more or not server.draining  # it may have begun while an answer was sent
 
@@ -261,21 +261,38 @@ class Connection(Sending):
             self._release()
         return True
 
-    def _take_part(self, count: int) -> None:
-        """Set the time for what is left of a request that came in part."""
-        now, timeouts = self.server.now, self.server.timeouts
+    def _take_part(self, count: int) -> bool:
+        """Set the time for what is left of a request that came in part; say whether the connection goes on."""
+        server, timeouts = self.server, self.server.timeouts
         if self._part_since is None:
-            self._part_since = now
+            self._part_since = server.now
         if not self._reader.in_body:
             self.expires = self._part_since + timeouts.head
-            return
+            return True
         if self._body_since is None:
-            self._body_since = now
+            if not self._admit(self._reader.parsed):  # type: ignore[arg-type]  # a head was read
+                return False
+            self._body_since = server.now
             self._received = 0
-            if self._reader.parsed is not None and self._reader.parsed.expects:
-                self._send(CONTINUE)
         self._received += count
         self.expires = self._body_since + timeouts.body + self._received / timeouts.rate
+        return True
+
+    def _admit(self, parsed: Parsed) -> bool:
+        """Say whether a body may come; what its head is refused for is answered without it, and instead of `100 Continue`."""
+        head = parsed.request.head
+        self.expires = _NEVER  # a password's check takes the server's time, not the client's
+        refused = None
+        if self._answer is Connection._answer_busy:
+            refused = self._overloaded()
+        elif self.server.short_way:
+            refused = self.server.application.admit(head, self)
+        if refused is not None:
+            self._turn_away(refused, head)
+            return False
+        if parsed.expects:
+            self._send(CONTINUE)
+        return True
 
     def _answer_short(self, request: Request) -> bool:
         """Answer by the application's own door; say whether the connection goes on."""
@@ -296,13 +313,16 @@ class Connection(Sending):
         """Answer that the server has too much to do; but probes are told how it is."""
         if self.server.short_way and request.head.target.startswith("/-/"):
             return _way(self.server)(self, request)
-        self.server.refused += 1
-        most = self.server.greenlets.most
-        response = refusal(Overloaded(f"the server has {most} calls in flight, as many as it takes at a time: come back later"))
+        response = self._overloaded()
         goes_on = self._give(response, request.head)
         if self.server.access_log is not None:
             self._note(request.head, response, 0.0)
         return goes_on
+
+    def _overloaded(self) -> Response:
+        self.server.refused += 1
+        most = self.server.greenlets.most
+        return refusal(Overloaded(f"the server has {most} calls in flight, as many as it takes at a time: come back later"))
 
     def _note(self, head: Head, response: Response, seconds: float) -> None:
         self.server.access_log.write(self.client_address, head, response.status, len(response.body), seconds, response.caller)
@@ -325,13 +345,17 @@ class Connection(Sending):
         """Answer with an error and close, so that the client can read it."""
         response: Response = refusal(error)
         log.info("%s: refused: %s %s", self.peer, response.status, error.message)
+        self._turn_away(response, Head("-", "-"))
+
+    def _turn_away(self, response: Response, head: Head) -> None:
+        """Send the last answer so that the client can read it, whatever else it sends."""
         try:
-            self._send(self.server.writer.write(response, False))
+            self._send(self.server.writer.write(response, False, head))
             self._linger()
         except GoneError as gone:
             log.debug("%s went away: %s", self.peer, gone)
         if self.server.access_log is not None:
-            self._note(Head("-", "-"), response, 0.0)
+            self._note(head, response, 0.0)
 
     def _let_go(self) -> None:
         """Close after an answer: at once, or lingering where the client has sent more."""

@@ -58,6 +58,14 @@ def _target(environ: "WSGIEnvironment") -> str:
     return f"{path}?{query}" if query else path
 
 
+def may_have_body(environ: "WSGIEnvironment") -> bool:
+    """Whether a body may be there to be read."""
+    length = environ.get("CONTENT_LENGTH")
+    return (
+        bool(length.strip("0")) if length else "HTTP_TRANSFER_ENCODING" in environ or bool(environ.get("wsgi.input_terminated"))
+    )
+
+
 def read_body(environ: "WSGIEnvironment", limit: int) -> bytes:
     """The request's body, of which no more than the limit is read, whatever length was announced.
 

@@ -14,7 +14,7 @@ from gjrpc.binding import Binding
 from gjrpc.contracts import Contracts
 from gjrpc.convention import Call
 from gjrpc.dispatch import Dispatcher, Observer, failure
-from gjrpc.environ import EnvironPeer, read_body, read_head
+from gjrpc.environ import EnvironPeer, may_have_body, read_body, read_head
 from gjrpc.errors import CallError
 from gjrpc.guard import Guard, Peer, Refused, Unasked
 from gjrpc.jsonrpc import MAX_ANSWER, MAX_BATCH, Dialect
@@ -53,6 +53,7 @@ Handle: TypeAlias = Callable[[Request], Response]
 _METHOD_VERBS = "GET, HEAD, POST, OPTIONS"
 _ROOT_VERBS = "POST, OPTIONS"
 _PAGE_VERBS = "GET, HEAD, OPTIONS"
+_CONTINUE = 100  # RFC 9110, 15.2.1: the head is no reason to refuse the request
 
 
 class Application:
@@ -150,6 +151,24 @@ class Application:
         except CallError as error:
             return refusal(error)
 
+    def admit(self, head: Head, peer: Peer | None = None) -> Response | None:
+        """Answer a request by its head alone where that is reason enough to refuse it; None where its body may come.
+
+        Whoever reads bodies asks this first: a stranger's is not worth the memory.
+        """
+        if head.reader is self:
+            return None
+        response = self._let_in(Request(head), peer, self._await_body)
+        return None if response.status == _CONTINUE else response
+
+    def _await_body(self, request: Request) -> Response:
+        head = request.head
+        if head.verb not in self._verbs:
+            return self._no_verb(request)
+        if head.verb == "POST":
+            _check_posted(head.target)
+        return Response(_CONTINUE)
+
     def _let_in(self, request: Request, peer: Peer | None, handle: Handle) -> Response:
         """Answer a request whose origin or caller must be looked at first."""
         head, gate = request.head, self._gate
@@ -194,11 +213,13 @@ class Application:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """The WSGI door (PEP 3333)."""
+        head, peer = read_head(environ), EnvironPeer(environ)
+        response = self.admit(head, peer) if may_have_body(environ) else None
         try:
-            response = self.respond(Request(read_head(environ), read_body(environ, self.max_body)), EnvironPeer(environ))
+            response = response or self.respond(Request(head, read_body(environ, self.max_body)), peer)
         except CallError as error:
             response = refusal(error)
-            response.headers += self.grants(environ.get("HTTP_ORIGIN"))
+            response.headers += self.grants(head.origin)
         headers = [*response.headers, ("Content-Length", str(len(response.body)))]
         start_response(
             f"{response.status} {convention.phrase(response.status)}", headers if response.status != 204 else headers[:-1]
@@ -229,10 +250,7 @@ class Application:
         target = request.head.target
         if target == "/":
             return self._message(request.body)
-        if target.startswith("/-/"):
-            raise errors.VerbNotAllowed("there is nothing to POST to under /-/", allow=_PAGE_VERBS)
-        if target.startswith("/?"):
-            raise errors.InvalidRequest("POST / takes no query: name the method and its arguments in the body")
+        _check_posted(target)
         return self._native(convention.read_named_body(target, request.body, self.max_depth))
 
     def _message(self, body: bytes) -> Response:
@@ -283,6 +301,18 @@ class Application:
         if not self.ready():
             raise errors.Overloaded("shutting down")
         return _json({"ready": True})
+
+
+def _check_posted(target: str) -> None:
+    """Refuse to POST where no method is named.
+
+    Raises:
+        VerbNotAllowed, InvalidRequest
+    """
+    if target.startswith("/-/"):
+        raise errors.VerbNotAllowed("there is nothing to POST to under /-/", allow=_PAGE_VERBS)
+    if target.startswith("/?"):
+        raise errors.InvalidRequest("POST / takes no query: name the method and its arguments in the body")
 
 
 def status_of(error: DeclaredError) -> int:

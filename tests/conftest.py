@@ -203,7 +203,8 @@ class Answer:
         self.status = int(first.split(" ")[1])
         pairs = [line.split(": ", 1) for line in lines]
         self.headers = {name.lower(): value for name, value in pairs}
-        assert len(self.headers) == len(lines), head
+        once = [name for name, _ in pairs if name != "WWW-Authenticate"]  # RFC 9110, 11.6.1: there may be several challenges
+        assert len({name.lower() for name in once}) == len(once), head
         self.body = body
         self.raw = raw
 

@@ -1,5 +1,6 @@
 """One connection over a real socket: order, limits of time, clients that vanish, and both ways to an answer."""
 
+import base64
 import gc
 import json
 import logging
@@ -17,14 +18,17 @@ from functools import partial
 from http import HTTPStatus
 from wsgiref.validate import validator
 
+import bcrypt
 import gevent
 import pytest
-from conftest import Wire, read_all, wait_until
+from conftest import TIMEOUT, Wire, read_all, wait_until
 
 from gjrpc.connection import Timeouts
+from gjrpc.credentials import guard
 from gjrpc.lines import Limits
 from gjrpc.registry import Registry
 from gjrpc.tls import server_context
+from gjrpc.tokens import make
 from gjrpc.wsgi import Application
 
 HOST = b"Host: a\r\n"
@@ -265,6 +269,115 @@ def test_continue_is_not_said_to_a_refused_request(serve, application, head, sta
     with served.wire() as wire:
         answer = wire.ask(head)
         assert (answer.status, answer.headers["connection"], wire.rest()) == (status, "close", b"")
+
+
+@pytest.fixture
+def guarded(gate, tmp_path):
+    """An application that knows one caller by a token and one by a password, and what the caller with the token sends."""
+    token, line = make("alice")
+    (tmp_path / "tokens").write_text(line)
+    (tmp_path / "tokens").chmod(0o600)
+    (tmp_path / "users").write_text(f"carol:{bcrypt.hashpw(b'right', bcrypt.gensalt(4)).decode()}\n")
+    (tmp_path / "users").chmod(0o600)
+    registry = Registry()
+    registry.register(len, "length")
+    known = guard(token_file=str(tmp_path / "tokens"), htpasswd=str(tmp_path / "users"), max_failures=2)
+    return Application(registry, guard=known, allowed_hosts=["a"]), f"Authorization: Bearer {token}\r\n".encode()
+
+
+def basic(password):
+    """A header line with carol's name and a password."""
+    return b"Authorization: Basic %b\r\n" % base64.b64encode(f"carol:{password}".encode())
+
+
+BODIES = {
+    "announced": b"Content-Length: 9000000\r\n",
+    "of a byte": b"Content-Length: 1\r\n",
+    "chunked": b"Transfer-Encoding: chunked\r\n",
+    "awaited": b"Content-Length: 9000000\r\nExpect: 100-continue\r\n",
+}
+STRANGERS = {
+    "without credentials": (b"", 401),
+    "with a wrong token": (b"Authorization: Bearer x\r\n", 401),
+    "with a wrong password": (basic("wrong"), 401),
+    "of another site": (b"TOKENSec-Fetch-Site: cross-site\r\n", 403),
+    "of another origin": (b"TOKENOrigin: http://evil.example\r\n", 403),
+    "with a form": (b"TOKENOrigin: http://a\r\nContent-Type: text/plain\r\n", 403),
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize(("lines", "status"), STRANGERS.values(), ids=STRANGERS)
+def test_a_stranger_is_refused_before_the_body(serve, guarded, body, lines, status):
+    """Who may not call is told so by the head alone: no byte of the body is awaited, and no 100 Continue is said."""
+    application, token = guarded
+    with serve(application).wire() as wire:
+        answer = wire.ask(b"POST /length HTTP/1.1\r\nHost: a\r\n%b%b\r\n" % (lines.replace(b"TOKEN", token), body))
+        assert (answer.status, answer.headers["connection"]) == (status, "close")
+        assert ("www-authenticate" in answer.headers) == (status == 401)
+        assert wire.rest() == b""
+
+
+@pytest.mark.parametrize(("verb", "target", "status"), [("PUT", "/length", 405), ("POST", "/-/", 405), ("POST", "/?a", 400)])
+def test_what_no_body_can_save_is_refused_before_it(serve, guarded, verb, target, status):
+    """A verb or a target that takes no body is refused before one comes."""
+    application, token = guarded
+    with serve(application).wire() as wire:
+        head = b"%b %b HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n%b\r\n" % (verb.encode(), target.encode(), token)
+        assert wire.ask(head).status == status
+    with serve(application).wire() as wire:
+        assert wire.ask(head.replace(b"Host: a", b"Host: b")).status == 421
+
+
+def test_a_caller_s_body_is_awaited(serve, guarded):
+    """Who may call is asked for the body, and the connection goes on; a password is checked once."""
+    application, token = guarded
+    with serve(application).wire() as wire:
+        for lines in (token, basic("right"), token):
+            head = EXPECT.replace(b"Host: a\r\n", b"Host: a\r\n" + lines) % 5
+            assert wire.ask(head).status == 100
+            assert wire.ask(b'["x"]').body == b'{"length":1}'
+
+
+def test_guessing_with_bodies_is_stopped(serve, guarded):
+    """Guesses are counted once each though their bodies never come, and then answered with 429 from the head too."""
+    served = serve(guarded[0])
+    told = []
+    for number in range(4):
+        with served.wire() as wire:
+            lines = basic(f"guess{number}")
+            told.append(wire.ask(b"POST /length HTTP/1.1\r\nHost: a\r\n%bContent-Length: 9\r\n\r\n" % lines).status)
+    assert told == [401, 401, 429, 429]
+
+
+def test_a_password_is_checked_off_the_loop(serve, guarded, monkeypatch):
+    """While the password of a request whose body is awaited is checked, others are answered."""
+    entered, leave = threading.Event(), threading.Event()
+
+    def check(password, hashed):
+        entered.set()
+        return leave.wait(TIMEOUT) and False
+
+    monkeypatch.setattr(bcrypt, "checkpw", check)
+    served = serve(guarded[0])
+    with served.wire() as wire, served.wire() as other:
+        wire.send(b"POST /length HTTP/1.1\r\nHost: a\r\n%bContent-Length: 9\r\n\r\n" % basic("slow"))
+        assert entered.wait(TIMEOUT)
+        assert other.ask(b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").status == 200
+        leave.set()
+        assert wire.answer().status == 401
+
+
+def test_with_too_many_calls_no_body_is_awaited(serve, application, gate):
+    """Where no further call can be taken, one whose body is still to come is refused by its head."""
+    served = serve(application, max_calls=1)
+    with served.wire() as held, served.wire() as wire:
+        held.send(b"GET /hold HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_until(lambda: gate.entered, "the call is held")
+        answer = wire.ask(EXPECT % 5)
+        assert (answer.status, answer.headers["retry-after"], wire.rest()) == (503, "1", b"")
+        gate.opened.set()
+        assert held.answer().body == b'{"hold":"held"}'
 
 
 LIMITS = Limits(target=100, head=300, headers=5, body=1000)

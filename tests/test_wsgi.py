@@ -11,6 +11,7 @@ from wsgiref.validate import validator
 import pytest
 
 from gjrpc import __version__, errors
+from gjrpc.credentials import guard
 from gjrpc.errors import CallError
 from gjrpc.messages import Head, Request
 from gjrpc.registry import Registry
@@ -708,6 +709,17 @@ def test_without_a_length_there_is_no_body(limited, length):
     environ = {"wsgi.input": Adapter(stream)} | ({} if length is None else {"CONTENT_LENGTH": length})
     assert through_wsgi(limited, "POST", "/ping", **environ)[0] == "200 OK"
     assert stream.taken == 0
+
+
+@pytest.mark.parametrize("body", [{"CONTENT_LENGTH": "9"}, *NO_LENGTH], ids=["with a length", "input terminated", "chunked"])
+def test_a_stranger_s_body_is_not_read(registry, body, tmp_path):
+    """Who may not call is refused before the body is read, whatever the server says of its length."""
+    (tmp_path / "tokens").write_text("# nobody's\n")
+    application = Application(registry, guard=guard(token_file=str(tmp_path / "tokens")), allowed_hosts=["here"])
+    for host, status in (("here", "401 "), ("there", "421 ")):
+        stream = Stream()
+        told, _, _ = through_wsgi(application, "POST", "/ping", **body, **{"wsgi.input": Adapter(stream), "HTTP_HOST": host})
+        assert (told.startswith(status), stream.taken) == (True, 0)
 
 
 def test_no_more_is_read_than_was_announced(limited):
