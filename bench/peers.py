@@ -62,7 +62,7 @@ PEERS: dict[str, Peer] = {
         _module("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", "{port}", "--workers", "1", "--no-ws", _WSGI),
         {"granian": "granian"},
     ),
-    "uwsgi": Peer([str(Path(sys.executable).parent / "uwsgi"), "--disable-logging", *_UWSGI], {"uwsgidecorators": "uwsgi"}),
+    "uwsgi": Peer([str(Path(sys.executable).parent / "uwsgi"), "--disable-logging", *_UWSGI], {"pyuwsgi": "pyuwsgi"}),
     "waitress": Peer(foreign("waitress"), {"waitress": "waitress"}),
     "gunicorn": Peer(
         _module("gunicorn", "-k", "gevent", "-w", "1", "-b", _BIND, "--keep-alive", "75", "--log-level", "error", _WSGI),
@@ -101,8 +101,6 @@ def prepare(name: str, install: bool) -> None:
     """
     peer = PEERS[name]
     missing = [package for module, package in peer.packages.items() if importlib.util.find_spec(module) is None]
-    if name == "uwsgi":
-        missing = [] if Path(peer.command[0]).exists() else ["uwsgi"]
     if not missing:
         return
     if not install:

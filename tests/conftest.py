@@ -1,8 +1,9 @@
 """What the tests share: a server in a thread, a program in a process, certificates, messages read in every way."""
 
 import json
+import os
 import re
-import shutil
+import shlex
 import signal
 import socket
 import subprocess
@@ -13,8 +14,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import needs
 import pytest
 import trustme
+from needs import need
 
 from gjrpc.errors import BadMessage
 from gjrpc.http1 import Memory, Reader
@@ -27,6 +30,11 @@ TIMEOUT = 20.0
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell's background job is started so, and programs that tests interrupt would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Add the plugin by which tests say what programs they need."""
+    config.pluginmanager.register(needs, "needs")
 
 
 class Served:
@@ -293,6 +301,14 @@ def read_all(connection: socket.socket) -> bytes:
     return b"".join(pieces)
 
 
+def curl(line: str) -> str:
+    """Run a curl command, as a program printed it, and give the body of the answer."""
+    program, *words = shlex.split(line)
+    done = subprocess.run([need(program), "-sS", *words], capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Served]]:
     """Start a `Server` in this process: `serve(application, **options of Server)`."""
@@ -316,6 +332,8 @@ def launch() -> Iterator[Callable[..., Launched]]:
 
     def start(*arguments: str, **options: Any) -> Launched:
         program = options.pop("program", sys.executable)
+        # A server that is told no other address takes a port of the kernel's choice: the default may be in use.
+        options.setdefault("env", os.environ | {"GJRPC_BIND": "127.0.0.1:0"})
         started.append(Launched([program, *arguments], **options))
         return started[-1]
 
@@ -350,13 +368,13 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 @pytest.fixture(scope="session")
 def npm(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Install a package from npm, `npm("jayson@4.3.0")`, and give the folder in which node finds it."""
-    for program in ("node", "npm"):
-        assert shutil.which(program), f"{program} is needed: apt-get install nodejs npm, or -m 'not peers' to leave this out"
+    need("node", "npm")
 
     def install(package: str) -> Path:
         folder = tmp_path_factory.mktemp("npm")
-        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retry-maxtimeout=5000", "--prefix", str(folder)]
-        command = ["npm", "install", *options, package]
+        # npm tries again after 1 to 5 seconds; Debian's npm 9.2 refuses a longest wait below the shortest, 10 by default.
+        waits = ["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"]
+        command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *waits, "--prefix", str(folder), package]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return folder

@@ -11,6 +11,7 @@ import pytest
 
 from bench import load, pairs, report
 from bench.__main__ import SECTIONS
+from bench.servers import Server
 
 ROOT = Path(__file__).parent.parent
 
@@ -81,6 +82,16 @@ def test_what_wrk_says():
     found = load.read(SAID)
     assert (found.rate, found.errors) == (49876.54, 15)
     assert found.latency == {"50": pytest.approx(0.95), "90": 1.5, "99": 1200.0}
+
+
+@pytest.mark.needs("wrk")
+def test_wrk(launch):
+    """What wrk itself says of a server that answers is read, and has no errors."""
+    launched = launch("-m", "gjrpc.serve", "bench.app:registry", "--bind", "127.0.0.1:0", cwd=ROOT)
+    port = int(launched.wait_url().rpartition(":")[2])
+    found = load.load(Server(port, launched.process), load.SCENARIOS["get"], seconds=1, connections=2)
+    assert (found.loader, found.errors) == ("wrk", 0)
+    assert found.rate > 0
 
 
 def test_ratios_are_of_pairs():

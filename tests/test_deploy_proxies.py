@@ -4,7 +4,6 @@ import contextlib
 import http.client
 import os
 import random
-import shutil
 import socket
 import ssl
 import subprocess
@@ -13,8 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TIMEOUT, wait_until
-
-pytestmark = pytest.mark.peers
+from needs import need
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
 HOST = "rpc.example.org"
@@ -39,12 +37,12 @@ def measure(text: str):
     return len(text)
 """
 
-# Debian's package of each program, how it runs in the foreground, and how it checks a configuration.
+# How each program runs in the foreground, and how it checks a configuration.
 USER = "user root; " if os.geteuid() == 0 else ""  # so that nginx's own processes can enter the test's folder
 PROGRAMS = {
-    "nginx": ("nginx-light", ["-e", "stderr", "-g", f"{USER}daemon off;", "-c"], ["-e", "stderr", "-t", "-c"]),
-    "haproxy": ("haproxy", ["-db", "-f"], ["-c", "-f"]),
-    "caddy": ("caddy", ["run", "--adapter", "caddyfile", "--config"], ["validate", "--adapter", "caddyfile", "--config"]),
+    "nginx": (["-e", "stderr", "-g", f"{USER}daemon off;", "-c"], ["-e", "stderr", "-t", "-c"]),
+    "haproxy": (["-db", "-f"], ["-c", "-f"]),
+    "caddy": (["run", "--adapter", "caddyfile", "--config"], ["validate", "--adapter", "caddyfile", "--config"]),
 }
 FILES = {"nginx.conf": "nginx", "haproxy.cfg": "haproxy", "haproxy-passthrough.cfg": "haproxy", "Caddyfile": "caddy"}
 ENDING_TLS = ["nginx.conf", "haproxy.cfg", "Caddyfile"]
@@ -68,6 +66,7 @@ class Site:
     def __init__(self, name, folder, certificate, launch):
         self.name, self.folder, self.launch = name, folder, launch
         self.program = FILES[name]
+        self.path = need(self.program)
         self.port, self.plain, *self.ports = free_ports(4)
         self.trust = ssl.create_default_context(cafile=certificate.ca)
         self.options = ["--trusted-proxies", "127.0.0.1", "--allowed-hosts", HOST, "--access-log", "common"]
@@ -78,10 +77,7 @@ class Site:
         (folder / "app.py").write_text(APP)
         self.configuration = folder / name
         self.configuration.write_text(self._placed(certificate, both))
-        package, self._run, self._check = PROGRAMS[self.program]
-        path = shutil.which(self.program, path=f"{os.environ['PATH']}:/usr/sbin")  # where Debian's users don't look
-        assert path, f"{self.program} is needed: apt-get install {package}, or -m 'not peers' to leave this out"
-        self.path = path
+        self._run, self._check = PROGRAMS[self.program]
 
     def _placed(self, certificate, both):
         """The shipped text with this site's ports and paths."""

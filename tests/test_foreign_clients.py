@@ -257,7 +257,7 @@ def url(serve, notes):
     return serve(Application(registry)).url
 
 
-@pytest.fixture(params=[Pelix, JsonRpcClient, Pjrpc, Tiny, pytest.param(Jayson, marks=pytest.mark.peers)])
+@pytest.fixture(params=[Pelix, JsonRpcClient, Pjrpc, Tiny, Jayson])
 def client(request, url):
     """Each client in turn."""
     if request.param is Jayson:

@@ -6,6 +6,7 @@ import subprocess
 import contract_app
 import jsonschema
 import pytest
+from needs import need
 
 from gjrpc.describe import describe
 from gjrpc.guard import SCHEMES
@@ -33,14 +34,14 @@ def of(function, **options):
 def meta_schema(npm):
     """The schema of OpenRPC documents, as its authors publish it; its own dialect is draft 7's."""
     script = 'console.log(JSON.stringify(require("@open-rpc/meta-schema").default))'
-    done = subprocess.run(["node", "-e", script], cwd=npm(META_SCHEMA), capture_output=True, text=True, timeout=60, check=True)
+    command = [need("node"), "-e", script]
+    done = subprocess.run(command, cwd=npm(META_SCHEMA), capture_output=True, text=True, timeout=60, check=True)
     schema = json.loads(done.stdout)
     del schema["$schema"]
     schema["definitions"]["JSONSchema"] = {"$ref": "http://json-schema.org/draft-07/schema#"}
     return schema
 
 
-@pytest.mark.peers
 def test_meta_schema(meta_schema):
     """The document of an application with all kinds of methods keeps to the meta-schema, which a wrong one does not."""
     registry = Registry()

@@ -1,9 +1,9 @@
 """The README is true: its first example runs as it stands there, and its table is the settings'."""
 
 import re
-import shlex
-import subprocess
 from pathlib import Path
+
+from conftest import curl
 
 from gjrpc import Client, MisuseError
 from gjrpc.settings import table
@@ -22,10 +22,8 @@ def test_first_example(launch, tmp_path):
     server = launch("-m", "gjrpc.serve", "app:registry", "--bind", "127.0.0.1:0", cwd=tmp_path)
     url = server.wait_url()
     session = blocks("console")[0]
-    for command, shown in re.findall(r"^\$ curl (.*)\n(\{.*)$", session, re.MULTILINE):
-        words = [word.replace("localhost:9999", url) for word in shlex.split(command)]
-        answer = subprocess.run(["curl", "-sS", *words], capture_output=True, text=True, timeout=20, check=True)
-        assert answer.stdout == shown, command
+    for command, shown in re.findall(r"^\$ (curl .*)\n(\{.*)$", session, re.MULTILINE):
+        assert curl(command.replace("localhost:9999", url)) == shown, command
     said = server.output.replace(url, "http://127.0.0.1:9999")
     assert "".join(re.findall(r"^(?:gjrpc|try:).*\n", session, re.MULTILINE)) in said
     with Client(url) as client:

@@ -4,10 +4,8 @@ import contextlib
 import json
 import re
 import resource
-import shlex
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
+from conftest import curl
 
 from gjrpc import Client
 
@@ -58,13 +57,6 @@ def run(launch, tmp_path):
         return launch("-m", "gjrpc.serve", *arguments, "--bind", bind, cwd=tmp_path, **options)
 
     return start
-
-
-def curl(line):
-    """Run a curl command as the program printed it."""
-    words = shlex.split(line)
-    assert words[0] == "curl"
-    return subprocess.run(["curl", "-sS", *words[1:]], capture_output=True, text=True, timeout=20, check=True).stdout
 
 
 def test_host_methods(run):

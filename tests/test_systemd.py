@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -85,7 +84,7 @@ def test_activation(launch, tmp_path, workers):
     assert path.exists()
 
 
-@pytest.mark.skipif(shutil.which("systemd-socket-activate") is None, reason="systemd-socket-activate is not installed")
+@pytest.mark.needs("systemd-socket-activate")
 @MODES
 def test_systemds_own_tool(launch, tmp_path, workers):
     """systemd's own tool starts it on the first connection, which is answered."""

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import queue
-import shutil
 import socket
 import ssl
 import subprocess
@@ -551,8 +550,7 @@ def test_self_signed_requests(serve: Any) -> None:
             session.get(f"https://localhost:{port}/", timeout=PATIENCE)
 
 
-@pytest.mark.peers
-@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
+@pytest.mark.needs("curl")
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
 def test_self_signed_curl(serve: Any, version: str) -> None:
     """The curl line that trusts the throw-away certificate works."""
@@ -573,8 +571,7 @@ def test_self_signed_fingerprint(serve: Any) -> None:
     assert digest == x509.load_der_x509_certificate(der).fingerprint(hashes.SHA256())
 
 
-@pytest.mark.peers
-@pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
+@pytest.mark.needs("openssl")
 def test_self_signed_fingerprint_openssl(serve: Any) -> None:
     """The fingerprint reads as `openssl x509 -fingerprint -sha256` prints it."""
     made = tls.self_signed()
