@@ -25,16 +25,24 @@ MARKS = ("<!-- measured -->", "<!-- /measured -->")
 
 def environment() -> dict[str, Any]:
     """When and on what something was measured."""
-    asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "commit": asked.stdout.strip() or "unknown",
+        "commit": _commit(),
         "python": platform.python_version() + ("" if _optimized() else " (built without profile-guided optimization)"),
         "system": f"{platform.system()} {platform.machine()}",
         "cpus": os.cpu_count(),
         "cores": len(os.sched_getaffinity(0)),
         "versions": {name: version(name) for name in ("gjrpc", "gevent", "msgspec")},
     }
+
+
+def _commit() -> str:
+    """The commit of this tree; an sdist is unpacked without one, also where there is no git."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def _optimized() -> bool:

@@ -1,0 +1,100 @@
+"""The source distribution: the whole tree, which passes its tests from there, and metadata that a package index shows."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from email.message import Message
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BUILT = {"PKG-INFO", "setup.cfg"}
+"""What setuptools adds."""
+
+READERS = [
+    "tests/test_security.py",
+    "tests/test_design.py::test_imports_go_one_way",
+    "tests/test_readme.py::test_options",
+    "tests/test_bench.py::test_readme",
+    "tests/test_bench.py::test_each_section_is_there",
+    "tests/test_deploy.py::test_the_readme",
+    "tests/test_needs.py::test_who_runs_a_program_says_so",
+]
+"""Tests that read parts of the tree other than the package."""
+
+
+def files(folder):
+    """All files below a folder."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy of this tree, without what git ignores."""
+    ignored = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").split()]
+    folder = tmp_path_factory.mktemp("checkout") / "gjrpc"
+    return Path(shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".git", *BUILT, *ignored)))
+
+
+@pytest.fixture(scope="module")
+def unpacked(checkout, tmp_path_factory):
+    """The folder that comes out of the sdist of the copy."""
+    folder = tmp_path_factory.mktemp("sdist")
+    build = f"from setuptools.build_meta import build_sdist; build_sdist({str(folder)!r})"
+    done = subprocess.run([sys.executable, "-c", build], cwd=checkout, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (archive,) = folder.glob("gjrpc-*.tar.gz")
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="data")
+    (found,) = [path for path in folder.iterdir() if path.is_dir()]
+    return found
+
+
+@pytest.fixture(scope="module")
+def metadata(unpacked) -> Message:
+    """What a package index is told."""
+    return Parser().parsestr((unpacked / "PKG-INFO").read_text(encoding="utf-8"))
+
+
+def test_complete(checkout, unpacked):
+    """Each file of the tree is in the sdist, and nothing else but what setuptools adds."""
+    ours = {path for path in files(unpacked) if ".egg-info/" not in path}
+    assert ours - BUILT == {path for path in files(checkout) if ".egg-info/" not in path}
+
+
+def test_its_own_tests(unpacked):
+    """Tests pass from the unpacked sdist, those too that read the bench, the documents and deploy/."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "PYTEST_"))}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *READERS]
+    environ |= {"PYTHONPATH": str(unpacked), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, cwd=unpacked, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^\d\d\d passed", done.stdout, re.MULTILINE), done.stdout
+
+
+def test_metadata(metadata):
+    """A package index is told who made it, where its parts are, and for whom and which Pythons it is."""
+    assert metadata["Author"]
+    urls = dict(line.split(", ") for line in metadata.get_all("Project-URL"))
+    assert {"Homepage", "Documentation", "Changelog", "Issues"} <= set(urls)
+    assert all(url.startswith("https://") for url in urls.values())
+    classifiers = metadata.get_all("Classifier")
+    assert {"Typing :: Typed", "Programming Language :: Python :: 3.10"} <= set(classifiers)
+    assert (metadata["License-Expression"], metadata["Description-Content-Type"]) == ("MIT", "text/markdown")
+
+
+def test_links(metadata):
+    """Each link and image of the README works on a package index's page, and those into the repository name a file of it."""
+    targets = re.findall(r"\]\(([^)\s]*)", metadata.get_payload())
+    assert len(targets) >= 3
+    assert [target for target in targets if not target.startswith("https://")] == []
+    urls = dict(line.split(", ") for line in metadata.get_all("Project-URL"))
+    places = (f"{urls['Homepage']}/blob/main/", f"{urls['Homepage']}/main/".replace("github.com", "raw.githubusercontent.com"))
+    ours = [target.removeprefix(place) for target in [*targets, *urls.values()] for place in places if target.startswith(place)]
+    assert [path for path in ours if not (ROOT / path).is_file()] == []
+    assert {"bench/README.md", "bench/results/peers.png", "CHANGELOG.md"} <= set(ours)
