@@ -40,7 +40,10 @@ def test_tcp(text):
     with listen(parse(text), 5) as listener:
         port = listener.getsockname()[1]
         host = "::1" if text.startswith("[") else "127.0.0.1"
-        socket.create_connection((host, port), timeout=5).close()
+        with socket.create_connection((host, port), timeout=5) as client:
+            accepted, _ = listener.accept()
+            with accepted:
+                assert accepted.getpeername()[1] == client.getsockname()[1]
 
 
 def test_taken():

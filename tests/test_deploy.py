@@ -110,8 +110,11 @@ def test_the_image_s_commands(launch, tmp_path):
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
 def test_a_manifest(path):
     """Each manifest fits the schema of its kind, unknown fields refused."""
+    version = kubernetes_validate.latest_version()
     for made in yaml.safe_load_all(path.read_text(encoding="utf-8")):
-        kubernetes_validate.validate(made, kubernetes_validate.latest_version(), strict=True)
+        kubernetes_validate.validate(made, version, strict=True)
+        with pytest.raises(kubernetes_validate.ValidationError, match="nonsense"):
+            kubernetes_validate.validate({**made, "nonsense": 1}, version, strict=True)
 
 
 def test_the_manifests_fit_each_other():

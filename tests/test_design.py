@@ -228,3 +228,30 @@ def test_the_types_say_what_is_exported():
 def test_each_module_states_its_law(module):
     """Each module begins with a docstring that says what it is for."""
     assert ast.get_docstring(ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8")))
+
+
+TESTS = Path(__file__).parent
+
+
+def called(function):
+    """The names of all that a function calls."""
+    return {getattr(node.func, "attr", getattr(node.func, "id", "")) for node in ast.walk(function) if isinstance(node, ast.Call)}
+
+
+def asserting(path):
+    """The functions of a file of tests, and of conftest, that assert: themselves, or by another of these that they call."""
+    trees = [ast.parse(one.read_text(encoding="utf-8")) for one in (TESTS / "conftest.py", path)]
+    functions = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    calls = [(function.name, called(function)) for function in functions]
+    found = {one.name for one in functions if any(isinstance(node, ast.Assert) for node in ast.walk(one))}
+    found |= {"raises", "fail", "warns"}
+    while more := {name for name, names in calls if names & found} - found:
+        found |= more
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.glob("test_*.py")), ids=lambda path: path.stem)
+def test_each_test_asserts_something(path):
+    """No test only runs something: it, or a helper that it calls, asserts what came of it."""
+    tests = {node.name for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.FunctionDef)}
+    assert {name for name in tests if name.startswith("test_")} - asserting(path) == set()

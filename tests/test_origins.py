@@ -18,6 +18,15 @@ def head(host="here", origin=None, content_type="application/json", verb="POST",
     return Head(verb, target, [(name, value) for name, value in headers.items() if value is not None])
 
 
+def refusal(check, *arguments):
+    """The class of what a check of a gate raises; None where it lets the request in."""
+    try:
+        check(*arguments)
+    except (Forbidden, Misdirected) as error:
+        return type(error)
+    return None
+
+
 @pytest.mark.parametrize(
     ("hosts", "host"),
     [
@@ -37,7 +46,8 @@ def head(host="here", origin=None, content_type="application/json", verb="POST",
 )
 def test_a_host_on_the_list_is_answered_for(hosts, host):
     """A host is known with any port, a final dot and in any case; `*` or an empty list stands for all."""
-    Gate(hosts, []).check_host(head(host))
+    assert refusal(Gate(hosts, []).check_host, head(host)) is None
+    assert refusal(Gate(["other.example"], []).check_host, head(host)) is Misdirected
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil", "[::2]:80", "localhost:x"])
@@ -60,8 +70,10 @@ def test_no_host_is_told_plainly(host):
 def test_a_probe_needs_neither_host_nor_origin(target):
     """Load balancers ask for health without a host that is on the list, and whoever else asks learns nothing more."""
     gate = Gate(LOOPBACK, [])
-    gate.check_host(head(None, target=target, verb="GET"))
-    gate.check_page(head("evil.example", "http://evil.example", target=target, site="cross-site", verb="GET"), "http")
+    for path, *refused in ((target, None, None), ("/ping", Misdirected, Forbidden)):
+        other = head("evil.example", "http://evil.example", target=path, site="cross-site", verb="GET")
+        assert refusal(gate.check_host, head(None, target=path, verb="GET")) is refused[0]
+        assert refusal(gate.check_page, other, "http") is refused[1]
 
 
 @pytest.mark.parametrize(("hosts", "guards"), [(["*"], False), ([], False), (["a"], True), (["a", "*"], False)])
@@ -88,7 +100,8 @@ def test_a_gate_knows_whether_it_guards(hosts, guards):
 )
 def test_an_origin_on_the_list_may_call(origins, host, origin):
     """The same origin may call, and those on the list; `*` stands for all."""
-    Gate(["*"], origins).check_page(head(host, origin), "http")
+    assert refusal(Gate(["*"], origins).check_page, head(host, origin), "http") is None
+    assert refusal(Gate(["*"], ["http://other.example"]).check_page, head("here.example", origin), "http") is Forbidden
 
 
 @pytest.mark.parametrize(
@@ -122,7 +135,8 @@ def test_what_another_site_causes_is_refused(site, verb, origin):
 @pytest.mark.parametrize("site", ["none", "same-origin", "something-new", ""])
 def test_what_no_other_site_causes_is_let_in(site):
     """The address bar, the server's own pages, and a value that is not known (fetch metadata, 2.1) let in."""
-    Gate(["*"], []).check_page(head(verb="GET", site=site), "http")
+    assert refusal(Gate(["*"], []).check_page, head(verb="GET", site=site), "http") is None
+    assert refusal(Gate(["*"], []).check_page, head(verb="GET", site="cross-site"), "http") is Forbidden
 
 
 def test_a_link_to_the_console_is_no_call():
@@ -166,7 +180,8 @@ def test_another_origin_may_not(origins, host, origin, verb):
 @pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=utf-8", "application/json;"])
 def test_a_web_page_declares_json(content_type):
     """A call with an origin goes through as application/json, with parameters and in any case."""
-    Gate(["*"], []).check_page(head(origin="http://here", content_type=content_type), "http")
+    assert refusal(Gate(["*"], []).check_page, head(origin="http://here", content_type=content_type), "http") is None
+    assert refusal(Gate(["*"], []).check_page, head(origin="http://here", content_type="text/plain"), "http") is Forbidden
 
 
 @pytest.mark.parametrize(
@@ -181,13 +196,15 @@ def test_a_web_page_that_does_not_declare_json_is_refused(content_type):
 
 @pytest.mark.parametrize("content_type", [None, "application/x-www-form-urlencoded"])
 def test_without_an_origin_any_content_type_will_do(content_type):
-    """What `curl -d` sends is accepted."""
-    Gate(["*"], []).check_page(head(content_type=content_type), "http")
+    """What `curl -d` sends is accepted, and from a page it is not."""
+    assert refusal(Gate(["*"], []).check_page, head(content_type=content_type), "http") is None
+    assert refusal(Gate(["*"], []).check_page, head(origin="http://here", content_type=content_type), "http") is Forbidden
 
 
 def test_what_has_no_body_declares_none():
-    """A GET with an origin needs no content type."""
-    Gate(["*"], []).check_page(head(origin="http://here", content_type=None, verb="GET"), "http")
+    """A GET with an origin needs no content type, and a POST does."""
+    for verb, refused in (("GET", None), ("HEAD", None), ("POST", Forbidden)):
+        assert refusal(Gate(["*"], []).check_page, head(origin="http://here", content_type=None, verb=verb), "http") is refused
 
 
 PAGE = "https://page.example"
