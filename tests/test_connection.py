@@ -35,7 +35,7 @@ HOST = b"Host: a\r\n"
 PING = b"GET /ping HTTP/1.1\r\n" + HOST + b"\r\n"
 PONG = b'{"ping":"pong"}'
 LAST_PING = b"GET /ping HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-SECONDS = 5.0
+SECONDS = 15.0
 """What a time limit of half a second may take on a busy machine; far from what it would be if it were renewed."""
 
 
@@ -210,14 +210,15 @@ def test_no_delay(serve, application):
 
 
 def test_no_stall(serve, application, door):
-    """Fifty calls one after the other take far less than the 40 ms each of a delayed acknowledgement."""
+    """Most of fifty calls one after the other take far less than the 40 ms of a delayed acknowledgement."""
     served = serve(door(application))
     with served.wire() as wire:
-        begin = time.perf_counter()
+        begins = [time.perf_counter()]
         for _ in range(50):
             wire.ask(PING)
             wire.ask(post(b'{"echo":1}'))
-        assert time.perf_counter() - begin < 1
+            begins.append(time.perf_counter())
+    assert sorted(map(float.__sub__, begins[1:], begins))[25] < 0.035
 
 
 EXPECT = b"POST /length HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"

@@ -544,7 +544,7 @@ def test_entries_wait_at_the_same_time(concurrent, registry):
     took = time.monotonic() - start
     assert answers == [result(n, n) for n in range(64)]
     assert most == green.WIDTH == 32
-    assert 0.2 <= took < 2  # one after the other it would be 7 s
+    assert 0.2 <= took < 6  # one after the other it would be 7 s
 
 
 def test_entries_that_do_not_wait_share_a_greenlet(concurrent, registry):

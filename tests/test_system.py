@@ -44,7 +44,7 @@ def merged(entries):
     return {key: value for entry in entries for key, value in entry.items()}
 
 
-def eventually(condition, seconds=10.0):
+def eventually(condition, seconds=30.0):
     """Wait until a condition holds, and give what it gave."""
     end, pause = time.monotonic() + seconds, threading.Event()
     while not (held := condition()):
@@ -227,12 +227,18 @@ class TestCpu:
     def _first_call(self, monkeypatch):
         monkeypatch.setattr(system, "_samples", type(system._samples)(maxlen=1))
 
-    def test_first_call(self):
-        """The first call already tells of a busy CPU, within bounded time."""
+    @pytest.fixture
+    def waits(self, monkeypatch):
+        """The seconds of each wait so far."""
+        waited, sleep = [], time.sleep
+        monkeypatch.setattr(time, "sleep", lambda seconds: (waited.append(seconds), sleep(seconds)))
+        return waited
+
+    def test_first_call(self, waits):
+        """The first call already tells of a busy CPU, after one short wait."""
         with child(code="print('ready', flush=True)\nwhile True: pass"):
-            start = time.monotonic()
             output, error = ask("cpuinfo")
-            assert time.monotonic() - start < 2
+        assert waits == [system._SAMPLE_SECONDS]
         assert error == ""
         assert output["no_of_cpu"] == psutil.cpu_count() == len(output["percent_per_cpu"])
         assert max(output["percent_per_cpu"]) >= 30
@@ -240,33 +246,32 @@ class TestCpu:
         assert tuple(output["cputimes"]) == system._CPU
         assert abs(output["cputimes"]["user"] - psutil.cpu_times().user) < 30
 
-    def test_soon_after(self):
+    def test_soon_after(self, waits, monkeypatch):
         """A call within a second gets the same figures and does not wait."""
+        monkeypatch.setattr(system, "_FRESH_SECONDS", 60.0)  # a busy machine may take more than a second
         first, _ = ask("cpuinfo")
-        start = time.monotonic()
         second, _ = ask("cpuinfo")
-        assert time.monotonic() - start < system._SAMPLE_SECONDS
+        assert len(waits) == 1
         assert first == second
 
-    def test_later(self):
+    def test_later(self, waits, monkeypatch):
         """A few seconds later the rate since the last look is told at once."""
+        monkeypatch.setattr(system, "_STALE_SECONDS", 60.0)
         ask("cpuinfo")
         sample = system._samples[0]
         system._samples.append(sample._replace(at=sample.at - 3))
-        start = time.monotonic()
         ask("cpuinfo")
-        assert time.monotonic() - start < system._SAMPLE_SECONDS
+        assert len(waits) == 1
         assert system._samples[0].at > sample.at
 
-    def test_much_later(self):
+    def test_much_later(self, waits):
         """A look of an hour ago is not averaged into the rate of now."""
         ask("cpuinfo")
         sample = system._samples[0]
         nothing = [times._make([0.0] * len(times)) for times in sample.times]
         system._samples.append(sample._replace(at=sample.at - 3600, times=nothing))
-        start = time.monotonic()
         ask("cpuinfo")
-        assert time.monotonic() - start >= system._SAMPLE_SECONDS
+        assert waits == [system._SAMPLE_SECONDS] * 2
 
     def test_no_ticks(self, monkeypatch):
         """Where the kernel's CPU times stand still, the rates are null and the error says so."""
@@ -321,7 +326,7 @@ class TestDiskUsage:
         start = time.monotonic()
         with ThreadPoolExecutor(5) as pool:
             answers = list(pool.map(lambda _: ask("disk_usage"), range(5)))
-        assert 0.3 <= time.monotonic() - start < 3
+        assert time.monotonic() - start >= 0.3
         for output, error in [*answers, ask("disk_usage")]:
             assert merged(output)[nfs] == {"error": "no answer within 0.3 s"}
             assert merged(output)["/"]["total"] > 0
@@ -371,11 +376,12 @@ class TestDiskUsage:
             run = lambda: gevent.get_hub().threadpool.spawn(system.disk_usage).get()
         else:
             run = system.disk_usage
-        def timed():
+        def timed(limit):
+            system._MOUNT_SECONDS = limit
             start = time.monotonic()
             answer = run()
             return answer["output"], time.monotonic() - start
-        first, second = timed(), timed()
+        first, second = timed(0.5), timed(1000)  # the second must not wait: it would take longer than this process may live
         stuck = len(system._looks)
         if sys.argv[1] == "plain":
             child = os.fork()
@@ -385,7 +391,7 @@ class TestDiskUsage:
                 os._exit("0.1 s" not in hung[0][target]["error"])
             assert os.waitpid(child, 0)[1] == 0
         revive()
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while system._looks and time.monotonic() < end:
             time.sleep(0.01)
         libc.umount2(os.fsencode(target), 2)
@@ -393,12 +399,11 @@ class TestDiskUsage:
         print(json.dumps([target, first, second, len(ticks), stuck, len(system._looks)]))
         """
         target, first, second, ticks, stuck, left = script(MOUNTS + textwrap.dedent(code), patched)
-        assert merged(first[0])[target] == merged(second[0])[target] == {"error": "no answer within 2 s"}
+        assert merged(first[0])[target] == merged(second[0])[target] == {"error": "no answer within 0.5 s"}
         assert merged(first[0])["/"]["total"] > 0
-        assert 1.9 < first[1] < 10
-        assert second[1] < 1.5
+        assert first[1] >= 0.5
         assert (stuck, left) == (1, 0)
-        assert patched == "plain" or ticks > 20
+        assert patched == "plain" or ticks >= 5
 
 
 class TestNetstat:
@@ -496,12 +501,15 @@ class TestProcesses:
 
     def test_pcpu(self, marker):
         """The CPU use of a process is over its lifetime."""
+
+        def used():
+            return sum(seen.cpu_times()[:2]), time.time() - seen.create_time()
+
         with child(marker, code="import time; print('ready', flush=True)\nwhile True: pass") as process:
-            eventually(lambda: time.time() - psutil.Process(process.pid).create_time() > 1.5)
-            (found,), _ = ask("check_process", marker)
-            times, lived = psutil.Process(process.pid).cpu_times(), time.time() - psutil.Process(process.pid).create_time()
-        assert found["pcpu"] == pytest.approx(100 * (times.user + times.system) / lived, abs=25)
-        assert found["pcpu"] > 5
+            seen = psutil.Process(process.pid)
+            eventually(lambda: used()[0] > 0.5)
+            (cpu_before, lived_before), (found,), (cpu_after, lived_after) = used(), ask("check_process", marker)[0], used()
+        assert 95 * cpu_before / lived_after <= found["pcpu"] <= 105 * cpu_after / lived_before
 
     @pytest.mark.parametrize("text", ["", " \t"])
     def test_empty_text(self, text):
