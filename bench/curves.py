@@ -92,7 +92,7 @@ def _bodies(plan: Plan, section: Section) -> None:
     times, peaks = [], []
     for size in BODIES[:4] if plan.quick else BODIES:
         plan.say(f"  a body of {size:,} bytes")
-        with started(gjrpc()) as server:
+        with started(gjrpc("--max-body", str(BODIES[-1] + 100))) as server:
             _post(server, 2)
             before = server.resident
             times.append((size, statistics.median(_post(server, size) for _ in range(plan.rounds * 4))))

@@ -28,7 +28,7 @@ from gjrpc.registry import Registry
 from gjrpc.server import Server
 from gjrpc.settings import Settings
 from gjrpc.watchdog import Watchdog
-from gjrpc.wsgi import Application
+from gjrpc.wsgi import MAX_BODY, Application
 
 S = TypeVar("S", bound=Server)
 
@@ -40,7 +40,7 @@ HOST = "gjrpc.system:registry"
 _MOMENT = 0.1  # seconds until the lines of the access log go out together
 
 # Options that make the Application of a Registry; a target that is an application has its own.
-_FOR_REGISTRIES = ("allowed_hosts", "allowed_origins", "max_depth", "max_failures", "open")
+_FOR_REGISTRIES = ("allowed_hosts", "allowed_origins", "max_depth", "max_failures", "max_values", "open")
 
 
 def parameters() -> list[click.Parameter]:
@@ -76,8 +76,9 @@ def application(served: Any, target: str | None, chosen: Settings, address: Addr
         return served
     return Application(
         served,
-        max_body=chosen.max_body,
+        max_body=chosen.max_body or MAX_BODY,
         max_depth=chosen.max_depth,
+        max_values=chosen.max_values,
         allowed_hosts=chosen.allowed_hosts or (LOOPBACK if address.is_local else ("*",)),
         allowed_origins=chosen.allowed_origins,
         scheme_of=chosen.proxies.scheme if chosen.proxies else None,

@@ -4,6 +4,7 @@ Owns how a path, a query and a one-key object name a method and its arguments, a
 runs nothing, and it knows no HTTP status but the number that it is told to write.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
@@ -71,17 +72,17 @@ def read_message(message: Any) -> Call:
     )
 
 
-def read_named_body(target: str, body: bytes, max_depth: int = codec.MAX_DEPTH) -> Call:
+def read_named_body(target: str, body: bytes, decode: Callable[[bytes], Any] = codec.decode) -> Call:
     """Read a `POST /NAME`, whose body is the arguments; an empty one means none.
 
     Raises:
-        ParseError: the body is malformed.
+        ParseError, TooLarge: the body is malformed, or beyond a limit.
         InvalidRequest: the path has arguments too.
     """
     spelled = read_target(target)
     if spelled.arguments is not None:
         raise InvalidRequest("a POST takes its arguments from the body, and the path has some too: give one of them")
-    return Call(spelled.name, codec.decode(body, max_depth) if body else [])
+    return Call(spelled.name, decode(body) if body else [])
 
 
 @lru_cache(maxsize=4096)

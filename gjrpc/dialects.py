@@ -146,7 +146,7 @@ def _message(name: str, response: requests.Response, expected: str = "a JSON-RPC
         where = response.headers.get("Location")
         raise WireError(f"{name}: HTTP {status} points to {where!r}, and no redirect is followed: give the Client the right URL")
     try:
-        return codec.decode(body, max_depth=len(body))  # as deep as Python can hold: the caller chose the server
+        return codec.decode_unlimited(body)  # the caller chose the server
     except ParseError as error:
         raise WireError(f"{name}: expected {expected}, got {_shown(response)} ({error})") from error
 
@@ -171,7 +171,7 @@ def _told(name: str, error: dict[str, Any], status: int) -> RemoteError:
 def _remote_error(name: str, status: int, reason: str | None, body: bytes) -> RemoteError:
     """Read an error's body: a problem (RFC 9457, section 3), or whatever a proxy on the way had to say."""
     try:
-        problem = codec.decode(body)
+        problem = codec.decode_unlimited(body)
     except ParseError:  # no problem then: the excerpt tells what it is
         problem = None
     told = problem if isinstance(problem, dict) else {}

@@ -4,6 +4,7 @@ Owns where a document comes from, and what of OpenRPC 1.3 the tools look at, wit
 (https://spec.open-rpc.org). It knows no comparison and no stub. What can't be used is a `SettingsError` of one line.
 """
 
+import sys
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -23,6 +24,9 @@ PAGE = "/-/openrpc.json"
 
 TIMEOUT = 30.0
 """Seconds to wait for a connection, and for the next bytes of the document."""
+
+# A document is as long as it is; it holds up nobody else.
+_decode = codec.Decoder(max_values=sys.maxsize).decode
 
 _SOURCES = "a server (http://HOST:PORT, https://…, unix:PATH), a URL that ends in .json, or a saved OpenRPC file"
 
@@ -169,7 +173,7 @@ def read(source: str) -> Document:
     shown = _without_credentials(source) if is_url else source
     body = _get(source, shown) if is_url else _load(source)
     try:
-        return Document(codec.decode(body), shown)
+        return Document(_decode(body), shown)
     except ParseError as error:
         raise SettingsError(f"{shown}: {error.message}") from error
 

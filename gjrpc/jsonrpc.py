@@ -27,11 +27,6 @@ _ID_TYPES = frozenset({int, str, float, type(None), type(_ABSENT)})
 _PARAMS_TYPES = frozenset({list, dict, type(None)})
 
 
-def is_message(message: Any) -> bool:
-    """Whether decoded JSON is of this dialect: an object with a `jsonrpc` member, or an array."""
-    return type(message) is list or (type(message) is dict and "jsonrpc" in message)
-
-
 def looks_like_message(body: bytes) -> bool:
     """Whether bytes that are not JSON were meant to be of this dialect."""
     return body.lstrip()[:1] == b"[" or b'"jsonrpc"' in body

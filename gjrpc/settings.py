@@ -13,13 +13,14 @@ from typing import Any, Literal, get_args, get_origin
 import click
 
 from gjrpc.access import FORMATS
-from gjrpc.codec import MAX_DEPTH
+from gjrpc.codec import MAX_DEPTH, MAX_VALUES
 from gjrpc.connection import Timeouts
 from gjrpc.credentials import MAX_FAILURES
 from gjrpc.errors import SettingsError
 from gjrpc.greenlets import MAX_CALLS
 from gjrpc.lines import Limits
 from gjrpc.proxies import HEADERS, Proxies
+from gjrpc.wsgi import MAX_BODY
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -79,8 +80,11 @@ class Settings:
     max_target: int = _option(_limits.target, "Bytes of a request line.")
     max_head: int = _option(_limits.head, "Bytes of a request's head.")
     max_headers: int = _option(_limits.headers, "Header lines of a request.")
-    max_body: int = _option(_limits.body, "Bytes of a request's body.")
+    max_body: int | None = _option(
+        None, f"Bytes of a request's body; by default {MAX_BODY} for methods, {_limits.body} for another WSGI application."
+    )
     max_depth: int = _option(MAX_DEPTH, "Levels of arrays and objects in a request's JSON.")
+    max_values: int = _option(MAX_VALUES, "Values in a request's JSON: elements, members, and the arrays and objects themselves.")
     handshake_timeout: float = _option(_timeouts.handshake, "For a TLS handshake.")
     head_timeout: float = _option(_timeouts.head, "For a request's head, also from the connect to its first byte.")
     body_timeout: float = _option(_timeouts.body, "For the begin of a request's body; then --min-rate counts.")
@@ -98,7 +102,7 @@ class Settings:
             target=self.max_target,
             head=self.max_head,
             headers=self.max_headers,
-            body=self.max_body,
+            body=self.max_body or _limits.body,
             pipelined=self.max_pipelined,
         )
 

@@ -28,7 +28,7 @@ from gjrpc.runtime import Runtime
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-MAX_BODY = 10 * 1024 * 1024
+MAX_BODY = 1024 * 1024
 """Bytes that a request's body may have, unless told otherwise."""
 
 STATUS: dict[type[CallError], int] = {
@@ -63,6 +63,7 @@ class Application:
         registry: the methods.
         max_body: bytes that a request's body may have; 413 beyond.
         max_depth: levels that its JSON may nest; 400 beyond.
+        max_values: values that its JSON may have in its arrays and objects, as `gjrpc.codec.Decoder` counts them; 413 beyond.
         max_batch: entries that a JSON-RPC 2.0 batch may have; one -32600 beyond.
         max_answer: bytes that the results of a batch may have together; -32001 for those beyond.
         allowed_hosts: the `Host` names to answer for, without port; `*` or none for any; 421 for others.
@@ -82,6 +83,7 @@ class Application:
         *,
         max_body: int = MAX_BODY,
         max_depth: int = codec.MAX_DEPTH,
+        max_values: int = codec.MAX_VALUES,
         max_batch: int = MAX_BATCH,
         max_answer: int = MAX_ANSWER,
         allowed_hosts: Iterable[str] = ("*",),
@@ -96,7 +98,7 @@ class Application:
     ) -> None:
         self.registry = registry
         self.max_body = max_body
-        self.max_depth = max_depth
+        self._decode = codec.Decoder(max_depth, max_values).decode
         self.ready: Callable[[], bool] = lambda: True
         """Tells `/-/ready` whether new calls are welcome; the server sets it."""
         self.guard: Guard | Unasked | None = guard
@@ -251,20 +253,21 @@ class Application:
         if target == "/":
             return self._message(request.body)
         _check_posted(target)
-        return self._native(convention.read_named_body(target, request.body, self.max_depth))
+        return self._native(convention.read_named_body(target, request.body, self._decode))
 
     def _message(self, body: bytes) -> Response:
         """Answer a `POST /` in the dialect that it speaks."""
+        decode = self._decode
         try:
-            message = codec.decode(body, self.max_depth)
-        except errors.ParseError as error:
+            message = decode(body)
+        except (errors.ParseError, errors.TooLarge) as error:
             if not jsonrpc.looks_like_message(body):
                 raise
             return Response(200, jsonrpc.write_error(error))
-        if not jsonrpc.is_message(message):
-            return self._native(convention.read_message(message))
-        answer = self._jsonrpc.answer(message)
-        return Response(204, headers=()) if answer is None else Response(200, answer)
+        if type(message) is list or (type(message) is dict and "jsonrpc" in message):
+            answer = self._jsonrpc.answer(message)
+            return Response(204, headers=()) if answer is None else Response(200, answer)
+        return self._native(convention.read_message(message))
 
     def _options(self, request: Request) -> Response:
         return Response(204, headers=(("Allow", self._allowed(request.head.target)),))

@@ -9,6 +9,7 @@ from gjrpc.addresses import Address
 from gjrpc.errors import SettingsError
 from gjrpc.messages import Head, Request
 from gjrpc.settings import Settings
+from gjrpc.wsgi import MAX_BODY
 
 HERE = Address("127.0.0.1", 0)
 ANYWHERE = Address("0.0.0.0", 0)
@@ -34,7 +35,7 @@ def test_a_registry_becomes_an_application():
     here = composition.application(registry, "app:registry", Settings(max_body=10), HERE)
     anywhere = composition.application(registry, "app:registry", Settings(), ANYWHERE)
     assert isinstance(here, Application)
-    assert (here.max_body, anywhere.max_body) == (10, Settings().max_body)
+    assert (here.max_body, anywhere.max_body) == (10, MAX_BODY)
     asked = Request(Head("GET", "/list_methods", [("host", "elsewhere.example")]))
     assert [made.respond(asked).status for made in (here, anywhere)] == [421, 200]
 

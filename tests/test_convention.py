@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from gjrpc.codec import Decoder
 from gjrpc.convention import Call, phrase, problem, read_message, read_named_body, read_target, success
 from gjrpc.errors import CallError, InternalError, InvalidRequest, ParseError
 
@@ -119,7 +120,7 @@ def test_a_body_is_the_arguments(target, body, arguments):
 def test_a_body_that_is_no_arguments_is_refused(target, body, kind, words):
     """A malformed body, one beyond the depth, and arguments in the path too are refused."""
     with pytest.raises(kind, match=words):
-        read_named_body(target, body, max_depth=2)
+        read_named_body(target, body, Decoder(max_depth=2).decode)
 
 
 @pytest.mark.parametrize("name", ["ping", "größe", 'a"b\\'])

@@ -20,7 +20,7 @@ from test_framing import BAD, GOOD
 from test_jsonrpc import assert_response_object, on_a_hub
 
 from gjrpc import codec
-from gjrpc.errors import CallError, ParseError
+from gjrpc.errors import CallError, ParseError, TooLarge
 from gjrpc.green import Green
 from gjrpc.messages import Head, Request
 from gjrpc.registry import Registry
@@ -264,7 +264,7 @@ def test_any_body_is_answered(body):
     response = post(APPLICATION, body)
     try:
         message = codec.decode(body)
-    except ParseError:
+    except (ParseError, TooLarge):
         message = None
     if type(message) is list or (type(message) is dict and "jsonrpc" in message):
         assert response.status in (200, 204)
@@ -394,6 +394,7 @@ def test_decoding_agrees_with_the_standard_library(body):
             codec.decode(body)
         return
     assert same(codec.decode(body), theirs)
+    assert same(codec.decode(b"[" + b",".join([body] * 120) + b"]"), [theirs] * 120)
 
 
 brackets = st.text('[]{}"\\a,', max_size=60).map(str.encode)
@@ -404,15 +405,40 @@ brackets = st.text('[]{}"\\a,', max_size=60).map(str.encode)
     st.lists(brackets | st.sampled_from([b"[]" * 20, b"{[]}" * 20, b'{"a":[]},' * 9, b'"["' * 9, b"[" * 9]), max_size=6),
     st.integers(1, 30),
 )
-def test_the_depth_of_any_bytes(pieces, limit):
-    """However the depth of a text is found, it is the one that counting each bracket outside of the strings gives."""
+def test_the_limits_of_any_bytes(pieces, limit):
+    """However depth and values are found, they are what counting each mark outside of the strings gives."""
     text = b"".join(pieces)
-    bare = re.sub(rb'"(?:[^"\\]|\\.)*"', b"", text, flags=re.DOTALL)
-    depth, deepest = 0, 0
-    for byte in bare:
-        depth += {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}.get(byte, 0)
-        deepest = max(deepest, depth)
-    assert codec.depth_exceeds(text, limit) == (deepest > limit)
+    deepest, values, well_formed = count_slowly(text)
+    for limits, found in ({"max_depth": limit, "max_values": 1000}, deepest), ({"max_depth": 1000, "max_values": limit}, values):
+        try:
+            codec.Decoder(**limits).decode(text)
+            refused = False
+        except TooLarge:
+            refused = True
+        except ParseError as error:
+            refused = "deeper" in error.message
+        assert refused or found <= limit
+        assert not refused or found > limit or not well_formed
+
+
+def count_slowly(text):
+    """The depth and the values of a text, byte by byte, and whether its strings are well-formed; if not, up to there."""
+    state, depth, deepest, values = "between", 0, 0, 0
+    for byte in text.decode("latin-1"):
+        if state == "escape":
+            state = "string"
+        elif state == "string":
+            state = {"\\": "escape", '"': "behind"}.get(byte, "string")
+        elif byte == "\\" or (byte == '"' and state == "behind"):
+            return deepest, values, False
+        elif byte == '"':
+            state = "string"
+        elif byte in "[]{},":
+            state = "between"
+            depth += {"[": 1, "{": 1, ",": 0}.get(byte, -1)
+            deepest = max(deepest, depth)
+            values += byte in "[{,"
+    return deepest, values, True
 
 
 GUIDED = """
@@ -421,12 +447,12 @@ import atheris
 
 with atheris.instrument_imports(include=["gjrpc"]):
     from gjrpc import codec, http1, lines
-    from gjrpc.errors import BadMessage, ParseError
+    from gjrpc.errors import BadMessage, ParseError, TooLarge
 
 def read(data):
     try:
-        codec.decode(data, 20)
-    except ParseError:
+        codec.Decoder(20, 50).decode(data)
+    except (ParseError, TooLarge):
         pass
     reader = http1.Reader(lines.Limits(head=400, headers=10, body=200), http1.Memory())
     half = len(data) // 2

@@ -16,6 +16,7 @@ _BY_NAME = {
     "access_log": ("json", "common", "off"),
     "forwarded_header": ("forwarded", "off", "x-forwarded-for"),
     "log_level": ("debug", "error", "warning"),
+    "max_body": ("11", "12", "13"),
     "max_connections": ("11", "12", "13"),
 }
 _TEXTS = ("a", "b", "c")
