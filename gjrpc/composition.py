@@ -22,7 +22,7 @@ from gjrpc.access import AccessLog
 from gjrpc.addresses import Address
 from gjrpc.errors import SettingsError
 from gjrpc.guard import Guard, Unasked
-from gjrpc.origins import LOOPBACK
+from gjrpc.origins import LOOPBACK, hostname
 from gjrpc.proxies import ForwardedLog
 from gjrpc.registry import Registry
 from gjrpc.server import Server
@@ -36,6 +36,8 @@ log = logging.getLogger("gjrpc.serve")
 
 HOST = "gjrpc.system:registry"
 """What is served where no target is named."""
+
+_LOCAL_NAMES = frozenset(LOOPBACK)
 
 _MOMENT = 0.1  # seconds until the lines of the access log go out together
 
@@ -84,9 +86,25 @@ def application(served: Any, target: str | None, chosen: Settings, address: Addr
         scheme_of=chosen.proxies.scheme if chosen.proxies else None,
         title=target or "this host",
         guard=_guard(chosen),
-        # Who is on this host can see what the host methods tell; an application's own scopes are no less than they say.
-        open_to_all=chosen.open or (target is None and address.is_local),
+        open_to_all=chosen.open or (target is None and _is_private(chosen, address)),
     )
+
+
+def _is_private(chosen: Settings, address: Address) -> bool:
+    """Whether only this host's own users can call, who can see what the host methods tell anyway.
+
+    A local address does not say so where an option says that a proxy, or any web page, hands on the calls of others.
+    """
+    return address.is_local and not _shared_by(chosen)
+
+
+def _shared_by(chosen: Settings) -> str | None:
+    """The option by which others than this host's users can call on a local address, or None."""
+    if chosen.trusted_proxies:
+        return "--trusted-proxies"
+    if not _LOCAL_NAMES.issuperset(map(hostname, chosen.allowed_hosts or ())):
+        return "--allowed-hosts"
+    return "--allowed-origins" if "*" in chosen.allowed_origins else None
 
 
 def _guard(chosen: Settings) -> Guard | None:
@@ -198,11 +216,15 @@ def announce(running: Server, served: Any, target: str | None, options: str) -> 
     click.echo(f"try: curl {options}{url}{path}", err=True)
 
 
-def warn_if_open(address: Address, *, guarded: bool, secured: bool) -> None:
+def warn_if_open(chosen: Settings, address: Address, *, guarded: bool, secured: bool) -> None:
     """Say what others could do, where they can reach the server."""
-    if address.is_local:
-        return
-    if not guarded:
-        log.warning("listening on a non-loopback address without credentials: anyone who reaches it can call what is served")
-    elif not secured:
+    if not guarded and not _is_private(chosen, address):
+        where = f"with {_shared_by(chosen)}" if address.is_local else "on a non-loopback address"
+        log.warning(
+            "listening %s without credentials: anyone who reaches it can call what is served, but for methods with a scope, "
+            "which are %s; --token-file, --htpasswd and --client-ca authenticate callers",
+            where,
+            "open too (--open)" if chosen.open else "closed (--open opens them)",
+        )
+    elif guarded and not secured and not address.is_local:
         log.warning("listening on a non-loopback address without TLS: credentials can be read on their way")

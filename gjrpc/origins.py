@@ -35,7 +35,7 @@ class Gate:
     """
 
     def __init__(self, hosts: Iterable[str], origins: Iterable[str]) -> None:
-        self._hosts = frozenset(map(_hostname, hosts))
+        self._hosts = frozenset(map(hostname, hosts))
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
         self.guards_hosts = bool(self._hosts) and "*" not in self._hosts
         self.has_list = bool(self._origins)
@@ -46,7 +46,7 @@ class Gate:
         Raises:
             Misdirected
         """
-        if not self.guards_hosts or _hostname(head.host or "") in self._hosts or is_probe(head):
+        if not self.guards_hosts or hostname(head.host or "") in self._hosts or is_probe(head):
             return
         if not head.host:
             raise Misdirected("the request names no host, and this server answers only for certain ones: send a Host header")
@@ -141,7 +141,7 @@ def preflight(head: Head) -> Headers:
     return (("Access-Control-Allow-Methods", "GET, HEAD, POST"), *allowed, ("Access-Control-Max-Age", _REMEMBERED))
 
 
-def _hostname(host: str) -> str:
+def hostname(host: str) -> str:
     """A host without its port and final dot, in lower case; an IPv6 address keeps its brackets."""
     name = host.lower()
     if not name.endswith("]"):

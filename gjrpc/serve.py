@@ -59,7 +59,7 @@ def _run(target: str | None, **values: Any) -> None:
     _reload_on_signal(context, chosen, guard, notifier)
     server.start()
     composition.announce(server, served, target, composition.for_curl(chosen, made))
-    composition.warn_if_open(address, guarded=isinstance(guard, Guard), secured=context is not None)
+    composition.warn_if_open(chosen, address, guarded=isinstance(guard, Guard), secured=context is not None)
     notifier.ready()
     if notifier.interval is not None:
         gevent.spawn(_live, notifier, notifier.interval)

@@ -122,7 +122,7 @@ def _run(target: str | None, **values: Any) -> None:
     if made is None:
         composition.context(chosen)  # so that what is wrong with it is said before anything is started
     guarded = bool(chosen.token_file or chosen.htpasswd or chosen.client_ca)
-    composition.warn_if_open(address, guarded=guarded, secured=bool(made or chosen.cert))
+    composition.warn_if_open(chosen, address, guarded=guarded, secured=bool(made or chosen.cert))
     Master(Fleet(target, chosen, address, made), listener, inherited, Notifier()).run()
 
 

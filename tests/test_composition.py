@@ -40,6 +40,35 @@ def test_a_registry_becomes_an_application():
     assert [made.respond(asked).status for made in (here, anywhere)] == [421, 200]
 
 
+@pytest.mark.parametrize(
+    ("options", "is_open"),
+    [
+        ({}, True),
+        ({"allowed_hosts": ("localhost:9999", "127.0.0.1")}, True),
+        ({"allowed_origins": ("https://page.example",)}, True),
+        ({"allowed_hosts": ("rpc.example.org",)}, False),
+        ({"allowed_hosts": ("localhost", "rpc.example.org")}, False),
+        ({"allowed_hosts": ("*",)}, False),
+        ({"allowed_origins": ("*",)}, False),
+        ({"trusted_proxies": ("127.0.0.1",)}, False),
+        ({"trusted_proxies": ("unix",)}, False),
+        ({"trusted_proxies": ("127.0.0.1",), "proxy_protocol": True}, False),
+        ({"trusted_proxies": ("127.0.0.1",), "forwarded_header": "off"}, False),
+        ({"trusted_proxies": ("127.0.0.1",), "open": True}, True),
+    ],
+)
+@pytest.mark.parametrize("address", [HERE, Address("::1", 0), Address(path="/run/x")])
+def test_host_methods_are_open_to_this_host_only(address, options, is_open):
+    """Where nobody is asked, a local address opens the host methods, unless an option says that others can call through it."""
+    registry = Registry()
+    registry.register(lambda: "secret", "environ", scope="host")
+    made = composition.application(registry, None, Settings(**options), address)
+    host = options.get("allowed_hosts", ["localhost"])[0]
+    answer = made.respond(Request(Head("GET", "/environ", [("host", host)])))
+    assert answer.status == (200 if is_open else 403)
+    assert (b"--token-file" in answer.body) != is_open
+
+
 def test_an_application_stays_what_it_is(caplog):
     """A target that is an application is served as it is, and options that would make one are warned of, or refused."""
 
@@ -72,16 +101,20 @@ def test_options_that_contradict_each_other(certificate, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("address", "guarded", "secured", "words"),
+    ("address", "options", "guarded", "secured", "words"),
     [
-        (HERE, False, False, ""),
-        (ANYWHERE, False, True, "without credentials"),
-        (ANYWHERE, True, False, "without TLS"),
-        (ANYWHERE, True, True, ""),
+        (HERE, {}, False, False, ""),
+        (HERE, {"allowed_hosts": ("rpc.example.org",)}, False, True, "with --allowed-hosts without credentials"),
+        (HERE, {"trusted_proxies": ("127.0.0.1",)}, False, True, "--token-file, --htpasswd and --client-ca authenticate callers"),
+        (HERE, {"trusted_proxies": ("127.0.0.1",)}, True, False, ""),
+        (ANYWHERE, {}, False, True, "on a non-loopback address without credentials"),
+        (ANYWHERE, {"open": True}, False, True, "open too (--open)"),
+        (ANYWHERE, {}, True, False, "without TLS"),
+        (ANYWHERE, {}, True, True, ""),
     ],
 )
-def test_warnings_of_an_open_address(caplog, address, guarded, secured, words):
-    """Where others can reach the server, it is said what they could do."""
-    composition.warn_if_open(address, guarded=guarded, secured=secured)
+def test_warnings_of_an_open_address(caplog, address, options, guarded, secured, words):
+    """Where others can reach the server, directly or through a proxy, it is said what they could do."""
+    composition.warn_if_open(Settings(**options), address, guarded=guarded, secured=secured)
     assert words in caplog.text
     assert bool(words) == bool(caplog.records)
