@@ -3,7 +3,6 @@
 Owns the reading of such an address and the socket made of it. It knows no application.
 """
 
-import ipaddress
 import os
 import socket
 import stat
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gjrpc.errors import SettingsError
+from gjrpc.origins import is_loopback
 
 _FORM = "expected HOST:PORT, [IPv6]:PORT or unix:PATH"
 
@@ -32,12 +32,7 @@ class Address:
     @property
     def is_local(self) -> bool:
         """Whether only this machine can reach it."""
-        if self.path is not None or self.host.lower() == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return self.path is not None or is_loopback(self.host)
 
 
 def parse(text: str) -> Address:

@@ -73,6 +73,8 @@ def application(served: Any, target: str | None, chosen: Settings, address: Addr
                 "who calls (a gjrpc.Application by guard=); serve a Registry"
             )
         for name in _FOR_REGISTRIES:
+            if name == "allowed_hosts" and isinstance(served, Application) and served.leaves_hosts:
+                continue  # it has no list of its own, and so the server's holds
             if getattr(chosen, name) != Settings.__dataclass_fields__[name].default:
                 log.warning("--%s has no effect: the target is an application, which has its own", name.replace("_", "-"))
         return served
@@ -173,6 +175,7 @@ def server(
         timeouts=chosen.timeouts,
         access_log=ForwardedLog(access_log, proxies) if access_log and proxies else access_log,
         proxy_protocol=proxies if chosen.proxy_protocol else None,
+        hosts=chosen.allowed_hosts,
         max_connections=chosen.max_connections,
         max_calls=chosen.max_calls,
         watchdog=Watchdog(chosen.stall_limit, offload=chosen.offload_stalls),

@@ -37,7 +37,7 @@ class Contracts:
         version: str,
         status_of: StatusOf,
         *,
-        guards_hosts: bool,
+        guards_hosts: Callable[[], bool],
         schemes: Mapping[str, dict[str, str]] | None = None,
     ) -> None:
         about = (title, version)
@@ -49,7 +49,7 @@ class Contracts:
         self.openrpc: Callable[[], msgspec.Raw] = _Kept(registry, lambda: openrpc.document(shown(), *about, schemes))
         """Give the OpenRPC document of `openrpc.document` as JSON."""
         self.openapi: Callable[[], msgspec.Raw] = _Kept(
-            registry, lambda: openapi.document(shown(), *about, status_of, guards_hosts=guards_hosts, schemes=schemes)
+            registry, lambda: openapi.document(shown(), *about, status_of, guards_hosts=guards_hosts(), schemes=schemes)
         )
         """Give the OpenAPI document of `openapi.document` as JSON."""
 

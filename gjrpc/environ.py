@@ -18,6 +18,7 @@ class EnvironPeer:
     """Who is at the other end, as the server in between says."""
 
     __slots__ = ("_environ", "client_address", "peer", "scheme")
+    server_hosts: frozenset[str] = frozenset()
 
     def __init__(self, environ: "WSGIEnvironment") -> None:
         self._environ = environ

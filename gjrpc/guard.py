@@ -48,6 +48,11 @@ class Peer(Protocol):
         ...
 
     @property
+    def server_hosts(self) -> frozenset[str]:
+        """The hosts that the server answers for where the application leaves it to it; empty for any."""
+        ...
+
+    @property
     def certificate(self) -> Mapping[str, Any] | None:
         """Its certificate, as `ssl.SSLSocket.getpeercert` gives it, or None; it is known to be signed by who may."""
         ...

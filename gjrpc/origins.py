@@ -5,12 +5,13 @@ CORS protocol, https://fetch.spec.whatwg.org/#http-cors-protocol). It knows the 
 """
 
 from collections.abc import Iterable
+from ipaddress import ip_address
 
 from gjrpc.errors import Forbidden, Misdirected
 from gjrpc.messages import Head, Headers
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-"""What `gjrpc.serve` allows when it binds to loopback."""
+"""The hosts that a server on a loopback address answers for, unless told otherwise."""
 
 _PROBES = frozenset({"/-/healthy", "/-/ready"})
 _CONSOLE = "/-/"
@@ -26,7 +27,7 @@ class Gate:
     """Lets a request in by its `Host` and `Origin`.
 
     Args:
-        hosts: names without port; `*` or none for any.
+        hosts: names without port; `*` or an empty list for any. None leaves it to the server that a request comes by.
         origins: `scheme://host[:port]`; `*` for any.
 
     Attributes:
@@ -34,25 +35,35 @@ class Gate:
         has_list: whether there are origins on the list, so that answers depend on a request's origin.
     """
 
-    def __init__(self, hosts: Iterable[str], origins: Iterable[str]) -> None:
-        self._hosts = frozenset(map(hostname, hosts))
+    def __init__(self, hosts: Iterable[str] | None, origins: Iterable[str]) -> None:
+        self._hosts = None if hosts is None else hostnames(hosts)
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
-        self.guards_hosts = bool(self._hosts) and "*" not in self._hosts
+        self.guards_hosts = bool(self._hosts)
         self.has_list = bool(self._origins)
 
-    def check_host(self, head: Head) -> None:
+    @property
+    def leaves_hosts(self) -> bool:
+        """Whether it is left to the server which hosts to answer for."""
+        return self._hosts is None
+
+    def check_host(self, head: Head, server_hosts: frozenset[str] = frozenset()) -> None:
         """Refuse a request for a host that is not on the list.
+
+        Args:
+            server_hosts: those of the server, where it is left to it; empty for any.
 
         Raises:
             Misdirected
         """
-        if not self.guards_hosts or hostname(head.host or "") in self._hosts or is_probe(head):
+        hosts = server_hosts if self._hosts is None else self._hosts
+        if not hosts or hostname(head.host or "") in hosts or is_probe(head):
             return
         if not head.host:
             raise Misdirected("the request names no host, and this server answers only for certain ones: send a Host header")
+        host = head.host[:_ECHOED]
         raise Misdirected(
-            f"this server does not answer for the host {head.host[:_ECHOED]!r}; "
-            f"if it should, start it with --allowed-hosts {head.host[:_ECHOED]}"
+            f"this server does not answer for the host {host!r}; if it should, start it with --allowed-hosts {host} "
+            "(in Python: Application(registry, allowed_hosts=[...]))"
         )
 
     def check_page(self, head: Head, scheme: str) -> None:
@@ -139,6 +150,21 @@ def preflight(head: Head) -> Headers:
     asked = head.get("access-control-request-headers")
     allowed = () if asked is None else (("Access-Control-Allow-Headers", asked),)
     return (("Access-Control-Allow-Methods", "GET, HEAD, POST"), *allowed, ("Access-Control-Max-Age", _REMEMBERED))
+
+
+def hostnames(hosts: Iterable[str]) -> frozenset[str]:
+    """A list of hosts as names to compare with; empty where any will do."""
+    found = frozenset(map(hostname, hosts))
+    return frozenset() if "*" in found else found
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an IP address, without brackets, is this machine's own only."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host.lower() == "localhost"
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def hostname(host: str) -> str:

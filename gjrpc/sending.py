@@ -52,6 +52,11 @@ class Sending(Gateway):
         return peer_name(self.client_address)
 
     @property
+    def server_hosts(self) -> frozenset[str]:
+        """The hosts that the server answers for where its application does not say."""
+        return self.server.hosts  # type: ignore[no-any-return]
+
+    @property
     def scheme(self) -> str:
         """What the client speaks: `https` over TLS, else `http`."""
         return "https" if self._tls else "http"

@@ -10,6 +10,7 @@ import logging
 import socket
 import ssl
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +28,7 @@ from gjrpc.green import Green
 from gjrpc.greenlets import MAX_CALLS, Greenlets
 from gjrpc.http1 import Memory, Writer
 from gjrpc.lines import Limits
+from gjrpc.origins import LOOPBACK, hostnames, is_loopback
 from gjrpc.proxies import Proxies
 from gjrpc.runtime import Plain
 from gjrpc.watchdog import Watchdog
@@ -61,6 +63,8 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         max_calls: how many calls may be in flight, that is, wait in the middle; 503 for further ones.
         proxy_protocol: the proxies whose connections begin with a PROXY protocol header, or None.
         watchdog: tells of calls that hold the event loop, or None.
+        hosts: the `Host` names that an `Application` answers for which was given none; `*` for any. By default the loopback names
+            where it listens on a loopback address (against DNS rebinding), else any.
         options: the other options of `gevent.pywsgi.WSGIServer` that are about more than a connection: `backlog`, `environ`,
             `error_log`.
 
@@ -90,6 +94,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         max_calls: int = MAX_CALLS,
         watchdog: Watchdog | None = None,
         proxy_protocol: Proxies | None = None,
+        hosts: Iterable[str] | None = None,
         **options: Any,
     ) -> None:
         self.short_way = isinstance(application, Application)
@@ -118,7 +123,12 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         if hasattr(listener, "setblocking"):
             listener.setblocking(False)  # accepting from a blocking one would hold the loop
         super().__init__(listener, application, log=None, **options)
+        if hosts is None:
+            hosts = LOOPBACK if isinstance(self.address, tuple) and is_loopback(str(self.address[0])) else ()
+        self.hosts = hostnames(hosts)
         if self.short_way:
+            if self.hosts and application.leaves_hosts:
+                application.guard_hosts()
             application.ready = lambda: not self.draining
             if isinstance(application.dispatcher.runtime, Plain):
                 application.dispatcher.runtime = Green()

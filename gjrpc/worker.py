@@ -107,6 +107,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
             timeouts=timeouts,
             access_log=self._access_log(),
             watchdog=Watchdog(),
+            hosts=("*",),  # as under gunicorn's own workers: what binds to loopback there is mostly behind a proxy
             **self.shared(),
             **options,
         )

@@ -53,6 +53,7 @@ Handle: TypeAlias = Callable[[Request], Response]
 _METHOD_VERBS = "GET, HEAD, POST, OPTIONS"
 _ROOT_VERBS = "POST, OPTIONS"
 _PAGE_VERBS = "GET, HEAD, OPTIONS"
+_NO_HOSTS: frozenset[str] = frozenset()
 _CONTINUE = 100  # RFC 9110, 15.2.1: the head is no reason to refuse the request
 
 
@@ -66,7 +67,8 @@ class Application:
         max_values: values that its JSON may have in its arrays and objects, as `gjrpc.codec.Decoder` counts them; 413 beyond.
         max_batch: entries that a JSON-RPC 2.0 batch may have; one -32600 beyond.
         max_answer: bytes that the results of a batch may have together; -32001 for those beyond.
-        allowed_hosts: the `Host` names to answer for, without port; `*` or none for any; 421 for others.
+        allowed_hosts: the `Host` names to answer for, without port; `*` for any; 421 for others. Unless given, any; but a
+            `gjrpc.Server` that listens on a loopback address answers for loopback names only.
         allowed_origins: origins (`https://example.org`) that may call besides the same one; `*` for any; 403 for others.
         scheme_of: gives what a client speaks, `http` or `https`, where trusted proxies speak for it; see `gjrpc.proxies`.
         runtime: runs blocking methods and deadlines; by default gevent's where gevent has patched the process, else in place.
@@ -86,7 +88,7 @@ class Application:
         max_values: int = codec.MAX_VALUES,
         max_batch: int = MAX_BATCH,
         max_answer: int = MAX_ANSWER,
-        allowed_hosts: Iterable[str] = ("*",),
+        allowed_hosts: Iterable[str] | None = None,
         allowed_origins: Iterable[str] = (),
         scheme_of: Callable[[Peer, Head], str] | None = None,
         runtime: Runtime | None = None,
@@ -111,7 +113,12 @@ class Application:
         self.grants = self._gate.grants
         """Gives the CORS headers of an answer to a page of this origin, or of none."""
         self._contracts = Contracts(
-            registry, title, version, status_of, guards_hosts=self._guards_hosts, schemes=self.guard.schemes if self.guard else {}
+            registry,
+            title,
+            version,
+            status_of,
+            guards_hosts=lambda: self._guards_hosts,
+            schemes=self.guard.schemes if self.guard else {},
         )
         discover = Method("rpc.discover", self._contracts.openrpc, Binding(self._contracts.openrpc))
         rights: dict[str, Any] = {"anyone": EVERYTHING if open_to_all else ANYONE, "guarded": self.guard is not None}
@@ -131,6 +138,15 @@ class Application:
             "/-/openapi.json": lambda: _document(self._contracts.openapi),
         }
 
+    @property
+    def leaves_hosts(self) -> bool:
+        """Whether it was not told which hosts to answer for."""
+        return self._gate.leaves_hosts
+
+    def guard_hosts(self) -> None:
+        """Look at the host of each request: a server has hosts of its own (`Peer.server_hosts`)."""
+        self._guards_hosts = True
+
     def respond(self, request: Request, peer: Peer | None = None) -> Response:
         """Answer one request; raises nothing that the request or a method could cause.
 
@@ -145,7 +161,7 @@ class Application:
             if head.origin is not None or head.site is not None or self.guard is not None or self._gate.has_list:
                 return self._let_in(request, peer, handle)
             if self._guards_hosts:
-                self._gate.check_host(head)
+                self._gate.check_host(head, _NO_HOSTS if peer is None else peer.server_hosts)
             response = handle(request)
             if head.call is not None or (head.target == "/" and head.verb == "POST"):
                 head.reader = self  # from now on the shorter way: all that was looked at is a pure function of the head
@@ -176,7 +192,7 @@ class Application:
         head, gate = request.head, self._gate
         try:
             if self._guards_hosts:
-                gate.check_host(head)
+                gate.check_host(head, _NO_HOSTS if peer is None else peer.server_hosts)
             if head.origin is not None or head.site is not None:
                 gate.check_page(head, self._scheme(head, peer))
             if head.origin is not None and gate.lists(head.origin) and (asked := preflight(head)):

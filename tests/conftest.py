@@ -64,6 +64,7 @@ class Served:
 
         hub = gevent.get_hub()
         try:
+            options.setdefault("hosts", ("*",))  # tests name any
             self.server = Server(options.pop("listener", ("127.0.0.1", 0)), application, **options)
             self.server.start()
             self._stop = hub.loop.async_()

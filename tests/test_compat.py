@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+import requests
 
 from gjrpc import (
     HTTPError,
@@ -218,6 +219,16 @@ class Own:
         if method == "missing":
             raise NameError("no such thing")
         return [method, params]
+
+
+def test_a_host_of_another_name(run):
+    """On a loopback address the server answers for loopback names only."""
+    url = f"http://127.0.0.1:{run(SimpleTCPServer(('127.0.0.1', 0))).port}"
+    statuses = [
+        requests.get(f"{url}/list_methods", headers={"Host": host}, timeout=10).status_code
+        for host in ("localhost", "evil.example")
+    ]
+    assert statuses == [200, 421]
 
 
 def test_instances(run):

@@ -24,6 +24,7 @@ class Peer:
         self.peer = peer
         self.client_address = (peer, 4711)
         self.scheme = "http"
+        self.server_hosts = frozenset()
         self.certificate = certificate
 
 

@@ -79,7 +79,7 @@ CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n"
 
 def request(verb, target, body=None):
     """A request, which closes its connection."""
-    head = f"{verb} {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n".encode()
+    head = f"{verb} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n".encode()
     return head + (b"\r\n" if body is None else b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
 
 

@@ -219,6 +219,18 @@ def test_logs(run):
     assert (line["verb"], line["target"], line["status"], line["peer"]) == ("GET", "/fail", 500, "127.0.0.1")
 
 
+def test_allowed_hosts_of_an_application(run):
+    """An application that was told no hosts is served for loopback names on a loopback address, or for those of the option."""
+    server = run("app:application", "--allowed-hosts", "rpc.example")
+    url = server.wait_url()
+    for host, status in (("rpc.example", 200), ("localhost", 421)):
+        assert requests.get(f"{url}/ping", headers={"Host": host}, timeout=10).status_code == status
+    assert "no effect" not in server.output
+    url = run("app:application").wait_url()
+    for host, status in (("rpc.example", 421), ("localhost", 200)):
+        assert requests.get(f"{url}/ping", headers={"Host": host}, timeout=10).status_code == status
+
+
 def test_allowed_hosts(run):
     """On loopback only the loopback names are answered for, unless told otherwise."""
     url = run("app:registry").wait_url()

@@ -16,6 +16,7 @@ from conftest import TIMEOUT, Wire, read_all, wait_until
 from gjrpc.connection import Timeouts
 from gjrpc.errors import SettingsError
 from gjrpc.green import Green
+from gjrpc.messages import Head, Request
 from gjrpc.registry import Registry
 from gjrpc.runtime import Plain
 from gjrpc.server import Server
@@ -161,6 +162,45 @@ def test_a_bound_socket(serve, application):
             assert [one.ask(PING).body, other.ask(PING).body] == [PONG, PONG]
         served.stop()
         served.join()
+
+
+def asked_for(served, host):
+    """The status of a ping for this host."""
+    with served.wire() as wire:
+        return wire.ask(b"GET /ping HTTP/1.1\r\nHost: %b\r\n\r\n" % host).status
+
+
+LOOPBACK_HOSTS = [b"localhost", b"127.0.0.1:9999", b"[::1]"]
+
+
+@pytest.mark.parametrize("bound", [False, True], ids=["an address", "a socket"])
+def test_on_loopback_only_loopback_names_are_answered_for(serve, registry, bound):
+    """A server on a loopback address answers for loopback names only, where its application says nothing: no page can rebind."""
+    application = Application(registry)
+    listener = socket.create_server(("127.0.0.1", 0)) if bound else ("127.0.0.1", 0)
+    served = serve(application, listener=listener, hosts=None)
+    assert [asked_for(served, host) for host in LOOPBACK_HOSTS] == [200] * 3
+    for _ in range(2):
+        assert asked_for(served, b"evil.example") == 421
+    # The same application elsewhere, and other callers of it, are as they were.
+    assert asked_for(serve(application, listener=("0.0.0.0", 0), hosts=None), b"evil.example") == 200
+    assert application.respond(Request(Head("GET", "/ping", [("host", "evil.example")]))).status == 200
+
+
+@pytest.mark.parametrize("allowed", [["*"], ["rpc.example"], []])
+def test_hosts_that_an_application_was_given_hold(serve, registry, allowed):
+    """An application that was told its hosts, any too, answers for these on a loopback address as elsewhere."""
+    served = serve(Application(registry, allowed_hosts=allowed), hosts=None)
+    assert asked_for(served, b"rpc.example") == 200
+    assert asked_for(served, b"localhost") == (421 if "rpc.example" in allowed else 200)
+
+
+def test_a_server_may_be_told_its_hosts(serve, registry):
+    """The hosts that a server was told hold for an application that was told none."""
+    application = Application(registry)
+    assert asked_for(serve(application, hosts=["*"]), b"rpc.example") == 200
+    named = serve(application, hosts=["rpc.example"])
+    assert (asked_for(named, b"rpc.example:80"), asked_for(named, b"localhost")) == (200, 421)
 
 
 def test_a_taken_port(serve, application):
@@ -653,7 +693,7 @@ registry.register(lambda: "pong", "ping")
 context = early or server_context(*sys.argv[1:3])
 if early:
     early.load_cert_chain(*sys.argv[1:3])
-server = Server(("127.0.0.1", 0), Application(registry), ssl_context=context, timeouts=Timeouts(handshake=0.5))
+server = Server(("127.0.0.1", 0), Application(registry), hosts=["a"], ssl_context=context, timeouts=Timeouts(handshake=0.5))
 server.start()
 print(server.url, flush=True)
 server.serve_forever()
