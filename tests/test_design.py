@@ -70,6 +70,8 @@ LEAVES = [
     "passwords",
     "credentials",
     "settings",
+    "secretnames",
+    "secretplaces",
     "masking",
     "system",
     "wire",

@@ -1,0 +1,175 @@
+"""Whether a name says that its value is a secret, and whether a value looks like one: `DB_PASSWORD`, `apiKey`, `--auth-token`.
+
+Owns the words. They come in three ranks: after some any value is a secret (`password`), after others one that somebody made up
+(`auth`, `session`), and after a mere hint one that looks random (`key`). A name is taken apart into words once, and each word is
+looked up, so that the work is linear in the name's length whatever a stranger writes. Pure functions of text.
+"""
+
+import re
+from collections.abc import Callable
+from typing import TypeAlias
+
+Judge: TypeAlias = Callable[[str], bool]
+"""Whether a value is a secret."""
+
+_JUDGED = 256
+"""Characters of a value that are looked at; more decide nothing."""
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_STRONG = _words(
+    "pass password passwd passphrase passcode passwort kennwort senha pw upw opw secret pin pincode otp mnemonic psk"
+)
+_WEAK = _words(
+    "auth auths oauth authorization basicauth bearer cookie cookies session sessionid phpsessid jsessionid sid sig signature salt"
+    " pepper seed pat jwt token credential credentials cred creds pwd webhook connstr"
+)
+# As a part of a longer word: `rpcpassword`, `walletpassphrase`, `appsecret`.
+_INSIDE = re.compile("password|passwd|passphrase|passcode|secret|credential|apikey|accesskey|privatekey|authkey|seedphrase")
+# As the end of a longer word: `requirepass`, `masterauth`, `authtoken`, `MYSQLPWD`.
+_ENDS = ("pass", "auth", "token", "pwd", "pin")
+_WORDS_THAT_END_SO = _words("compass bypass encompass surpass trespass overpass underpass multipass spin noauth")
+_PAIRS = {
+    "code": _words("recovery backup access auth security verification mfa confirmation reset"),
+    "codes": _words("recovery backup"),
+    "phrase": _words("pass seed secret recovery"),
+    "string": _words("connection conn"),
+    "str": _words("connection conn"),
+    "pem": _words("private"),
+    "key": _words(
+        "api access secret private encryption encrypt signing master account shared storage admin auth license service role"
+        " fernet aes hmac jwt deploy subscription session cipher preshared unseal decryption webhook consumer client"
+    ),
+}
+_NO_KEYS = _words("public pub gpg pgp sort primary foreign partition cache row host pubkey known trusted authorized")
+
+# What a secret has beside its value: where it lies, what it is called, how long it lasts.
+_ABOUT = _words(
+    "file files path dir directory folder name names url uri endpoint host port type mode method methods policy length len size"
+    " limit count max min age ttl expiry expires expiration timeout lifetime interval enabled disabled required secure domain"
+    " algorithm alg provider backend format prefix header field column version class arn ref manager stdin fd prompt store helper"
+    " sock socket user username reset rotation config opt opts iterations strength cache bus address parallelism schema"
+    " in via from"
+)
+_ASKING = _words("no not ask askpass use enable disable skip without with allow force max min num is has show print public pub")
+_COUNTS = _words("tokens seeds pins sessions secrets passes signatures")
+_HINTS = _words("login")
+
+_NOTHING = _words(
+    "true false yes no on off none null nil default basic required optional undefined enabled disabled stdin prompt read write"
+)
+# Another place to look: a variable, a template, a file, a function of a script.
+_REFERENCE = re.compile(
+    r"\$(?:[A-Z_][A-Z0-9_]*|\{[^}]*\}?|\(.*)[\"']?|\{\{.*\}\}|%\(\w*\)s|<[\w -]*>|@[\w./~-]*[./][\w./~-]*"
+    r"|(?:file|env|fd|unix|id|src|type)[:=].*"
+    r"|[a-z_]{2,32}(?:\.[a-z_]{1,32}){0,4}\([\"')].*",
+    re.DOTALL,
+)
+_PATH = re.compile(r"(?:file:|~|\.{0,2})(?:/[\w.@%:+-]{1,128})+/?|[a-z]{1,32}(?:/[a-z._-]{1,32}){1,8}")
+_FILE = re.compile(r"[\w.-]{1,128}\.(?:pem|key|crt|cer|p12|pfx|jks|txt|conf|cfg|ini|json|ya?ml|kdbx|gpg|asc|netrc)")
+_PLAIN_URL = re.compile(r"[a-z][a-z0-9+.-]{0,32}://[^\s@?]*", re.I)
+_NAME_OF_ONE = re.compile(r"[a-z]{1,32}(?:[_.-][a-z]{1,32}){1,8}")
+_TURN = re.compile(r"(?<=[a-z])[A-Z0-9]|(?<=[A-Z])[a-z0-9]|(?<=[0-9])[A-Za-z]")
+_CLASSES = ("[a-z]", "[A-Z]", "[0-9]", r"[^a-zA-Z0-9]")
+
+
+def judge_of(name: str) -> Judge | None:
+    """What tells whether a value under this name is a secret; None where the name says that it is none."""
+    words = [word.lower() for word in _WORD.findall(name)]
+    if not words or words[0] in _ASKING or "public" in words or _is_about(words):
+        return None
+    return _rank(words)
+
+
+def is_bare(name: str) -> bool:
+    """Whether a word without dashes and without `=` is so surely the name of a password that the next word is one."""
+    words = [word.lower() for word in _WORD.findall(name)]
+    return bool(words) and words[0] not in _ASKING and words[-1].endswith(("password", "passphrase", "psk", "pw", "requirepass"))
+
+
+def _is_about(words: list[str]) -> bool:
+    """Whether the name means something beside the secret. A session's identifier is the secret itself."""
+    if words[-1] == "id":
+        return not {"session", "secret", "key", "token"} & set(words)
+    return words[-1] in _ABOUT or "expires" in words
+
+
+def _rank(words: list[str]) -> Judge | None:
+    found: Judge | None = None
+    for before, word in zip(["", *words], words, strict=False):
+        if word in _STRONG or (_INSIDE.search(word) and word not in _COUNTS):
+            return is_any
+        if word in _WEAK or before in _PAIRS.get(word.removesuffix("s") if word == "keys" else word, ()) or _ends(word):
+            found = is_made_up
+        elif (word.endswith("key") or word in _COUNTS or word in _HINTS) and not _NO_KEYS & set(words):
+            found = found or is_random
+    return found
+
+
+def _ends(word: str) -> bool:
+    return len(word) > 4 and word.endswith(_ENDS) and word not in _WORDS_THAT_END_SO
+
+
+def is_any(value: str) -> bool:
+    """Whether a value is a secret where any is: there is one, and it is neither an answer like `true` nor a place to look."""
+    value = value[:_JUDGED].strip("\"'\\")
+    if not value.strip("*") or value.lower() in _NOTHING or not any(map(str.isalnum, value)):
+        return False
+    if value.isdigit():
+        return len(value) > 2
+    if _NAME_OF_ONE.fullmatch(value) and judge_of(value) is not None:
+        return False  # the name of a secret: `--secret db_password`
+    return not (_REFERENCE.fullmatch(value) or _is_place(value))
+
+
+def is_made_up(value: str) -> bool:
+    """Whether a value is one that somebody made up: not short, not a plain word, not a small number, not an address."""
+    value = value[:_JUDGED]
+    if value.isdigit():
+        return len(value) > 5
+    return len(value) > 5 and _kinds(value) > 1 and is_any(value) and _PLAIN_URL.fullmatch(value) is None
+
+
+def is_password(value: str) -> bool:
+    """Whether a value looks like a password where no name says so: made up, with letters and digits or of three kinds."""
+    return is_made_up(value) and _has("[A-Za-z]", value) and (_has("[0-9]", value) or _kinds(value) > 2)
+
+
+def is_strong_password(value: str) -> bool:
+    """Whether a value is one that password rules ask for: 8 characters of three kinds, and no version, place or pair."""
+    value = value[:_JUDGED]
+    return len(value) > 7 and _kinds(re.sub("[-_]", "", value)) > 2 and is_password(value) and re.search("[./:,=]", value) is None
+
+
+def is_drawn(value: str) -> bool:
+    """Whether a value looks random and is no hash, public key or name in capitals: letters of both cases, and several digits."""
+    value = value[:_JUDGED]
+    kinds = [len(re.findall(kind, value)) for kind in _CLASSES[:3]]
+    return min(kinds) > 2 and not value.startswith("AAAA") and is_random(value)
+
+
+def is_random(value: str) -> bool:
+    """Whether a value looks as if a machine had drawn it: long, and always changing between letters, capitals and digits."""
+    value = value[:_JUDGED]
+    turns, digits = len(_TURN.findall(value)), len(re.findall("[0-9]", value))
+    return len(value) >= 16 and " " not in value and digits > 1 and turns * 6 >= len(value) and is_made_up(value)
+
+
+def _has(kind: str, value: str) -> bool:
+    return re.search(kind, value[:_JUDGED]) is not None
+
+
+def _kinds(value: str) -> int:
+    return sum(_has(kind, value) for kind in _CLASSES)
+
+
+def _is_place(value: str) -> bool:
+    value = value.partition(",")[0]
+    if _FILE.fullmatch(value):
+        return True
+    return _PATH.fullmatch(value) is not None and not any(is_random(part) for part in value.split("/") if len(part) < len(value))

@@ -1,0 +1,215 @@
+"""Where in a command line a secret stands: behind a name (`--password X`, `token=X`), or where a known program expects one.
+
+Owns the forms in which names and values are written, and the table of programs whose options for a secret are too short to speak
+for themselves: `-p` is harmless in `ssh -p 22` and `mkdir -p`. A command line is text with NUL between its arguments; a variable
+is `NAME=value`. Each function gives the spans of the secrets, and looks at each character a bounded number of times: a name ends
+where the next may begin, and of a value the end is looked for only once it is known to be a secret. Pure functions of text.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple, TypeAlias
+
+from gjrpc.secretnames import Judge, is_any, is_bare, is_drawn, is_made_up, is_password, is_random, is_strong_password, judge_of
+
+Span: TypeAlias = tuple[int, int]
+
+_LOOK = 300
+"""Characters of a value by which it is judged."""
+
+# A name in its whole length, and what stands between it and its value. Only after the dashes of an option a blank does.
+_NAMED = re.compile(
+    r"(?<![\w.-])(?P<name>[-+]{0,2}[\w.$][\w.-]*)"
+    r"(?:(?P<mark>[\"'\\\]]{0,3}\s{0,3}(?:=>|:=|={1,2}|:)\s{0,3})|(?P<blank>\0|(?<=[\w])[ \t]{1,8}))"
+)
+_HEADERS = re.compile(r"(?:proxy-)?authorization|(?:set-)?cookie", re.I)
+_OPTION = re.compile(r"-\w(?![\w.-])|--\w")
+_QUOTED = re.compile(r"\\{0,3}(?:\"(?:\\[^\0]|[^\"\\\0])*\"?|'(?:\\[^\0]|[^'\\\0])*'?)|[^\0\s&;]+")
+
+
+def named(text: str) -> Iterator[Span]:
+    """The values of names that say so."""
+    done = 0
+    for match in _NAMED.finditer(text):
+        judge = judge_of(match["name"]) if match.start() >= done else None
+        if judge is None or not _has_value(match, text):
+            continue
+        at = match.end()
+        end = _value_end(match, text, at, at + _LOOK)
+        if end > at and _is_secret(match["name"], text[at:end], judge):
+            done = _value_end(match, text, at, len(text))
+            yield at, done
+
+
+def _is_secret(name: str, value: str, judge: Judge) -> bool:
+    return is_any(value.rpartition(" ")[2]) if _HEADERS.fullmatch(name) else judge(value)
+
+
+def _has_value(match: re.Match[str], text: str) -> bool:
+    """Whether a name is followed by its value: `x/token:y` and `a:secret:b` are places and identifiers, `/password:x` is not."""
+    if match["blank"]:
+        return _takes_a_blank(match, text)
+    before = text[max(0, match.start() - 2) : match.start()]
+    return ":" not in match["mark"] or before in ("/", "\0/", " /") or before[-1:] not in ("/", ":")
+
+
+def _takes_a_blank(match: re.Match[str], text: str) -> bool:
+    """Whether a blank stands between a name and its value: after an option, and after `password` as an argument by itself."""
+    name, at = match["name"], match.end()
+    if _OPTION.match(text, at):
+        return False
+    if name.startswith(("-", "+", "$")):
+        return True
+    value = text[at : _argument_end(text, at, at + _LOOK)]
+    before = text[match.start() - 1 : match.start()]
+    return match["blank"] == "\0" and before in ("\0", ":") and (is_made_up(value) if is_bare(name) else is_random(value))
+
+
+def _value_end(match: re.Match[str], text: str, at: int, limit: int) -> int:
+    """An argument of its own, or what begins with it, goes to its end; what stands within a text goes to a blank or quote."""
+    before = text[match.start() - 1 : match.start()]
+    if match["blank"] == "\0" or (before in ("", "\0") and match["mark"]):
+        return _argument_end(text, at, limit)
+    if _HEADERS.fullmatch(match["name"]):
+        end = text.find(before, at, limit) if before in ("'", '"') else -1
+        return end if end >= 0 else _argument_end(text, at, limit)
+    return _word_end(text, at, limit)
+
+
+def _argument_end(text: str, at: int, limit: int) -> int:
+    end = text.find("\0", at, limit)
+    return min(len(text), limit) if end < 0 else end
+
+
+def _word_end(text: str, at: int, limit: int) -> int:
+    value = _QUOTED.match(text, at, limit)
+    return at if value is None else value.end()
+
+
+class _Option(NamedTuple):
+    """An option of a program.
+
+    Attributes:
+        form: matches the option; the value is the rest of the word or, where there is none, the next one.
+        judge: whether a value is a secret.
+    """
+
+    form: re.Pattern[str]
+    judge: Judge
+
+
+def _option(form: str, judge: Judge = is_any) -> _Option:
+    return _Option(re.compile(form), judge)
+
+
+def _pair(mark: str) -> Judge:
+    """A name and a secret with this between them, or a secret alone."""
+    return lambda value: is_any(value) and (mark in value or is_random(value))
+
+
+def _is_pair(value: str) -> bool:
+    return "/" not in value and is_password(value.partition(":")[2])
+
+
+# By program, or by two words where only a sub-command takes the option. The first that matches counts.
+_PROGRAMS: dict[str, tuple[_Option, ...]] = {
+    r"(?:mysql|mariadb)[\w-]*|7z\w?": (_option("-p(?=.)"),),
+    r"sshpass|mongo\w*|cqlsh|cypher-shell|yt-dlp|youtube-dl|hydra|rdesktop|steghide|xmrig|useradd|usermod|beeline|security": (
+        _option("-p"),
+    ),
+    "unrar|rar": (_option("-h?p(?=.)"),),
+    r"zip|unzip|\w*sql(?:cmd|-cli)?|bcp|mosquitto_[ps]ub|ipmitool|knife|p4": (_option("-P", is_password),),
+    "curl": (
+        _option(r"-[a-zA-Z#]{0,8}?[uU]|--(?:proxy-)?user=?", _pair(":")),
+        _option(r"-[a-zA-Z#]{0,8}?b|--cookie=?", _pair("=")),
+        _option(r"-[a-zA-Z#]{0,8}?E|--cert=?", _pair(":")),
+    ),
+    "https?|httpie|xhs?": (_option("-a|--auth=?", _pair(":")),),
+    "lftp": (_option("-u", _pair(",")),),
+    "net (?:user|use)": (_option(r"(?=[^-/\\])", is_password),),
+    r"smb\w+|rpcclient|net": (_option("-U|--user=?", _pair("%")),),
+    r"(?:redis|valkey)-\w+": (_option("-a|(?i:auth)(?=$)"),),
+    "codecov": (_option("-t"),),
+    r"ldap\w+": (_option("-[ws]", is_password),),
+    r"ss-?(?:local|server|redir|tunnel)|shadowsocks[\w-]*": (_option("-k"),),
+    r"openssl passwd|mkpasswd|wpa_passphrase|rclone obscure|(?:htpasswd|mosquitto_passwd) -[a-zA-Z]*b[a-zA-Z]*|rasdial|radtest"
+    r"|(?:vault|cargo|wandb|bw) login|snyk auth|ngrok (?:add-)?authtoken|operator unseal|alias set|addauth digest|bw unlock"
+    r"|rabbitmqctl|token set|config http-basic[\w.-]*|ansible-vault encrypt_string|qpdf --encrypt|create_ap|steam": (
+        _option(r"(?=[^-/\\])", is_password),
+    ),
+    r"oathtool|travis encrypt|zrok \w+": (_option("(?=[^-])", is_random),),
+    r"\w+\.py": (_option(r"[\w.-]{1,64}/[\w.-]{1,64}:", is_password),),
+    "openssl": (_option("-(?:k|K|hmac)(?=$)"),),
+    r"[\w-]+ login": (_option("-p"),),
+    "sqlplus|impdp|expdp|rman|sqlldr": (_option("(?=[^-])", _pair("/")),),
+    "ssh-keygen": (_option("-[NP]"),),
+    r"[xw]freerdp\w?": (_option("/p(?:assword)?:"),),
+    "signtool|schtasks": (_option("/r?p", is_password),),
+    "ab": (_option("-[AP]", _pair(":")), _option("-C", _pair("="))),
+    "transmission-remote": (_option("-n", _pair(":")),),
+    "ttyd": (_option("-c", _pair(":")),),
+    "nikto": (_option("-id", _pair(":")),),
+    "etcdctl": (_option("--user=?", _pair(":")),),
+    "squidclient": (_option("-w"),),
+    r"snmp(?:get|set|walk|bulk\w*|trap|inform)|check_snmp": (_option("-[ACXc]", is_password),),
+    "consul": (_option("-encrypt=?"),),
+    "sendemail": (_option("-xp"),),
+    "gh secret": (_option("-b|--body=?"),),
+}
+# Of any program: a name with a password, a strong password, and any password after the option for the name.
+_ANYWHERE: tuple[_Option, ...] = (
+    _option("-[auU](?=$)|--(?:user|login|userpass|auth)(?:=|(?=$))", _is_pair),
+    _option("-[pk](?=$)", is_strong_password),
+)
+_USER = re.compile("[-/][uU]|--user(?:name)?(?:=.*)?", re.DOTALL)
+_PASSWORD = _option("[-/][pP](?=$)", lambda value: "/" not in value and is_password(value))
+_PROGRAM = re.compile("|".join(f"({program})" for program in _PROGRAMS))
+_ROWS = list(_PROGRAMS.values())
+_WORDS = re.compile(r"[^\0\s]+")
+_BETWEEN = frozenset({"|", "||", "&&", "&", ";"})
+
+
+def short_options(text: str) -> Iterator[Span]:
+    """The values of options that only their program gives a meaning."""
+    options = _ANYWHERE
+    before = ""
+    for word in _WORDS.finditer(text):
+        name = word[0][:_LOOK].lstrip("\"'(`").rpartition("/")[2].rpartition("=")[2].removesuffix(".exe")
+        if (row := _row(before, name)) is not None:
+            options = (*row, *_ANYWHERE)
+        elif name in _BETWEEN or word[0].endswith(";"):
+            options = _ANYWHERE
+        else:
+            yield from _values(text, word, options)
+            if _USER.fullmatch(word[0]) and _PASSWORD not in options:
+                options += (_PASSWORD,)
+        before = name
+
+
+def _row(before: str, name: str) -> tuple[_Option, ...] | None:
+    found = _PROGRAM.fullmatch(f"{before} {name}") or _PROGRAM.fullmatch(name)
+    return None if found is None or found.lastindex is None else _ROWS[found.lastindex - 1]
+
+
+def _values(text: str, word: re.Match[str], options: tuple[_Option, ...]) -> Iterator[Span]:
+    bare = word[0].lstrip("\"'")
+    for option in options:
+        found = option.form.match(bare)
+        if found:
+            at = word.end() - len(bare) + found.end()
+            whole = text[word.start() - 1 : word.start()] in ("", "\0")  # an argument by itself, not a word of a script
+            if at == word.end():
+                at, whole = at + 1, text[at : at + 1] == "\0"
+            find_end = _argument_end if whole else _word_end
+            value = text[at : find_end(text, at, at + _LOOK)]
+            if not _OPTION.match(value) and option.judge(value):
+                yield at, find_end(text, at, len(text))
+
+
+# What looks as if a machine had drawn it may stand anywhere.
+_LONG = re.compile(r"(?<![^\s\0=:\"'])[\w-]{32,}(?![^\s\0\"',;=])")
+
+
+def drawn(text: str) -> Iterator[Span]:
+    """Long random words, whatever stands before them."""
+    return (match.span() for match in _LONG.finditer(text) if is_drawn(match[0]))
