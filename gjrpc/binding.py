@@ -1,30 +1,35 @@
 """A callable, compiled once into a binder of arguments.
 
-Owns how JSON values and texts become Python arguments (CONVENTION, section 1), and each sentence said when they don't fit. All
-inspection is done here, at registration; a call only runs what was compiled. It knows no names of methods, no message, no HTTP.
+Owns how JSON values and texts become Python arguments (CONVENTION, section 1). All inspection is done here, at registration; a
+call only runs what was compiled. It knows no names of methods, no message, no HTTP; the sentences about what does not fit are
+`misfits`'.
 """
 
-import inspect
 import re
-from collections.abc import Callable, Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from decimal import Decimal, InvalidOperation
+from functools import partial
 from inspect import Parameter
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
+from msgspec import Raw
 
-from gjrpc import codec
-from gjrpc.errors import InvalidArguments, ParseError
+from gjrpc import codec, misfits
+from gjrpc.conversion import decoder, items, members
+from gjrpc.errors import ParseError
+from gjrpc.misfits import Fault
 from gjrpc.signatures import (
     NAMED,
     POSITIONAL,
-    field_type,
+    Form,
+    form_of,
     is_typed,
     read_signature,
     struct_of,
     taken_names,
-    text_form,
-    watched_numbers,
+    text_struct_of,
 )
 
 Bound: TypeAlias = tuple[Sequence[Any], dict[str, Any]]
@@ -33,12 +38,13 @@ Bound: TypeAlias = tuple[Sequence[Any], dict[str, Any]]
 Text: TypeAlias = str | dict[str, list[str]] | None
 """Arguments of a GET: the text behind `;`, the query's values by name, or nothing."""
 
+Convert: TypeAlias = Callable[[str, Form, Any], Any]
+"""Makes an argument of what came for it, by its name and form."""
+
 _NOTHING: Bound = ((), {})
 _STARS: dict[Any, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
-# msgspec ends its sentences with the place, " - at `$[1].x`"; the first step of a Struct's place is the parameter.
-_PLACE = re.compile(r"(?P<reason>.*) - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`", re.DOTALL)
-_STEP = re.compile(r"(?:\[(?P<index>\d+)\]|\.(?P<name>\w+))(?P<rest>.*)")
-_TELLS_WHAT_CAME = re.compile(r", got |value ['\"\d-]")
+_MOST_DIGITS = 4300
+_NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,5})?", re.ASCII)
 
 
 class Binding:
@@ -46,31 +52,39 @@ class Binding:
 
     Attributes:
         names: the parameters' names in order, `*` and `**` kept as they are written.
+        takes_names: whether all that must be given can be given by name.
+        exact: whether a parameter wants the digits of its numbers, which a float can't hold: it has a Decimal in its type. Then
+            the arguments may come as `msgspec.Raw`, JSON that is known to be well-formed.
 
     Raises:
-        RegistrationError: the callable has no signature, is a coroutine function, or has an annotation that JSON can't be
+        RegistrationError: the callable has no signature, is no plain function, or has an annotation that JSON can't be
             converted to; the text says which and why.
     """
 
     __slots__ = (
-        "_annotations",
         "_by_name",
+        "_convert",
         "_forbidden",
+        "_forms",
         "_keywords",
         "_most",
+        "_nameable",
         "_nothing",
         "_positional",
         "_required_names",
         "_required_positional",
+        "_simple",
+        "_star",
         "_takes_value",
-        "_text_forms",
         "_typed_named",
         "_typed_positional",
-        "_typed_rest",
+        "_typed_texts",
         "_unnameable",
-        "_watches_numbers",
+        "_watched",
+        "_watched_texts",
         "bind_named",
         "bind_positional",
+        "exact",
         "names",
         "takes_names",
     )
@@ -79,34 +93,45 @@ class Binding:
         parameters = list(read_signature(function).parameters.values())
         variable = {p.kind: p for p in parameters if p.kind in _STARS}
         required = [p for p in parameters if p.default is Parameter.empty and p.kind not in _STARS]
+        nameable = [p for p in parameters if p.kind in NAMED]
         self.names = [_STARS.get(p.kind, "") + p.name for p in parameters]
-        self._positional = [p for p in parameters if p.kind in POSITIONAL]
+        self._star = {kind: stars + variable[kind].name for kind, stars in _STARS.items() if kind in variable}
+        self._positional = [p.name for p in parameters if p.kind in POSITIONAL]
         self._keywords = [p.name for p in required if p.kind is Parameter.KEYWORD_ONLY]
         self._required_positional = len(required) - len(self._keywords)
         self._most = None if Parameter.VAR_POSITIONAL in variable else len(self._positional)
         self._takes_value = bool(self._required_positional)
-        self._by_name = None if Parameter.VAR_KEYWORD in variable else {p.name for p in parameters if p.kind in NAMED}
+        self._by_name = None if Parameter.VAR_KEYWORD in variable else {p.name for p in nameable}
         self._required_names = {p.name for p in required}
         self._unnameable = {p.name for p in required if p.kind is Parameter.POSITIONAL_ONLY}
         self.takes_names = not self._unnameable
         self._forbidden = taken_names(function, parameters) if self._by_name is None else frozenset()
-        self._annotations = {_STARS.get(p.kind, "") + p.name: inspect.formatannotation(p.annotation) for p in parameters}
-        self._text_forms = {_STARS.get(p.kind, "") + p.name: text_form(p) for p in parameters}
-        self._typed_rest = {kind: field_type(p) for kind, p in variable.items() if is_typed(p)}
-        self._typed_positional = struct_of(self._positional, array_like=True)
-        self._typed_named = struct_of([p for p in parameters if p.kind in NAMED], array_like=False)
-        self._watches_numbers = watched_numbers(parameters)
+        self._forms = {_STARS.get(p.kind, "") + p.name: form_of(p) for p in parameters}
+        forms = self._forms.values()
+        self.exact = any(form.exact for form in forms)
+        self._watched = any(form.watched for form in forms)
+        self._watched_texts = any(form.watched_text for form in forms if form.simple)
+        self._convert: Callable[..., Any] = msgspec.convert
+        if any(form.keyed for form in forms):
+            self._convert = partial(msgspec.convert, str_keys=True)
+        self._typed_positional = struct_of([p for p in parameters if p.kind in POSITIONAL], self._forms, array_like=True)
+        self._typed_named = struct_of(nameable, self._forms, array_like=False)
+        self._typed_texts = text_struct_of(nameable, self._forms)
+        self._nameable = frozenset(self._typed_named.__struct_fields__)
+        self._simple = frozenset(self._typed_texts.__struct_fields__)
         # Functions without annotations take the direct way: their values are not looked at.
         typed = any(map(is_typed, parameters))
         self.bind_positional: Callable[[list[Any]], Bound] = self._convert_positional if typed else self._check_positional
         self.bind_named: Callable[[dict[str, Any]], Bound] = self._convert_named if typed else self._check_named
+        if self.exact:
+            self.bind_positional = self._bind_exactly
         self._nothing: Bound | None = None if self._takes_value or self._keywords else _NOTHING
 
     def bind(self, value: Any) -> Bound:
         """Bind a JSON value by the argument convention.
 
         Raises:
-            InvalidArguments: names the parameter, what was expected and what came.
+            InvalidArguments: names each parameter that does not fit, what was expected and what came.
         """
         kind = type(value)
         if kind is list:
@@ -141,8 +166,8 @@ class Binding:
                 return bound(value)  # which finds the words for it
             return function(*arguments)
 
-        struct, convert, astuple = self._typed_positional, msgspec.convert, msgspec.structs.astuple
-        if self._keywords or self._watches_numbers[True]:
+        struct, convert, astuple = self._typed_positional, self._convert, msgspec.structs.astuple
+        if self._keywords or self._watched or self.exact:
             return bound
         return direct if self.bind_positional == self._check_positional else converted
 
@@ -155,152 +180,189 @@ class Binding:
         if text is None or (text == "" and not self._takes_value):
             return self._nothing or self.bind_positional([])
         if isinstance(text, str):
-            return self._convert_positional([self._untext(self._name_at(0), [text])], strict=False)
-        self._check_named(text)
-        return self._convert_named({name: self._untext(name, texts) for name, texts in text.items()}, strict=False)
+            return self._each_positional([[text]], _from_texts)
+        if text.keys() <= self._simple:
+            bound = self._bind_simple(text)
+            if bound is not None:
+                return bound
+        return self._each_named(text, _from_texts)
+
+    def _bind_simple(self, texts: dict[str, list[str]]) -> Bound | None:
+        """Bind plain texts in one step; None where something has to be said of them."""
+        values = {name: several[0] for name, several in texts.items() if len(several) == 1}
+        if len(values) != len(texts) or not self._required_names <= values.keys():
+            return None
+        try:
+            converted = msgspec.convert(values, self._typed_texts, strict=False)
+        except msgspec.ValidationError:
+            return None
+        named = {name: getattr(converted, name) for name in values}
+        return None if self._watched_texts and codec.not_finite(named) is not None else ((), named)
+
+    def _fits_positional(self, count: int) -> bool:
+        return not (count < self._required_positional or self._keywords or (self._most is not None and count > self._most))
+
+    def _fits_named(self, given: Any) -> bool:
+        if (self._by_name is not None and not given <= self._by_name) or (self._forbidden and given & self._forbidden):
+            return False
+        return self._required_names <= given and not self._unnameable
 
     def _check_positional(self, values: list[Any]) -> Bound:
-        count = len(values)
-        if count < self._required_positional or self._keywords or (self._most is not None and count > self._most):
-            self._refuse_positional(count)
+        if not self._fits_positional(len(values)):
+            raise misfits.refusal(self._positional_faults(len(values)))
         return values, {}
 
     def _check_named(self, values: dict[str, Any]) -> Bound:
-        given = values.keys()
-        if self._by_name is not None and not given <= self._by_name:
-            self._refuse_unknown(given - self._by_name)
-        if self._forbidden and given & self._forbidden:
-            self._refuse_unknown(given & self._forbidden)
-        if not self._required_names <= given:
-            self._refuse_missing(self._required_names - given)
-        if self._unnameable:
-            self._refuse_unknown(self._unnameable)
+        if not self._fits_named(values.keys()):
+            raise misfits.refusal(self._named_faults(values.keys()))
         return (), values
 
-    def _convert_positional(self, values: list[Any], strict: bool = True) -> Bound:
-        self._check_positional(values)
-        declared = len(self._positional)
-        first, rest = values[:declared], values[declared:]
+    def _convert_positional(self, values: list[Any]) -> Bound:
+        if len(values) > len(self._positional) or self._watched or not self._fits_positional(len(values)):
+            return self._each_positional(values, _from_value)
         try:
-            converted = msgspec.structs.astuple(msgspec.convert(first, self._typed_positional, strict=strict))[: len(first)]
-        except msgspec.ValidationError as error:
-            self._refuse_value(error, first)
-        numbered: dict[str, Any] = {}
-        if rest:
-            star = self._star(Parameter.VAR_POSITIONAL)
-            numbered = {f"{star}[{index}]": value for index, value in enumerate(rest)}
-            converted = (*converted, *self._convert_rest(numbered, Parameter.VAR_POSITIONAL, strict).values())
-        if self._watches_numbers[strict]:
-            names = [*(p.name for p in self._positional[: len(first)]), *numbered]
-            self._check_finite(zip(names, converted, strict=True))
-        return converted, {}
+            return msgspec.structs.astuple(self._convert(values, self._typed_positional))[: len(values)], {}
+        except msgspec.ValidationError:
+            return self._each_positional(values, _from_value)
 
-    def _convert_named(self, values: dict[str, Any], strict: bool = True) -> Bound:
-        self._check_named(values)
-        known = self._typed_named.__struct_fields__
-        rest = {name: value for name, value in values.items() if name not in known}
-        first = {name: values[name] for name in values.keys() - rest.keys()} if rest else values
+    def _convert_named(self, values: dict[str, Any]) -> Bound:
+        given = values.keys()
+        if self._watched or not self._fits_named(given) or not given <= self._nameable:
+            return self._each_named(values, _from_value)
         try:
-            converted = msgspec.convert(first, self._typed_named, strict=strict)
-        except msgspec.ValidationError as error:
-            self._refuse_value(error, first)
-        named = {name: getattr(converted, name) for name in first}
-        if rest:
-            named.update(self._convert_rest(rest, Parameter.VAR_KEYWORD, strict))
-        if self._watches_numbers[strict]:
-            self._check_finite(named.items())
-        return (), named
+            converted = self._convert(values, self._typed_named)
+        except msgspec.ValidationError:
+            return self._each_named(values, _from_value)
+        return (), {name: getattr(converted, name) for name in values}
 
-    def _convert_rest(self, rest: dict[str, Any], kind: Any, strict: bool) -> dict[str, Any]:
-        """Convert what `*args` or `**kwargs` will take, where those have an annotation."""
-        item = self._typed_rest.get(kind)
-        if item is None:
-            return rest
-        converted = {}
-        for name, value in rest.items():
+    def _bind_exactly(self, values: list[Any]) -> Bound:
+        """Bind arguments that may come as one JSON text, whose numbers keep all digits."""
+        if len(values) != 1 or type(values[0]) is not Raw:
+            return self._convert_positional(values)
+        text = bytes(values[0]).strip()
+        if text[:1] == b"{":
+            return self._each_named(members(text), _from_json)
+        if text[:1] == b"[":
+            return self._each_positional(items(text), _from_json)
+        return self._each_positional([] if text in (b"null", b'""') and not self._takes_value else [Raw(text)], _from_json)
+
+    def _each_positional(self, values: Sequence[Any], convert: Convert) -> Bound:
+        faults = [] if self._fits_positional(len(values)) else self._positional_faults(len(values))
+        star = self._star.get(Parameter.VAR_POSITIONAL)
+        labels = [(name, name) for name in self._positional[: len(values)]]
+        labels += [(f"{star}[{index}]", star) for index in range(len(values) - len(labels)) if star]
+        return self._each(zip(labels, values, strict=False), convert, faults), {}
+
+    def _each_named(self, values: Mapping[str, Any], convert: Convert) -> Bound:
+        faults = [] if self._fits_named(values.keys()) else self._named_faults(values.keys())
+        rest = self._star.get(Parameter.VAR_KEYWORD, "")
+        labels = [(name, name if name in self._nameable else rest) for name in values]
+        known = [(label, values[label[0]]) for label in labels if label[1]]
+        converted = self._each(known, convert, faults)
+        return (), {label[0]: value for (label, _), value in zip(known, converted, strict=True)}
+
+    def _each(self, given: Iterable[tuple[tuple[str, str], Any]], convert: Convert, faults: list[Fault]) -> list[Any]:
+        """Convert arguments one by one, so that each that does not fit is named, beside the faults that are known."""
+        converted = []
+        for (name, declared), value in given:
+            form = self._forms[declared]
             try:
-                converted[name] = msgspec.convert(value, item, strict=strict)
-            except msgspec.ValidationError as error:
-                reason, path = _reason_and_path(error)
-                raise self._misfit(name, self._star(kind), value, reason, path) from None
+                converted.append(convert(name, form, value))
+            except _Unfit as unfit:
+                faults.append(unfit.fault)
+        if faults:
+            raise misfits.refusal(faults)
         return converted
 
-    def _check_finite(self, arguments: Iterable[tuple[str, Any]]) -> None:
-        """NaN and the infinities are no values here, however they were spelled (CONVENTION, section 5)."""
-        for name, value in arguments:
-            number = codec.not_finite(value)
-            if number is not None:
-                raise InvalidArguments(f"argument {name!r}: expected a finite number, got {number}")
-
-    def _untext(self, name: str, texts: list[str]) -> Any:
-        """Prepare a parameter's texts for conversion: repeated keys make a list, objects are read as JSON."""
-        repeated, as_json = (
-            self._text_forms.get(name) or self._text_forms.get(self._star(Parameter.VAR_KEYWORD)) or (False, False)
-        )
-        if len(texts) > 1 and not repeated:
-            raise InvalidArguments(f"argument {name!r}: given {len(texts)} times, and it takes one value")
-        try:
-            values = [codec.decode(text.encode()) for text in texts] if as_json else texts
-        except ParseError as error:
-            raise InvalidArguments(f"argument {name!r}: expected JSON text: {error.message}") from None
-        return values if repeated else values[0]
-
-    def _name_at(self, index: int) -> str:
-        names = [p.name for p in self._positional]
-        return names[index] if index < len(names) else self._star(Parameter.VAR_POSITIONAL)
-
-    def _star(self, kind: Any) -> str:
-        """The name of the `*` or `**` parameter, as it is written, or an empty text."""
-        stars = _STARS[kind]
-        return next((name for name in self.names if name.startswith(stars) and name.count("*") == len(stars)), "")
-
-    def _refuse_positional(self, count: int) -> NoReturn:
+    def _positional_faults(self, count: int) -> list[Fault]:
         if count < self._required_positional:
-            self._refuse_missing({p.name for p in self._positional[count : self._required_positional]})
+            return [misfits.missing(self._positional[count : self._required_positional], self._listing())]
         if self._most is not None and count > self._most:
-            raise InvalidArguments(
-                f"too many arguments: {count} came, expected at most {self._most} by position ({self._listing()})"
-            )
-        raise InvalidArguments(f"missing argument {self._keywords[0]!r}: it can only be given by name, so send an object")
+            return [misfits.too_many(count, self._most, self._listing())]
+        return [misfits.only_named(self._keywords[0])]
 
-    def _refuse_missing(self, missing: set[str]) -> NoReturn:
-        names = " and ".join(repr(name.lstrip("*")) for name in self.names if name in missing)
-        raise InvalidArguments(f"missing argument{'s' * (len(missing) > 1)} {names} (expected {self._listing()})")
-
-    def _refuse_unknown(self, unknown: set[str]) -> NoReturn:
-        name = min(unknown)
-        if name in self.names:
-            raise InvalidArguments(f"argument {name!r} can only be given by position, so send an array ({self._listing()})")
-        near = get_close_matches(name[:100], [known for known in self.names if known[0] != "*"], 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise InvalidArguments(f"unknown argument {name!r} (expected {self._listing()}){hint}")
-
-    def _refuse_value(self, error: msgspec.ValidationError, values: Any) -> NoReturn:
-        reason, path = _reason_and_path(error)
-        step = _STEP.match(path)
-        assert step is not None  # noqa: S101  for mypy: an error in a Struct names the field
-        index = step["index"]
-        name, came = (step["name"], values[step["name"]]) if index is None else (self._name_at(int(index)), values[int(index)])
-        raise self._misfit(name, name, came, reason, step["rest"]) from None
-
-    def _misfit(self, name: str, declared: str, came: Any, reason: str, path: str) -> InvalidArguments:
-        """A value that does not fit: which, what was expected, what came; msgspec's reason has one or both of these."""
-        where = f" at {path.lstrip('.')}" if path else ""
-        expected = "" if reason.startswith("Expected") else f" (expected {self._annotations[declared]})"
-        got = "" if _TELLS_WHAT_CAME.search(reason) else f", got {_shown(came)}"
-        return InvalidArguments(f"argument {name!r}{where}: {reason[:1].lower()}{reason[1:]}{expected}{got}")
+    def _named_faults(self, given: AbstractSet[str]) -> list[Fault]:
+        faults = []
+        unknown = set[str]() if self._by_name is None else set(given - self._by_name)
+        unknown |= given & self._forbidden
+        unreachable = sorted(unknown.intersection(self.names) | self._unnameable)
+        lacking = self._required_names - given - self._unnameable
+        if lacking:
+            faults.append(misfits.missing([name for name in self.names if name in lacking], self._listing()))
+        faults += [misfits.only_positional(name, self._listing()) for name in unreachable]
+        if unknown.difference(unreachable):
+            known = [name for name in self.names if name[0] != "*"]
+            faults.append(misfits.unknown(unknown.difference(unreachable), known, self._listing()))
+        return faults
 
     def _listing(self) -> str:
         return ", ".join(self.names) if self.names else "no arguments"
 
 
-def _reason_and_path(error: msgspec.ValidationError) -> tuple[str, str]:
-    place = _PLACE.fullmatch(str(error))
-    if place is None:
-        return str(error), ""
-    return (f"{place['reason']} as a key" if place["key"] else place["reason"]), place["path"]
+class _Unfit(Exception):
+    """One argument that does not fit; it never leaves this module."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
 
 
-def _shown(value: Any) -> str:
-    text = codec.encode(value).decode()
-    return text if len(text) <= 60 else text[:60] + "…"
+def _from_value(name: str, form: Form, value: Any) -> Any:
+    """An argument of decoded JSON."""
+    if form.wanted is Any:
+        return value
+    try:
+        return _finite(name, msgspec.convert(value, form.wanted, str_keys=True), form.watched)
+    except msgspec.ValidationError as error:
+        raise _Unfit(misfits.misfit(name, form.shown, error, value)) from None
+
+
+def _from_json(name: str, form: Form, value: Raw) -> Any:
+    """An argument of JSON text that is known to be well-formed."""
+    try:
+        return _finite(name, decoder(form.wanted)(value), form.watched)
+    except msgspec.ValidationError as error:
+        raise _Unfit(misfits.misfit(name, form.shown, error, value)) from None
+
+
+def _from_texts(name: str, form: Form, texts: list[str]) -> Any:
+    """An argument of a query's texts: several make a list, objects are read as JSON, the others as what they spell."""
+    if len(texts) > 1 and not form.repeated:
+        raise _Unfit(misfits.repeated(name, len(texts)))
+    try:
+        if form.as_json:
+            joined = ",".join(map(_json_text, texts))
+            return _finite(name, decoder(form.wanted)(f"[{joined}]" if form.repeated else joined), form.watched)
+        read = [_whole(text) for text in texts] if form.whole else list(texts)
+        plain = not form.numeric and not any(text.lower() == "null" for text in read)
+        value = msgspec.convert(read if form.repeated else read[0], form.wanted, strict=plain)
+        return _finite(name, value, form.watched_text)
+    except ParseError as error:
+        raise _Unfit(misfits.no_json(name, error.message)) from None
+    except msgspec.ValidationError as error:
+        raise _Unfit(misfits.text_misfit(name, form.shown, error, texts, as_json=form.as_json)) from None
+
+
+def _finite(name: str, value: Any, watched: bool) -> Any:
+    number = codec.not_finite(value) if watched else None
+    if number is not None:
+        raise _Unfit(misfits.not_finite(name, number))
+    return value
+
+
+def _json_text(text: str) -> str:
+    """Raises: ParseError: it is not JSON."""
+    codec.decode(text.encode())
+    return text
+
+
+def _whole(text: str) -> str:
+    """The text of an integer that is spelled as 5.0 or 1e3, with all its digits; any other text as it is."""
+    if text.isdecimal() or len(text) > _MOST_DIGITS:
+        return text
+    try:
+        number = Decimal(text) if _NUMBER.fullmatch(text) else None
+    except InvalidOperation:
+        number = None
+    if number is None or number.adjusted() >= _MOST_DIGITS or number != number.to_integral_value():
+        return text
+    return str(int(number))

@@ -14,7 +14,9 @@ from typing import Any, Literal, TypeVar, overload
 import msgspec
 import requests
 
+from gjrpc import codec
 from gjrpc.batch import Batch, Names, public
+from gjrpc.conversion import decoder
 from gjrpc.dialects import JSONRPC, Dialect, Native
 from gjrpc.errors import ClientError, MisuseError, WireError
 from gjrpc.wire import Wire, identity, limits
@@ -91,19 +93,22 @@ class Client:
             name: the method's name.
             args, kwargs: its arguments, by position or by name. A parameter that is named `result` is reached by an attribute,
                 `client.method(result=…)`.
-            result: a type that the result is converted to and checked against, by msgspec.
+            result: a type that the result is converted to and checked against, by msgspec; a Decimal gets all digits of a number.
 
         Raises:
-            MisuseError: arguments that can't be sent, or the client is closed; nothing was sent.
+            MisuseError: arguments that can't be sent, a `result` that can't be made from JSON, or the client is closed; nothing
+                was sent.
             RemoteError: the server answered with an error.
             WireError: no answer could be had, or its result is not of the type `result`.
         """
         return self._call(name, args, kwargs, result)
 
     def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any = Any) -> Any:
+        convert = None if result is Any else _converter(name, result)
         body = self._dialect.write(name, (args, kwargs))
-        value = self._dialect.read(name, self._wire.post(name, body, self._repeatable(name) is not None))
-        return value if result is Any else _converted(name, value, result)
+        response = self._wire.post(name, body, self._repeatable(name) is not None)
+        value = self._dialect.read(name, response)
+        return value if convert is None else convert(self._dialect.result_text(name, response))
 
     def batch(self) -> Batch:
         """Queue calls and send them in one request, a JSON-RPC 2.0 batch, when the with-block ends; see `gjrpc.batch.Batch`."""
@@ -231,8 +236,25 @@ def _matcher(patterns: Iterable[str]) -> Callable[[str], Any]:
         raise MisuseError(f"idempotent={patterns!r}: expected names of methods: {error}") from error
 
 
-def _converted(name: str, value: Any, wanted: Any) -> Any:
+def _converter(name: str, wanted: Any) -> Callable[[bytes], Any]:
+    """What makes a value of a type from the JSON text of a result, so that numbers keep all their digits.
+
+    Raises:
+        MisuseError: no JSON can be converted to the type.
+    """
     try:
-        return msgspec.convert(value, wanted)
-    except msgspec.ValidationError as error:
-        raise WireError(f"{name}: the result is not {wanted!r}: {error}") from error
+        read = decoder(wanted)
+    except Exception as error:  # msgspec raises several kinds for what is no type
+        raise MisuseError(f"{name}: result={wanted!r} can't be made from JSON: {error}") from error
+
+    def convert(text: bytes) -> Any:
+        try:
+            value = read(text)
+        except msgspec.ValidationError as error:
+            raise WireError(f"{name}: the result is not {wanted!r}: {error}") from error
+        number = codec.not_finite(value)
+        if number is not None:
+            raise WireError(f"{name}: the result is not {wanted!r}: it holds {number}, which is no number")
+        return value
+
+    return convert

@@ -16,7 +16,7 @@ from msgspec import UNSET
 
 from gjrpc import codec
 from gjrpc.method import Method
-from gjrpc.signatures import is_typed, read_signature, taken_names, text_form
+from gjrpc.signatures import form_of, is_typed, read_signature, taken_names
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -170,8 +170,9 @@ def _value(parameter: Parameter, schema: Schema | None, words: "_Words") -> Valu
     if default is not UNSET:
         schema = {**schema, "default": default}
     required = parameter.default is Parameter.empty and parameter.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-    forms = text_form(parameter)
-    return Value(parameter.name, schema, description, parameter.kind, required, is_typed(parameter), *forms)
+    form = form_of(parameter)
+    typed = is_typed(parameter)
+    return Value(parameter.name, schema, description, parameter.kind, required, typed, form.repeated, form.as_json)
 
 
 def _of(annotation: Any, schema: Schema | None, description: str) -> tuple[Schema, str]:

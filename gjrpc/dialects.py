@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias
 import requests
 
 from gjrpc import codec
+from gjrpc.conversion import members
 from gjrpc.errors import MisuseError, ParseError, RemoteError, WireError
 
 Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
@@ -37,6 +38,10 @@ class Dialect(Protocol):
         """
         ...
 
+    def result_text(self, name: str, response: requests.Response) -> bytes:
+        """The same as JSON text, of an answer that was read: its numbers have all their digits."""
+        ...
+
 
 class Native:
     """`{"NAME": ARGS}`, with the HTTP status as the error's kind."""
@@ -53,6 +58,10 @@ class Native:
             return message[name]
         raise WireError(f"{name}: expected {expected}, got {_shown(response)}")
 
+    def result_text(self, name: str, response: requests.Response) -> bytes:
+        """The result as JSON text."""
+        return bytes(members(response.content)[name])
+
 
 class JSONRPC:
     """JSON-RPC 2.0 (https://www.jsonrpc.org/specification); "section N" below is there."""
@@ -67,6 +76,10 @@ class JSONRPC:
     def read(self, name: str, response: requests.Response) -> Any:
         """The result in an answer."""
         return self.result(name, _message(name, response), response.status_code)
+
+    def result_text(self, name: str, response: requests.Response) -> bytes:
+        """The result as JSON text."""
+        return bytes(members(response.content)["result"])
 
     def entry(self, name: str, arguments: Arguments, *, notification: bool = False) -> dict[str, Any]:
         """A request object (section 4), for a batch too; a notification has no id."""

@@ -109,9 +109,18 @@ class MethodNotFound(CallError):
 
 
 class InvalidArguments(CallError):
-    """The arguments do not fit the method's signature or annotations."""
+    """The arguments do not fit the method's signature or annotations.
+
+    Args:
+        message: names each argument that does not fit, what was expected and what came.
+        foreign: what a class of the application's raised at a value; its text is for the log.
+    """
 
     code = -32602
+
+    def __init__(self, message: str | None = None, *, foreign: BaseException | None = None, **options: Any) -> None:
+        super().__init__(message, **options)
+        self.foreign = foreign
 
 
 class InternalError(CallError):

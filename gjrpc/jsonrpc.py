@@ -7,6 +7,8 @@ Each slot of a batch is read, run and written on its own. It runs nothing itself
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
+from msgspec import Raw
+
 from gjrpc import codec
 from gjrpc.convention import Call
 from gjrpc.errors import CallError, InvalidRequest, TooLarge
@@ -24,7 +26,8 @@ _NULL = b"null"
 _ABSENT = object()
 # Section 4: an id "MUST contain a String, Number, or NULL value"; bool is a kind of int only in Python.
 _ID_TYPES = frozenset({int, str, float, type(None), type(_ABSENT)})
-_PARAMS_TYPES = frozenset({list, dict, type(None)})
+# Raw is JSON text that `exact` has looked at.
+_PARAMS_TYPES = frozenset({list, dict, type(None), Raw})
 
 
 def looks_like_message(body: bytes) -> bool:

@@ -44,6 +44,9 @@ class Registry:
 
     def __init__(self) -> None:
         self._methods: dict[str, Method] = {}
+        self.exact = False
+        """Whether a method wants the digits of its numbers; see `gjrpc.exact`."""
+        self._when_exact: list[Callable[[], None]] = []
         self._fallback: _Fallback | None = None
         for function in (self.list_methods, self.method_signature, self.method_help):
             self.register(function)
@@ -191,6 +194,13 @@ class Registry:
 
         return Method(name, call, _RAW, blocking=fallback.blocking, description="")
 
+    def when_exact(self, notify: Callable[[], None]) -> None:
+        """Call this once a method wants the digits of its numbers: now if there is one, or when the first is registered."""
+        if self.exact:
+            notify()
+        else:
+            self._when_exact.append(notify)
+
     def __iter__(self) -> Iterator[Method]:
         return iter(self._methods.values())
 
@@ -229,6 +239,10 @@ class Registry:
     def _add(self, method: Method) -> None:
         self._check(method.name)
         self._methods[method.name] = method
+        if method.binding.exact and not self.exact:
+            self.exact = True
+            for notify in self._when_exact:
+                notify()
 
     def _check(self, name: str) -> None:
         if not isinstance(name, str) or not name:
@@ -250,6 +264,7 @@ class _Raw(Binding):
     def __init__(self) -> None:
         self.names = ["params"]
         self.takes_names = True
+        self.exact = False
 
     def bind(self, value: Any) -> Bound:
         return (value,), {}

@@ -6,13 +6,14 @@ findings are `binding`'s to use; nothing here runs during a call.
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from inspect import Parameter
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET
 
+from gjrpc.conversion import Unconvertible, alternatives, prepare, without_fields
 from gjrpc.errors import RegistrationError
 
 POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
@@ -36,6 +37,9 @@ _OBJECTS = (
     msgspec.inspect.NamedTupleType,
 )
 _NUMBERS = (msgspec.inspect.FloatType, msgspec.inspect.DecimalType)
+_WORDS = (msgspec.inspect.BoolType, msgspec.inspect.NoneType)
+_TIMES = (msgspec.inspect.DateTimeType, msgspec.inspect.TimeDeltaType)
+_LONGEST = 200  # characters of an annotation in a sentence
 
 
 def read_signature(function: Callable[..., Any]) -> inspect.Signature:
@@ -77,13 +81,26 @@ def is_typed(parameter: Parameter) -> bool:
     return parameter.annotation not in (Parameter.empty, Any, object)
 
 
-def struct_of(parameters: list[Parameter], *, array_like: bool) -> type[msgspec.Struct]:
+def struct_of(parameters: list[Parameter], forms: Mapping[str, "Form"], *, array_like: bool) -> type[msgspec.Struct]:
     """A Struct with the parameters as its fields: msgspec compiles it once and converts all arguments in one step.
 
     Raises:
         RegistrationError: msgspec can't convert to one of the types.
     """
-    columns = [(p.name, field_type(p)) if p.default is p.empty else (p.name, field_type(p), UNSET) for p in parameters]
+    return _struct([(p, forms[p.name].wanted) for p in parameters], array_like=array_like)
+
+
+def text_struct_of(parameters: list[Parameter], forms: Mapping[str, "Form"]) -> type[msgspec.Struct]:
+    """The same for the texts of a query, of those parameters that take one plain text each.
+
+    An integer that is spelled with a fraction or an exponent, as `1e3`, is read through a double: only up to 53 bits it is exact.
+    """
+    simple = [(p, _EXACT.get(forms[p.name].wanted, forms[p.name].wanted)) for p in parameters if forms[p.name].simple]
+    return _struct(simple, array_like=False)
+
+
+def _struct(typed: list[tuple[Parameter, Any]], *, array_like: bool) -> type[msgspec.Struct]:
+    columns = [(p.name, wanted) if p.default is p.empty else (p.name, wanted, UNSET) for p, wanted in typed]
     try:
         struct = msgspec.defstruct("Arguments", columns, array_like=array_like, kw_only=not array_like)
         msgspec.json.Decoder(struct)  # compiles it, and so finds what msgspec can't convert to
@@ -92,68 +109,104 @@ def struct_of(parameters: list[Parameter], *, array_like: bool) -> type[msgspec.
     return struct
 
 
-def field_type(parameter: Parameter) -> Any:
-    """The type that a parameter's value is converted to.
+_BOUNDED = Annotated[int, msgspec.Meta(gt=-(2**53), lt=2**53)]
+_EXACT: dict[Any, Any] = {int: _BOUNDED, int | None: _BOUNDED | None}
+_PLAIN = (Any, str, float, bool, None, *_EXACT, str | None, float | None, bool | None)
+
+
+class Form(NamedTuple):
+    """How the values of one parameter are read.
+
+    Attributes:
+        wanted: the type that they are converted to.
+        shown: its annotation as text, for people.
+        repeated: whether a query may repeat it, for a list.
+        as_json: whether its text in a query is JSON, as all are that hold more than one value.
+        numeric: whether a text is read as a number, true, false or null.
+        whole: whether that number can only be an integer.
+        simple: whether a query's text is one plain value, read in the shortest way.
+        exact: whether a float would lose digits.
+        keyed: whether it has objects whose keys are converted.
+        watched: whether what came of JSON can be NaN or infinite.
+        watched_text: whether what came of a text can.
+    """
+
+    wanted: Any
+    shown: str
+    repeated: bool = False
+    as_json: bool = False
+    numeric: bool = False
+    whole: bool = False
+    simple: bool = True
+    exact: bool = False
+    keyed: bool = False
+    watched: bool = False
+    watched_text: bool = False
+
+
+def form_of(parameter: Parameter) -> Form:
+    """How the values of a parameter are read.
 
     Raises:
-        RegistrationError: it can't be made from JSON.
+        RegistrationError: they can't be made from JSON.
     """
+    shown = _cut(inspect.formatannotation(parameter.annotation))
     if not is_typed(parameter):
-        return Any
-    unknown = next((t for t in inner_types(type_info(parameter)) if isinstance(t, msgspec.inspect.CustomType)), None)
-    if unknown is not None:
-        raise RegistrationError(
-            f"parameter {parameter.name!r} is annotated {inspect.formatannotation(parameter.annotation)}, and "
-            f"{unknown.cls.__name__} can't be made from JSON; use a dataclass, a msgspec.Struct or a JSON type"
-        )
-    return parameter.annotation
+        return Form(Any, shown)
+    types = _types(parameter, shown)
+    info = types[0]
+    choices = alternatives(info)
+    items = [item for each in choices if isinstance(each, _REPEATED) for item in _items(each)]
+    outer = sum(isinstance(each, _REPEATED) for each in choices)
+    inner = without_fields(info)
+    as_json = sum(isinstance(each, _REPEATED) for each in inner) > outer or any(isinstance(each, _OBJECTS) for each in inner)
+    plain = [*choices, *items]
+    keys = [key for each in types if isinstance(each, msgspec.inspect.DictType) for key in alternatives(each.key_type)]
+    exact = any(isinstance(each, msgspec.inspect.DecimalType) for each in types)
+    return Form(
+        parameter.annotation,
+        shown,
+        repeated=outer > 0,
+        as_json=as_json,
+        numeric=any(map(_is_numeric, plain)) and not any(isinstance(each, _TIMES) for each in plain),
+        whole=any(map(_is_whole, plain)) and not any(isinstance(each, (*_NUMBERS, msgspec.inspect.StrType)) for each in plain),
+        simple=parameter.annotation in _PLAIN,
+        exact=exact,
+        keyed=any(not isinstance(key, (msgspec.inspect.StrType, msgspec.inspect.AnyType)) for key in keys),
+        watched=exact or any(isinstance(key, _NUMBERS) for key in keys),
+        watched_text=any(isinstance(each, _NUMBERS) for each in types),
+    )
 
 
-def type_info(parameter: Parameter) -> msgspec.inspect.Type:
-    """What msgspec makes of an annotation.
+def _types(parameter: Parameter, shown: str) -> list[msgspec.inspect.Type]:
+    """A parameter's type, and all those inside it.
 
     Raises:
-        RegistrationError: it is no type.
+        RegistrationError: it is no type, or can't be made from JSON.
     """
+    annotated = f"parameter {parameter.name!r} is annotated {shown}"
     try:
-        return msgspec.inspect.type_info(parameter.annotation)
+        return prepare(parameter.annotation)
+    except Unconvertible as error:
+        raise RegistrationError(f"{annotated}, and {error}") from error
     except Exception as error:  # msgspec raises several kinds for what is no type
-        shown = inspect.formatannotation(parameter.annotation)
-        raise RegistrationError(f"parameter {parameter.name!r} is annotated {shown}, which is no type: {error}") from error
+        raise RegistrationError(f"{annotated}, which is no type: {error}") from error
 
 
-def inner_types(info: msgspec.inspect.Type) -> list[msgspec.inspect.Type]:
-    """A type and those inside it (list items, union members), without the fields of objects."""
-    parts: list[Any] = [*getattr(info, "types", ()), *getattr(info, "item_types", ())]
-    parts += [getattr(info, name) for name in ("item_type", "key_type", "value_type", "type") if hasattr(info, name)]
-    return [info] + [inner for part in parts for inner in inner_types(part)]
+def _items(info: Any) -> list[msgspec.inspect.Type]:
+    return [member for item in getattr(info, "item_types", None) or [info.item_type] for member in alternatives(item)]
 
 
-def text_form(parameter: Parameter) -> tuple[bool, bool]:
-    """Whether a parameter takes repeated keys, and whether its texts are JSON, as all are that hold more than one value."""
-    if not is_typed(parameter):
-        return False, False
-    info = type_info(parameter)
-    outer = sum(isinstance(t, _REPEATED) for t in _alternatives(info))
-    inner = inner_types(info)
-    nested = sum(isinstance(t, _REPEATED) for t in inner) > outer
-    return outer > 0, nested or any(isinstance(t, _OBJECTS) for t in inner)
+def _is_numeric(info: Any) -> bool:
+    """Whether msgspec reads a text as this type only if it is told to."""
+    return isinstance(info, (*_WORDS, msgspec.inspect.FloatType)) or _is_whole(info)
 
 
-def _alternatives(info: Any) -> list[msgspec.inspect.Type]:
-    """The members of a union, or the type itself."""
-    if isinstance(info, msgspec.inspect.Metadata):
-        return _alternatives(info.type)
-    return [a for t in info.types for a in _alternatives(t)] if isinstance(info, msgspec.inspect.UnionType) else [info]
+def _is_whole(info: Any) -> bool:
+    values: Any = info.values if isinstance(info, msgspec.inspect.LiteralType) else ()
+    values = [member.value for member in info.cls] if isinstance(info, msgspec.inspect.EnumType) else values
+    return isinstance(info, msgspec.inspect.IntType) or any(isinstance(value, int) for value in values)
 
 
-def watched_numbers(parameters: list[Parameter]) -> dict[bool, bool]:
-    """Whether converted arguments can hold NaN, by whether the conversion is strict.
-
-    A text can spell NaN for a float; in JSON that can only be done for a Decimal.
-    """
-    kinds = [t for p in parameters if is_typed(p) for t in inner_types(type_info(p))]
-    return {
-        False: any(isinstance(t, (*_NUMBERS, *_OBJECTS)) for t in kinds),
-        True: any(isinstance(t, msgspec.inspect.DecimalType) for t in kinds),
-    }
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"

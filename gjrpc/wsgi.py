@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote
 
-from gjrpc import codec, context, convention, errors, jsonrpc
+from gjrpc import codec, context, convention, errors, exact, jsonrpc
 from gjrpc._version import __version__
 from gjrpc.binding import Binding
 from gjrpc.contracts import Contracts
@@ -100,7 +100,9 @@ class Application:
     ) -> None:
         self.registry = registry
         self.max_body = max_body
-        self._decode = codec.Decoder(max_depth, max_values).decode
+        self._decode: Callable[[bytes], Any] = codec.Decoder(max_depth, max_values).decode
+        self._decode_arguments = self._decode
+        registry.when_exact(self._keep_digits)
         self.ready: Callable[[], bool] = lambda: True
         """Tells `/-/ready` whether new calls are welcome; the server sets it."""
         self.guard: Guard | Unasked | None = guard
@@ -269,7 +271,13 @@ class Application:
         if target == "/":
             return self._message(request.body)
         _check_posted(target)
-        return self._native(convention.read_named_body(target, request.body, self._decode))
+        call = convention.read_named_body(target, request.body, self._decode_arguments)
+        if self.registry.exact:
+            call.arguments = exact.arguments(call.arguments, request.body, call.name, self.registry.find)
+        return self._native(call)
+
+    def _keep_digits(self) -> None:
+        self._decode = exact.decoder(self._decode, self.registry.find)
 
     def _message(self, body: bytes) -> Response:
         """Answer a `POST /` in the dialect that it speaks."""
@@ -328,10 +336,10 @@ def _check_posted(target: str) -> None:
     Raises:
         VerbNotAllowed, InvalidRequest
     """
-    if target.startswith("/-/"):
+    if target.startswith(("/-/", "/?")):
+        if target[1] == "?":
+            raise errors.InvalidRequest("POST / takes no query: name the method and its arguments in the body")
         raise errors.VerbNotAllowed("there is nothing to POST to under /-/", allow=_PAGE_VERBS)
-    if target.startswith("/?"):
-        raise errors.InvalidRequest("POST / takes no query: name the method and its arguments in the body")
 
 
 def status_of(error: DeclaredError) -> int:

@@ -201,7 +201,11 @@ REFUSED = {
     "a missing name": (plain, {"b": 1}, "missing argument 'a' (expected a, b)"),
     "an unknown name": (plain, {"a": 1, "x": 2}, "unknown argument 'x' (expected a, b)"),
     "a name where none is taken": (nothing, {"x": 2}, "unknown argument 'x' (expected no arguments)"),
-    "a misspelt name": (lambda host: 0, {"hots": 1}, "unknown argument 'hots' (expected host); did you mean 'host'?"),
+    "a misspelt name": (
+        lambda host: 0,
+        {"hots": 1},
+        "missing argument 'host' (expected host); unknown argument 'hots' (expected host); did you mean 'host'?",
+    ),
     "the name of *args": (star, {"args": [1]}, "unknown argument 'args' (expected *args)"),
     "keyword-only by position": (
         lambda *, k: 0,
@@ -261,6 +265,12 @@ class Size(TypedDict):
 class Version(NamedTuple):
     major: int
     minor: int = 0
+
+
+@dataclass
+class Money:
+    amount: Decimal
+    note: Any = None
 
 
 class Colour(enum.Enum):
@@ -355,9 +365,9 @@ UNFIT = {
     "int for bool": (bool, 1, ": expected `bool`, got `int`"),
     "large int for float": (float, 10**400, ": number out of range (expected float), got 1" + "0" * 59 + "…"),
     "text for int or None": (int | None, "a", ": expected `int | null`, got `str`"),
-    "no Literal": (Literal["a"], "b", ": invalid enum value 'b' (expected Literal['a'])"),
-    "no enum": (Colour, "blue", ": invalid enum value 'blue' (expected test_binding.Colour)"),
-    "no IntEnum": (Level, -2, ": invalid enum value -2 (expected test_binding.Level)"),
+    "no Literal": (Literal["a"], "b", ": invalid enum value (expected Literal['a']), got \"b\""),
+    "no enum": (Colour, "blue", ': invalid enum value (expected test_binding.Colour), got "blue"'),
+    "no IntEnum": (Level, -2, ": invalid enum value (expected test_binding.Level), got -2"),
     "no datetime": (datetime, "a", ': invalid RFC3339 encoded datetime (expected datetime.datetime), got "a"'),
     "no UUID": (UUID, "a", ': invalid UUID (expected uuid.UUID), got "a"'),
     "no Decimal": (Decimal, "a", ': invalid decimal string (expected decimal.Decimal), got "a"'),
@@ -370,11 +380,15 @@ UNFIT = {
     "text as key": (dict[int, int], {"a": 1}, ": expected `int`, got `str` as a key"),
     "deep": (list[Host], [{"name": "a", "ports": ["b"]}], " at [0].ports[0]: expected `int`, got `str`"),
     "field is missing": (Point, {"y": 1}, ': object missing required field `x` (expected test_binding.Point), got {"y":1}'),
-    "the class's own check": (Strict, {"x": -1}, ': x is below 0 (expected test_binding.Strict), got {"x":-1}'),
+    "the class's own check": (
+        Strict,
+        {"x": -1},
+        ': the value is refused by a check of its class (expected test_binding.Strict), got {"x":-1}',
+    ),
     "a place in what came": (
         Literal["a"],
         "b' - at `$[7]",
-        """: invalid enum value "b' - at `$[7]" (expected Literal['a'])""",
+        """: invalid enum value (expected Literal['a']), got "b' - at `$[7]\"""",
     ),
 }
 
@@ -387,24 +401,36 @@ def test_values_that_do_not_fit_are_named(annotation, value, sentence):
 
 
 UNFIT_TEXTS = {
-    "no int": (int, ["a"], ": expected `int`, got `str`"),
-    "empty for int": (int, [""], ": expected `int`, got `str`"),
-    "4,301 digits": (int, ["9" * 4301], ': integer value out of range (expected int), got "' + "9" * 59 + "…"),
-    "no bool": (bool, ["yes"], ": expected `bool`, got `str`"),
-    "beyond a double": (float, ["1e400"], ': number out of range (expected float), got "1e400"'),
+    "no int": (int, ["a"], ": expected `int`, got the text 'a'"),
+    "a float for int": (int, ["1.5"], ": expected `int`, got the text '1.5'"),
+    "empty for int": (int, [""], ": expected `int`, got the text ''"),
+    "a long text for int": (int, ["a" * 100_000], f": expected `int`, got the text '{'a' * 60}…'"),
+    "4,301 digits": (int, ["9" * 4301], f": integer value out of range (expected int), got the text '{'9' * 60}…'"),
+    "an endless exponent": (int, ["1e99999"], ": number out of range (expected int), got the text '1e99999'"),
+    "no bool": (bool, ["yes"], ": expected `bool`, got the text 'yes'"),
+    "beyond a double": (float, ["1e400"], ": number out of range (expected float), got the text '1e400'"),
+    "no date": (date, ["1.5"], ": invalid RFC3339 encoded date (expected datetime.date), got the text '1.5'"),
+    "seconds for a datetime": (
+        datetime,
+        ["1.5"],
+        ": invalid RFC3339 encoded datetime (expected datetime.datetime), got the text '1.5'",
+    ),
+    "no Decimal": (Decimal, ["a"], ": invalid decimal string (expected decimal.Decimal), got the text 'a'"),
     "nan": (float, ["nan"], ": expected a finite number, got nan"),
     "Infinity": (float, ["Infinity"], ": expected a finite number, got inf"),
     "-inf": (float | None, ["-inf"], ": expected a finite number, got -inf"),
     "nan in a list": (list[float], ["1", "nan"], ": expected a finite number, got nan"),
-    "nan in an object": (Point, ['{"x":1,"y":"nan"}'], ": expected a finite number, got nan"),
+    "nan in an object": (Point, ['{"x":1,"y":"nan"}'], """ at y: expected `float`, got `str` in the text '{"x":1,"y":"nan"}'"""),
     "nan as a key": (dict[float, int], ['{"nan":1}'], ": expected a finite number, got nan"),
     "NaN for Decimal": (Decimal, ["sNaN"], ": expected a finite number, got sNaN"),
-    "no enum": (Colour, ["blue"], ": invalid enum value 'blue' (expected test_binding.Colour)"),
+    "NaN in an object": (Money, ['{"amount":"NaN"}'], ": expected a finite number, got NaN"),
+    "no Literal": (Literal["a"], ["b"], ": invalid enum value (expected Literal['a']), got the text 'b'"),
+    "no enum": (Colour, ["blue"], ": invalid enum value (expected test_binding.Colour), got the text 'blue'"),
     "two for one": (int, ["1", "2"], ": given 2 times, and it takes one value"),
-    "text in a list": (list[int], ["1", "a"], " at [1]: expected `int`, got `str`"),
+    "text in a list": (list[int], ["1", "a"], " at [1]: expected `int`, got the text 'a'"),
     "no JSON": (Point, ["a"], ": expected JSON text: malformed JSON: invalid character (byte 0)"),
     "NaN as JSON": (Point, ['{"x":NaN}'], ": expected JSON text: malformed JSON: invalid character (byte 5)"),
-    "another JSON": (Point, ["[1]"], ": expected `object`, got `array`"),
+    "another JSON": (Point, ["[1]"], ": expected `object`, got `array` in the text '[1]'"),
 }
 
 
@@ -465,7 +491,7 @@ def test_one_text_to_annotated_variable_parameters():
     """The text behind a semicolon goes to *args converted, and is refused where nothing is taken."""
     assert call_text(typed, "1") == (1, (), 0, {})
     assert call_text(decimals, "1") == ((Decimal(1),), {})
-    assert refusal(lists, "a", call_text) == "argument '*rest[0]' at [0]: expected `int`, got `str`"
+    assert refusal(lists, "a", call_text) == "argument '*rest[0]' at [0]: expected `int`, got the text 'a'"
     assert refusal(nothing, "a", call_text).startswith("too many arguments: 1 came")
 
 

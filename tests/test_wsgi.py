@@ -251,7 +251,7 @@ REFUSALS = {
     "too many": ("POST", "/", b'{"add":[1,2,3]}', 400, "too many arguments: 3 came, expected at most 2"),
     "an unknown name": ("POST", "/", b'{"add":{"a":1,"c":2}}', 400, "unknown argument 'c' (expected a, b)"),
     "another type": ("POST", "/", b'{"plus":[1,"2"]}', 400, "argument 'b': expected `int`, got `str`"),
-    "another text": ("GET", "/plus?a=1&b=x", b"", 400, "argument 'b': expected `int`, got `str`"),
+    "another text": ("GET", "/plus?a=1&b=x", b"", 400, "argument 'b': expected `int`, got the text 'x'"),
     "nan as a text": ("GET", "/convert?n=1&x=nan", b"", 400, "argument 'x': expected a finite number, got nan"),
     "one of two": ("GET", "/plus?a=1", b"", 400, "missing argument 'b'"),
     "given twice": ("GET", "/plus?a=1&a=2&b=3", b"", 400, "argument 'a': given 2 times"),

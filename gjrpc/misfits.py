@@ -1,0 +1,148 @@
+"""The sentences about arguments that do not fit.
+
+Owns how each is said, so that it names the argument, what was expected and what came, and is no longer than people read. It knows
+no signature: what was found is `binding`'s.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+import msgspec
+
+from gjrpc import codec
+from gjrpc.errors import InvalidArguments
+
+_SHOWN = 60  # characters of a value that came, or of a name
+_TOLD = 10  # faults of one call
+# msgspec ends its sentences with the place, " - at `$[1].x`"; in a Struct its first step is the parameter.
+_PLACE = re.compile(r"(?P<reason>.*) - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`", re.DOTALL)
+_STEP = re.compile(r"\[(\d+)\]")
+_CAME_TEXT = re.compile(r", got `str`$")
+_TELLS_WHAT_CAME = re.compile(r", got ")
+
+
+class Fault(NamedTuple):
+    """Why an argument does not fit.
+
+    Attributes:
+        sentence: for the client.
+        foreign: what a class of the application's raised at the value, which is not for the client, or None.
+    """
+
+    sentence: str
+    foreign: BaseException | None = None
+
+
+def refusal(faults: Sequence[Fault]) -> InvalidArguments:
+    """All faults of one call in one error."""
+    sentences = [fault.sentence for fault in faults[:_TOLD]]
+    if len(faults) > _TOLD:
+        sentences.append(f"and {len(faults) - _TOLD} more")
+    foreign = next((fault.foreign for fault in faults if fault.foreign is not None), None)
+    return InvalidArguments("; ".join(sentences), foreign=foreign)
+
+
+def too_many(count: int, most: int, listing: str) -> Fault:
+    """More arguments by position than there are parameters."""
+    return Fault(f"too many arguments: {count} came, expected at most {most} by position ({listing})")
+
+
+def only_named(name: str) -> Fault:
+    """A parameter that no array can reach."""
+    return Fault(f"missing argument {name!r}: it can only be given by name, so send an object")
+
+
+def only_positional(name: str, listing: str) -> Fault:
+    """A parameter that no object can reach."""
+    return Fault(f"argument {name!r} can only be given by position, so send an array ({listing})")
+
+
+def missing(names: Sequence[str], listing: str) -> Fault:
+    """Parameters that were not given, and have no default."""
+    return Fault(f"missing argument{'s' * (len(names) > 1)} {' and '.join(map(repr, names))} (expected {listing})")
+
+
+def unknown(names: Iterable[str], known: Sequence[str], listing: str) -> Fault:
+    """Names that no parameter has; of one the nearest is told."""
+    some = sorted(names)
+    if len(some) > 1:
+        shown = " and ".join(map(shown_name, some[:_TOLD])) + (f" and {len(some) - _TOLD} more" if len(some) > _TOLD else "")
+        return Fault(f"unknown arguments {shown} (expected {listing})")
+    near = get_close_matches(some[0][:_SHOWN], known[:_SHOWN], 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return Fault(f"unknown argument {shown_name(some[0])} (expected {listing}){hint}")
+
+
+def repeated(name: str, count: int) -> Fault:
+    """A key of a query that comes several times for one value."""
+    return Fault(f"argument {shown_name(name)}: given {count} times, and it takes one value")
+
+
+def no_json(name: str, message: str) -> Fault:
+    """A text that should be JSON."""
+    return Fault(f"argument {shown_name(name)}: expected JSON text: {message}")
+
+
+def not_finite(name: str, number: Any) -> Fault:
+    """NaN and the infinities are no values here, however they were spelled (CONVENTION, section 5)."""
+    return Fault(f"argument {shown_name(name)}: expected a finite number, got {number}")
+
+
+def misfit(name: str, annotation: str, error: msgspec.ValidationError, came: Any) -> Fault:
+    """A value that can't be converted.
+
+    Args:
+        name: the argument's.
+        annotation: what was expected, in Python's words.
+        error: msgspec's, of a conversion of this value.
+        came: the value.
+    """
+    reason, path = _told(error)
+    got = "" if _TELLS_WHAT_CAME.search(reason) else f", got {shown_value(came)}"
+    return _fault(name, annotation, reason, path, got, error)
+
+
+def text_misfit(name: str, annotation: str, error: msgspec.ValidationError, texts: Sequence[str], *, as_json: bool) -> Fault:
+    """A value of a query that can't be converted; `texts` is what came, several for a list, and JSON if `as_json`."""
+    reason, path = _told(error)
+    step = _STEP.match(path)
+    text = shown_name(texts[int(step[1])] if step and len(texts) > int(step[1]) else texts[0])
+    reason = reason if as_json else _CAME_TEXT.sub("", reason)
+    got = f" in the text {text}" if _TELLS_WHAT_CAME.search(reason) else f", got the text {text}"
+    return _fault(name, annotation, reason, path, got, error)
+
+
+def _told(error: msgspec.ValidationError) -> tuple[str, str]:
+    """What msgspec says, without any text of others, and of which place."""
+    place = _PLACE.fullmatch(str(error))
+    reason, path = (place["reason"], place["path"]) if place else (str(error), "")
+    if error.__cause__ is not None:
+        reason = "the value is refused by a check of its class"
+    elif reason.startswith("Invalid enum value "):
+        reason = "Invalid enum value"
+    return (f"{reason} as a key" if place and place["key"] else reason), path
+
+
+def _fault(name: str, annotation: str, reason: str, path: str, got: str, error: BaseException) -> Fault:
+    where = f" at {_shortened(path.lstrip('.'))}" if path else ""
+    expected = "" if reason.startswith("Expected") else f" (expected {annotation})"
+    sentence = f"argument {shown_name(name)}{where}: {reason[:1].lower()}{_shortened(reason[1:], 200)}{expected}{got}"
+    return Fault(sentence, error.__cause__)
+
+
+def shown_name(name: str) -> str:
+    """A name as people read it, cut where it is long."""
+    return repr(_shortened(name))
+
+
+def shown_value(value: Any) -> str:
+    """A value as JSON, cut where it is long."""
+    if isinstance(value, str):
+        value = value[: 2 * _SHOWN]
+    return _shortened((bytes(value) if isinstance(value, msgspec.Raw) else codec.encode(value)).decode())
+
+
+def _shortened(text: str, most: int = _SHOWN) -> str:
+    return text if len(text) <= most else text[:most] + "…"
