@@ -4,7 +4,7 @@ Owns the table of kinds, which is open to embedding code: add to `SECRETS`, or c
 request can ask for that. Pure functions of text.
 
 Why these rules and no library: `tests/command_lines` has 855 lines with secrets and 374 harmless ones. These rules show 1.3 % of
-the first and change none of the second. What to expect of lines that nobody tuned them for: 4 % of a half that was held back, 19 %
+the first and change none of the second. What to expect of lines nobody tuned them for: 4 % of a half that was held back, 19 %
 of 264 lines written last to find gaps, 24 % of 404 lines from the pages of tldr, before those gaps were closed (now 8 %); of the
 31,000 other lines of tldr 0.2 % are changed. detect-secrets 1.5.0 (which needs PyYAML and requests) shows 67 % where it reads the
 lines as files, 91 % by its rules without entropy, and with entropy it masks part of 99 % of the harmless lines. bugiongrep 0.1.0
