@@ -19,7 +19,7 @@ from gjrpc.batch import Batch, Names, public
 from gjrpc.conversion import decoder
 from gjrpc.dialects import JSONRPC, Dialect, Native
 from gjrpc.errors import ClientError, MisuseError, WireError
-from gjrpc.wire import Wire, identity, limits
+from gjrpc.wire import MAX_ANSWER, Wire, identity, limits
 
 T = TypeVar("T")
 
@@ -38,22 +38,25 @@ class Client:
     a proxy, and `.netrc` is not read.
 
     A call is repeated where nothing can have run: no connection could be had, or the answer was 503 with `Retry-After` (waited
-    for, at most `gjrpc.wire.MAX_WAIT`). One that is declared idempotent is repeated also when the connection breaks, time runs
-    out, or the answer is 502, 503 or 504.
+    for, at most `gjrpc.transport.MAX_WAIT`), by which a server says that it did not begin the call (RFC 9110, section 15.6.4).
+    One that is declared idempotent is repeated also when the connection breaks, or the answer is 502, 503 or 504. Repeating ends
+    with the call's time.
 
     Args:
         url: `http://host:port`, `https://host:port/prefix` or `unix:/path/to.sock`.
         verify: True (the public authorities), a file or folder of authorities in PEM, or False to trust anyone.
         cert: a client certificate: a PEM file with both parts, or `(certificate, key)`.
-        timeout: seconds to wait for a connection, and for the next bytes of an answer; or `(connect, read)`; None for ever.
-            It holds for each try. A call waits at most `read` for a free connection of the pool.
+        timeout: seconds for a whole call: waiting for a free connection of the pool, connecting, TLS, sending, the answer to its
+            last byte, and all repeats. Or `(connect, call)`, of which the first is for each attempt to connect. None for ever.
+            (The system's resolver can't be interrupted while it looks up a name; under gevent's patches it can.)
         retries: how often one call is repeated at most.
         pool: connections at most; further calls wait for one.
+        max_answer: bytes that an answer may have, once it is decompressed; a `WireError` beyond.
         headers: sent with each call.
         auth: `(user, password)`, or what requests takes: a callable that changes the prepared request.
         idempotent: names of methods that may run twice, `*` as in file names: `("ping", "list_*", "stats.*")`.
-        dialect: `native`, or `jsonrpc` for any server that speaks JSON-RPC 2.0: it is asked at the URL exactly as given.
-            Batches and notifications are JSON-RPC 2.0 in either.
+        dialect: `native`, or `jsonrpc` for any server that speaks JSON-RPC 2.0: it is asked at the URL exactly as given. That may
+            have a query (`?apikey=…`), which no error, `repr` or log shows. Batches and notifications are JSON-RPC 2.0 in either.
 
     Raises:
         MisuseError: an argument that can't be used.
@@ -68,6 +71,7 @@ class Client:
         timeout: float | tuple[float | None, float | None] | None = 30.0,
         retries: int = 2,
         pool: int = 10,
+        max_answer: int = MAX_ANSWER,
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | Callable[[requests.PreparedRequest], requests.PreparedRequest] | None = None,
         idempotent: Iterable[str] = (),
@@ -78,7 +82,10 @@ class Client:
         self._jsonrpc = JSONRPC()
         self._dialect: Dialect = self._jsonrpc if dialect == "jsonrpc" else Native()
         self._repeatable = _matcher(idempotent)
-        self._wire = Wire(url, verify, identity(cert), limits(timeout), retries, pool, headers, auth, exact=dialect == "jsonrpc")
+        exact = dialect == "jsonrpc"
+        self._wire = Wire(
+            url, verify, identity(cert), limits(timeout), retries, pool, headers, auth, exact=exact, max_answer=max_answer
+        )
         self._listed: tuple[str, ...] | None = None
         self._described: dict[str, tuple[Signature | None, str]] = {}
 

@@ -17,7 +17,7 @@ import gevent
 import gevent.socket
 
 from gjrpc.dispatch import failure
-from gjrpc.errors import BadMessage, CallError, Overloaded
+from gjrpc.errors import BadMessage, CallError, DeadlineExceeded, Overloaded
 from gjrpc.framing import Parsed
 from gjrpc.gateway import GoneError
 from gjrpc.http1 import CONTINUE, Reader
@@ -31,6 +31,7 @@ _RECEIVE = 8 * 1024  # bytes for one read between bodies: a buffer of more is sl
 _RECEIVE_BODY = 64 * 1024
 _NEVER = float("inf")
 _LARGE = 64 * 1024  # bytes of a body that are not copied to stand behind their head
+_CUT_OFF = "the server stopped before the call ended; the call had begun, and may have taken effect"
 
 
 @dataclass(frozen=True)
@@ -185,10 +186,13 @@ class Connection(Sending):
             gevent.spawn(self.advance, self._read)
 
     def abandon(self) -> None:
-        """Close the connection in the middle of a call, and say so where the client can still be told."""
+        """Close the connection in the middle of a call, and say so where the client can still be told.
+
+        The call has begun, so nothing invites the client to repeat it: no 503 with `Retry-After`, but 504.
+        """
         if self.expires == _NEVER and not self.begun:
             try:
-                refused = refusal(Overloaded("the server is stopping, and the call took too long"))
+                refused = refusal(DeadlineExceeded(_CUT_OFF))
                 self.socket.send(b"".join(self._held or ()) + self.server.writer.write(refused, False))
             except OSError as gone:
                 log.debug("%s went away: %s", self.peer, gone)

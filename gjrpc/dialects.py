@@ -13,6 +13,7 @@ import requests
 from gjrpc import codec
 from gjrpc.conversion import members
 from gjrpc.errors import MisuseError, ParseError, RemoteError, WireError
+from gjrpc.urls import redirected
 
 Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 """What a method is called with, by position and by name."""
@@ -156,7 +157,7 @@ def _message(name: str, response: requests.Response, expected: str = "a JSON-RPC
     if status >= 400:
         raise _remote_error(name, status, response.reason, body)
     if 300 <= status < 400:
-        where = response.headers.get("Location")
+        where = redirected(response)
         raise WireError(f"{name}: HTTP {status} points to {where!r}, and no redirect is followed: give the Client the right URL")
     try:
         return codec.decode_unlimited(body)  # the caller chose the server

@@ -10,26 +10,26 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import msgspec
-import requests
 
 from gjrpc import codec
 from gjrpc.client import Client
-from gjrpc.errors import ClientError, ParseError, SettingsError
-from gjrpc.origins import LOOPBACK
+from gjrpc.errors import ClientError, MisuseError, ParseError, SettingsError, WireError
 from gjrpc.schemas import Schema, modern
-from gjrpc.wire import is_loopback
+from gjrpc.urls import redirected, shown
+from gjrpc.wire import Wire, limits
 
 PAGE = "/-/openrpc.json"
 """Where a server of this project has its document."""
 
 TIMEOUT = 30.0
-"""Seconds to wait for a connection, and for the next bytes of the document."""
+"""Seconds to get the document, from the connection to its last byte."""
 
 # A document is as long as it is; it holds up nobody else.
 _decode = codec.Decoder(max_values=sys.maxsize).decode
 
 _SOURCES = "a server (http://HOST:PORT, https://…, unix:PATH), a URL that ends in .json, or a saved OpenRPC file"
 
+_REPEATS = 2
 # What a Reference Object may stand for; a chain of more than these is taken as going round.
 _MAX_REFERENCES = 10
 
@@ -170,12 +170,12 @@ def read(source: str) -> Document:
     if source.startswith("unix:"):
         return Document(_discover(source), source)
     is_url = source.startswith(("http://", "https://"))
-    shown = _without_credentials(source) if is_url else source
-    body = _get(source, shown) if is_url else _load(source)
+    name = shown(source) if is_url else source
+    body = _get(source, name) if is_url else _load(source)
     try:
-        return Document(_decode(body), shown)
+        return Document(_decode(body), name)
     except ParseError as error:
-        raise SettingsError(f"{shown}: {error.message}") from error
+        raise SettingsError(f"{name}: {error.message}") from error
 
 
 def _load(path: str) -> bytes:
@@ -185,19 +185,34 @@ def _load(path: str) -> bytes:
         raise SettingsError(f"{path}: {getattr(error, 'strerror', None) or error}; expected {_SOURCES}") from error
 
 
-def _get(url: str, shown: str) -> bytes:
+def _get(url: str, name: str) -> bytes:
+    """GET it as the client calls: no redirect is followed, `.netrc` is not read, and time and size are bounded."""
     try:
-        parts = urlsplit(url)
-        page = url if parts.path.endswith(".json") else urlunsplit(parts._replace(path=parts.path.rstrip("/") + PAGE))
-        # As the client does: a loopback host is never asked through a proxy.
-        host = parts.hostname or ""
-        direct = {"no_proxy": ",".join((*LOOPBACK, host))} if is_loopback(host) else None
-        answer = requests.get(page, timeout=TIMEOUT, headers={"Accept": "application/json"}, proxies=direct)
-    except (requests.RequestException, ValueError) as error:
-        raise SettingsError(f"{shown}: {_reason(error)}") from error
+        page, auth = _page(url)
+        wire = Wire(page, True, None, limits(TIMEOUT), _REPEATS, 1, None, auth, exact=True)
+    except (MisuseError, ValueError) as error:
+        raise SettingsError(f"{name}: it can't be read: {error}") from error
+    wire.url = name
+    try:
+        answer = wire.get()
+    except WireError as error:
+        raise SettingsError(str(error)) from error
+    finally:
+        wire.close()
+    if answer.is_redirect:
+        raise SettingsError(f"{name}: HTTP {answer.status_code} points to {redirected(answer)!r}, and no redirect is followed")
     if answer.status_code != 200:
-        raise SettingsError(f"{shown}: HTTP {answer.status_code} {answer.reason} from {urlsplit(answer.url).path}")
+        raise SettingsError(f"{name}: HTTP {answer.status_code} {answer.reason} from {urlsplit(page).path}")
     return answer.content
+
+
+def _page(url: str) -> tuple[str, tuple[str, str] | None]:
+    """The URL of the document, and the credentials that the given one holds."""
+    parts = urlsplit(url)
+    credentials, at, place = parts.netloc.rpartition("@")
+    path = parts.path if parts.path.endswith(".json") else parts.path.rstrip("/") + PAGE
+    user, _, password = credentials.partition(":")
+    return urlunsplit(parts._replace(netloc=place, path=path)), (unquote(user), unquote(password)) if at else None
 
 
 def _discover(url: str) -> Any:
@@ -207,35 +222,6 @@ def _discover(url: str) -> Any:
             return client.call("rpc.discover")
     except ClientError as error:
         raise SettingsError(str(error)) from error
-
-
-def _reason(error: Exception) -> str:
-    """What an error of requests means, and what to do."""
-    root = _root(error)
-    if isinstance(error, requests.exceptions.SSLError):
-        return f"TLS failed: {root} (REQUESTS_CA_BUNDLE names a PEM file of authorities to trust)"
-    if isinstance(error, requests.Timeout):
-        return f"no answer within {TIMEOUT:g} s"
-    if isinstance(error, requests.ConnectionError):
-        return f"no connection: {getattr(root, 'strerror', None) or root}"
-    return f"it can't be read: {error}"
-
-
-def _root(error: BaseException) -> BaseException:
-    """The first cause of an error; urllib3 keeps causes in `reason` and `args` too."""
-    while True:
-        held = (getattr(error, "reason", None), *error.args)
-        inner = error.__cause__ or next((each for each in held if isinstance(each, BaseException)), None) or error.__context__
-        if inner is None:
-            return error
-        error = inner
-
-
-def _without_credentials(url: str) -> str:
-    """A URL that may be shown."""
-    scheme, separator, rest = url.partition("://")
-    place, slash, path = rest.partition("/")
-    return scheme + separator + place.rpartition("@")[2] + slash + path
 
 
 def _item(value: Any, key: str) -> Any:

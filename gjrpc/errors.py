@@ -145,13 +145,16 @@ class TooLarge(CallError):
 
 
 class Overloaded(CallError):
-    """The server can't take the call now; it may later."""
+    """The server can't take the call now; it may later.
+
+    Nothing of the call has run: the answer is a 503 with `Retry-After`, on which clients repeat any call.
+    """
 
     code = -32002
 
 
 class DeadlineExceeded(CallError):
-    """The method did not end within its deadline."""
+    """The method did not end within its deadline, or within the grace period of a stop; it may have taken effect."""
 
     code = -32003
 

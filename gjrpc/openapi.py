@@ -48,11 +48,11 @@ _ANY_CALL = {
     **_OVERLOADED,
     400: "The arguments do not fit, or the request is malformed.",
     500: "The method failed, or its result is not JSON; the server's log has the details under `ref`.",
+    504: "The method did not end within its deadline, or before the server stopped; it may have taken effect.",
 }
 _UNKNOWN = {401: "The credentials are missing or wrong.", 429: "There were too many wrong credentials from this address."}
-_LATE = {504: "The method did not end within its deadline."}
 _BY_VERB = {"get": {414: "The path and query are too long."}, "post": {413: "The body is too large."}}
-_REFUSALS = {**_ANY_CALL, **_BY_VERB["get"], **_BY_VERB["post"], **_MISDIRECTED, **_LATE}
+_REFUSALS = {**_ANY_CALL, **_BY_VERB["get"], **_BY_VERB["post"], **_MISDIRECTED}
 
 _PAGES = {
     "healthy": ("Whether the process answers", _ANYWHERE),
@@ -143,13 +143,7 @@ class _Operations:
         if described.deprecated:
             operation["deprecated"] = True
         unknown = _UNKNOWN if self._schemes else {}
-        refusals = {
-            **_ANY_CALL,
-            **_BY_VERB[verb],
-            **unknown,
-            **self._further,
-            **(_LATE if described.method.deadline is not None else {}),
-        }
+        refusals = {**_ANY_CALL, **_BY_VERB[verb], **unknown, **self._further}
         responses = {"200": self._result(described), **_references(refusals), **self._declared(described, refusals)}
         return {**operation, **self._security(described.method), "responses": dict(sorted(responses.items()))}
 

@@ -64,10 +64,15 @@ class Plain:
             return function()
 
 
+def gevent_patched() -> bool:
+    """Tell whether gevent has patched the standard library's sockets."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("socket"))
+
+
 def running() -> Runtime:
     """The runtime that fits this process: gevent's where gevent has patched the standard library, else `Plain`."""
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is None or not monkey.is_module_patched("socket"):
+    if not gevent_patched():
         return Plain()
     from gjrpc.green import Green  # noqa: PLC0415  gevent is optional here, and it is loaded already
 

@@ -1,43 +1,44 @@
 """The client's wire: bytes of a call go in, a response of requests comes out.
 
 Owns the pooled `requests.Session` and its life, when a call may be repeated, and the one place where an error of requests,
-urllib3, ssl or a socket becomes a `ClientError`. It knows no method and no JSON.
+urllib3, ssl or a socket becomes a `ClientError`. How connections keep to what a call may take is `transport`'s. It knows no
+method and no JSON.
 """
 
-import ipaddress
 import os
-import socket
 import ssl
 import threading
 from collections.abc import Mapping
-from functools import partial
 from http.client import HTTPException
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
-from urllib3 import HTTPConnectionPool, Retry, Timeout
+from urllib3 import Retry
 from urllib3 import exceptions as urllib3_errors
-from urllib3.connection import HTTPConnection
 
+from gjrpc import bypass
 from gjrpc._version import __version__
+from gjrpc.allowance import Allowance, LargeError, LateError, within
 from gjrpc.errors import MisuseError, WireError
+from gjrpc.transport import Adapter, Retries
+from gjrpc.urls import place, shown
 
-MAX_WAIT = 10.0
-"""Seconds that a `Retry-After` is waited for; a longer one is cut to this."""
+MAX_ANSWER = 64 * 1024 * 1024
+"""Bytes that an answer may have once it is decoded, unless told otherwise."""
 
-_FOREIGN = (requests.RequestException, urllib3_errors.HTTPError, HTTPException, OSError, ValueError)
-_FORMS = 'expected a URL such as "http://host:9999", "https://host:9999/prefix" or "unix:/path/to.sock"'
+_FOREIGN = (requests.RequestException, urllib3_errors.HTTPError, HTTPException, OSError, ValueError, LateError, LargeError)
 _DOUBT = "; the method may have run (if it may run twice, name it in Client(idempotent=…))"
 
 _REASONS = {
     urllib3_errors.ClosedPoolError: "this client is closed",
     urllib3_errors.ProxyError: "the proxy can't be used: {root}",
     urllib3_errors.NewConnectionError: "no connection: {root}",
-    urllib3_errors.ConnectTimeoutError: "no connection within {connect} s",
-    urllib3_errors.ReadTimeoutError: "no answer within {read} s{doubt}",
+    urllib3_errors.ConnectTimeoutError: "no connection within {connect}",
+    urllib3_errors.ReadTimeoutError: "no answer within {total}{doubt}",
+    LateError: "no answer within {total}{doubt}",
+    LargeError: "the answer has over {most} bytes; Client(max_answer=…) sets how many it may have{doubt}",
+    urllib3_errors.DecodeError: "the answer can't be read: {root}{doubt}",
     Exception: "the connection broke before the answer was whole: {root}{doubt}",
 }
 """What the errors of urllib3 mean; the first that fits, since they inherit from each other."""
@@ -56,7 +57,7 @@ _VERIFY_HINTS = {
     62: "call the server by a name that its certificate holds",  # X509_V_ERR_HOSTNAME_MISMATCH
     64: "call the server by an address that its certificate holds",  # X509_V_ERR_IP_ADDRESS_MISMATCH
 }
-_UNTRUSTED = 'if it comes from an authority of your own, give its file: verify="ca.pem"'
+_UNTRUSTED = 'if it comes from an authority of your own, give its file: verify="ca.pem", or REQUESTS_CA_BUNDLE=ca.pem'
 
 
 class Wire:
@@ -78,11 +79,13 @@ class Wire:
         auth: Any,
         *,
         exact: bool,
+        max_answer: int = MAX_ANSWER,
     ) -> None:
-        target, path = _place(url, exact)
-        self.url = url
+        target, path = place(url, exact)
+        self.url = url if path is not None else shown(url)
         self.closed = False
         self._limits = limits
+        self._max_answer = _count("max_answer", max_answer, 1)
         self._size = _count("pool", pool, 1)
         self._slots = threading.Semaphore(self._size)
         self._session = _Session()
@@ -91,12 +94,10 @@ class Wire:
         self._prepared = _prepare(self._session, target, headers, fixed)
         self._mount(_count("retries", retries, 0), path)
         # The environment is read once, here: doing it in each call, as requests does, adds 30 to 50 % to a call.
-        environment = requests.Session().merge_environment_settings(target, {}, False, _trust(verify), cert)
+        self._settings = requests.Session().merge_environment_settings(target, {}, False, _trust(verify), cert)
         if target.startswith("https:"):
-            _trust(environment["verify"])  # perhaps another, from the environment
-        self._settings: dict[str, Any] = {**environment, "timeout": Timeout(connect=limits[0], read=limits[1])}
-        if path is not None or is_loopback(urlsplit(target).hostname or ""):
-            self._settings["proxies"] = {}
+            _trust(self._settings["verify"])  # perhaps another, from the environment
+        self._settings["proxies"] = {} if path is not None else bypass.proxies(target)
 
     def _mount(self, retries: int, path: str | None) -> None:
         """Mount two adapters that share one pool of connections and differ in what they repeat.
@@ -104,9 +105,7 @@ class Wire:
         requests chooses the adapter by the beginning of the URL. Calls that may be repeated have a fragment, which is never sent
         (RFC 9110, section 7.1).
         """
-        once, again = (HTTPAdapter(1, self._size, _policy(retries, repeatable)) for repeatable in (False, True))
-        if path is not None:
-            once.poolmanager.pool_classes_by_scheme = {"http": partial(_UnixPool, path=path)}
+        once, again = (Adapter(self._size, _policy(retries, repeatable), path) for repeatable in (False, True))
         again.poolmanager, again.proxy_manager = once.poolmanager, once.proxy_manager
         self._pools = once.poolmanager.pools
         self._session.mount(str(self._prepared.url), once)
@@ -117,32 +116,42 @@ class Wire:
 
         Raises:
             MisuseError: the client is closed.
-            WireError: no answer could be had.
+            WireError: no answer could be had, not in time, or it is too large.
         """
-        request = self._request(body, repeatable)
+        return self._send(name, self._request("POST", body, repeatable), repeatable)
+
+    def get(self) -> requests.Response:
+        """GET what is at the URL; raises what `post` does."""
+        return self._send("", self._request("GET", b"", repeatable=True), repeatable=True)
+
+    def _send(self, name: str, request: requests.PreparedRequest, repeatable: bool) -> requests.Response:
+        allowance = Allowance(*self._limits, self._max_answer)
+        where = f"{self.url}: {name}: " if name else f"{self.url}: "
         if not self._slots.acquire(timeout=self._limits[1]):
-            raise WireError(f"{self.url}: {name}: none of the {self._size} connections became free; Client(pool=…) sets how many")
+            raise WireError(f"{where}none of the {self._size} connections became free; Client(pool=…) sets how many")
         try:
             if self.closed:
-                raise MisuseError(f"{self.url}: {name}: this client is closed; make a new one")
-            return self._session.send(request, **self._settings)
+                raise MisuseError(f"{where}this client is closed; make a new one")
+            with within(allowance):
+                return self._session.send(request, **self._settings)
         except _FOREIGN as error:
-            connect, read = self._limits
-            reason = _reason(error, connect=connect, read=read, doubt="" if repeatable else _DOUBT)
-            raise WireError(f"{self.url}: {name}: {reason}") from error
+            doubt = _DOUBT if allowance.sent and not repeatable else ""
+            reason = _reason(error, limits=self._limits, most=self._max_answer, doubt=doubt)
+            raise WireError(f"{where}{reason}") from error
         finally:
             self._slots.release()
             if self.closed:  # in between: what this call left in the pool
                 self._session.close()
 
-    def _request(self, body: bytes, repeatable: bool) -> requests.PreparedRequest:
+    def _request(self, verb: str, body: bytes, repeatable: bool) -> requests.PreparedRequest:
         """A request from what was prepared: preparing each from nothing adds 20 to 30 % to a call."""
         request = requests.PreparedRequest()
-        request.method = "POST"
+        request.method = verb
         request.url = f"{self._prepared.url}#idempotent" if repeatable else self._prepared.url
         request.headers = self._prepared.headers.copy()
-        request.headers["Content-Length"] = str(len(body))
-        request.body = body
+        if verb == "POST":
+            request.headers["Content-Length"] = str(len(body))
+            request.body = body
         if self._auth is not None:
             request.prepare_cookies({})  # HTTPDigestAuth needs the jar
             request.prepare_auth(self._auth)
@@ -165,45 +174,9 @@ class _Session(requests.Session):
         return None
 
 
-class _Retries(Retry):
-    """The waits of a repeated call; `new` of urllib3 keeps the class."""
-
-    RETRY_AFTER_STATUS_CODES = frozenset({503})
-
-    def parse_retry_after(self, retry_after: str) -> float:
-        try:
-            return min(super().parse_retry_after(retry_after), MAX_WAIT)
-        except (urllib3_errors.InvalidHeader, ValueError, OverflowError):
-            return 0.0  # it can't be read: the usual backoff is waited for
-
-
-class _UnixConnection(HTTPConnection):
-    """A connection to a unix socket.
-
-    requests-unixsocket and its successor have a pool of one connection for each URL, a timeout of their own, and don't tell a
-    refused connection from a broken one, on which it depends whether a call may be repeated.
-    """
-
-    def __init__(self, *args: Any, path: str, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        try:
-            self.sock.settimeout(self.timeout)
-            self.sock.connect(self._path)
-        except OSError as error:
-            raise urllib3_errors.NewConnectionError(self, f"no connection to {self._path}: {error}") from error
-
-
-class _UnixPool(HTTPConnectionPool):
-    ConnectionCls = _UnixConnection
-
-
 def _policy(retries: int, repeatable: bool) -> Retry:
     """What is repeated: `read` are failures after something was sent, `other` those of TLS, which seldom pass by themselves."""
-    return _Retries(
+    return Retries(
         total=retries,
         read=None if repeatable else False,
         other=None if repeatable else 0,
@@ -215,8 +188,9 @@ def _policy(retries: int, repeatable: bool) -> Retry:
     )
 
 
-def _reason(error: BaseException, **known: Any) -> str:
+def _reason(error: BaseException, limits: tuple[float | None, float | None], **known: Any) -> str:
     """What an error of the libraries below means, and what to do."""
+    known["connect"], known["total"] = _seconds(min(filter(None, limits), default=None)), _seconds(limits[1])
     chain = _chain(error)
     root = chain[-1]
     if isinstance(root, ssl.SSLCertVerificationError):
@@ -240,46 +214,6 @@ def _chain(error: BaseException) -> list[BaseException]:
     return chain
 
 
-def _place(url: str, exact: bool) -> tuple[str, str | None]:
-    """Where to POST, and the path of the unix socket if it is one; below the URL's path unless `exact`.
-
-    Raises:
-        MisuseError: it is no URL of a server.
-    """
-    if isinstance(url, str) and url.startswith("unix:") and url.isprintable() and len(url) > len("unix:"):
-        return "http://localhost/", url.removeprefix("unix:")
-    if not isinstance(url, str) or not url.isprintable() or " " in url:
-        raise MisuseError(f"url={url!r}: {_FORMS}")
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # raises where it is no number
-    except ValueError as error:
-        raise MisuseError(f"url={url!r}: {error}; {_FORMS}") from error
-    if "@" in parts.netloc:  # not shown: there is a password in it
-        raise MisuseError(
-            f"the URL of {parts.hostname} holds credentials, and would be logged; give them as auth=(user, password)"
-        )
-    faults = {
-        "it has no scheme": "://" not in url,
-        f"unknown scheme {parts.scheme!r}": parts.scheme not in ("http", "https"),
-        "it names no host": not parts.hostname,
-        "it has a query or a fragment, which calls have no use for": "?" in url or "#" in url,
-    }
-    for fault, found in faults.items():
-        if found:
-            raise MisuseError(f"url={url!r}: {fault}; {_FORMS}")
-    path = (parts.path or "/") if exact else parts.path.rstrip("/") + "/"
-    return f"{parts.scheme}://{parts.netloc}{path}", None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host, without port and brackets, is this one: it is never asked through a proxy."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name
-        return host == "localhost" or host.endswith(".localhost")  # RFC 6761, section 6.3
-
-
 def _prepare(session: requests.Session, target: str, headers: Mapping[str, str] | None, auth: Any) -> requests.PreparedRequest:
     """A request with all that is the same in each.
 
@@ -287,14 +221,15 @@ def _prepare(session: requests.Session, target: str, headers: Mapping[str, str] 
         MisuseError: a part of it can't be sent.
     """
     session.headers.update({"User-Agent": f"gjrpc/{__version__}", "Accept": "application/json, application/problem+json"})
-    session.headers["Content-Type"] = "application/json"
+    session.headers.update({"Accept-Encoding": "gzip", "Content-Type": "application/json"})
     try:
         session.headers.update(headers or {})
         prepared = session.prepare_request(requests.Request("POST", target, auth=auth))
         for name, value in prepared.headers.items():
             (name + ": ").encode("ascii") + (value.encode("latin-1") if isinstance(value, str) else value)
     except (requests.RequestException, ValueError, TypeError, AttributeError) as error:
-        raise MisuseError(f"the URL {target!r} or the headers can't be sent: {error}") from error
+        reason = str(error).replace(target, shown(target))
+        raise MisuseError(f"the URL {shown(target)!r} or the headers can't be sent: {reason}") from None
     return prepared
 
 
@@ -334,15 +269,19 @@ def identity(cert: str | tuple[str, str] | None) -> str | tuple[str, str] | None
 
 
 def limits(timeout: Any) -> tuple[float | None, float | None]:
-    """Read a timeout: seconds for both, or `(connect, read)`; None for ever.
+    """Read a timeout: seconds for the whole call, or `(connect, call)`; None for ever.
 
     Raises:
         MisuseError: it is neither.
     """
-    both = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+    both = timeout if isinstance(timeout, tuple) else (None, timeout)
     if len(both) == 2 and all(limit is None or _is_seconds(limit) for limit in both):
         return both
-    raise MisuseError(f"timeout={timeout!r}: expected seconds above 0, (connect, read) or None")
+    raise MisuseError(f"timeout={timeout!r}: expected seconds above 0, (connect, call) or None")
+
+
+def _seconds(limit: float | None) -> str:
+    return "the system's time" if limit is None else f"{limit:g} s"
 
 
 def _is_seconds(value: Any) -> bool:

@@ -202,7 +202,7 @@ def test_second_signal(run):
         server.wait_for("stopping; calls")
         server.process.terminate()
         assert server.wait() == 0
-        assert b" 503 " in caller.recv(1000)
+        assert b" 504 " in caller.recv(1000)
     assert "again: stopping at once" in server.output
 
 

@@ -396,7 +396,7 @@ def test_not_ready_while_stopping(serve, application, gate):
 
 
 def test_the_end_of_the_grace_period(serve, application, gate, caplog):
-    """Calls that are stuck at the end of the grace period are answered with 503, and the server ends."""
+    """Calls that are stuck at the end of the grace period are answered with 504, without Retry-After, and the server ends."""
     served = serve(application, timeouts=Timeouts(grace=0.3))
     with served.wire() as wire:
         wire.send(get("hold"))
@@ -404,7 +404,9 @@ def test_the_end_of_the_grace_period(serve, application, gate, caplog):
         begin = time.monotonic()
         served.stop()
         answer = wire.answer()
-        assert (answer.status, answer.headers["connection"], wire.rest()) == (503, "close", b"")
+        assert (answer.status, answer.headers["connection"], wire.rest()) == (504, "close", b"")
+        assert "retry-after" not in answer.headers
+        assert "may have taken effect" in answer.json()["detail"]
         gate.opened.set()
     served.join()
     assert time.monotonic() - begin < AT_ONCE

@@ -270,7 +270,7 @@ def test_second_signal(run):
         server.process.terminate()
         server.wait_for("stopping; calls")
         server.process.terminate()
-        assert caller.answer().status == 503
+        assert caller.answer().status == 504
         assert server.wait() == 0
     assert "SIGTERM again: stopping at once" in server.output
 

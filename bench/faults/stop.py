@@ -23,7 +23,7 @@ BOUNDS = {
     "exit codes that are not 0": Bound("exit 0", most=0, quick=0),
     "/-/ready while draining that are not 503": Bound("/-/ready turns 503", most=0, quick=0),
     "second signal: exit after": Bound("a second signal stops at once", most=0.5, quick=3, unit="s"),
-    "end of grace: stuck calls not told 503": Bound("stuck calls get 503 where still possible", most=0, quick=0),
+    "end of grace: stuck calls not told 504": Bound("stuck calls get 504 where still possible", most=0, quick=0),
     "end of grace: exit after": Bound("grace period setting; here 1 s, and 0.5 s to end", most=1.5, quick=4, unit="s"),
     "tracebacks in the log": Bound("no traceback in the log", most=0, quick=0),
 }
@@ -189,8 +189,8 @@ def stuck(report: Report) -> int:
     """The end of the grace period, while calls are stuck."""
     with Serving("--grace", "1") as serving:
         stop = Stopped(serving, Size(calls=STUCK, idle=0, seconds=600))
-        told = stop.without(lambda answer: answer.status == 503 and answer.closes)
-        report.note("end of grace: stuck calls not told 503", told, f"of {STUCK}")
+        told = stop.without(lambda answer: answer.status == 504 and answer.closes)
+        report.note("end of grace: stuck calls not told 504", told, f"of {STUCK}")
         report.note("end of grace: exit after", stop.took)
         return serving.tracebacks
 

@@ -1,0 +1,264 @@
+"""Connections of the client that keep to what a call may take, of time and of bytes.
+
+Owns how urllib3 connects, sends, reads, decodes and waits here, below the client's session. It knows no method and no JSON.
+"""
+
+import io
+import socket
+import zlib
+from collections.abc import Mapping
+from functools import partial
+from http.client import HTTPResponse, RemoteDisconnected
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, Retry
+from urllib3 import exceptions as urllib3_errors
+from urllib3.connection import HTTPConnection
+from urllib3.util.connection import create_connection
+
+from gjrpc.allowance import LargeError, LateError, current
+
+MAX_WAIT = 10.0
+"""Seconds that a `Retry-After` is waited for; a longer one is cut to this."""
+
+_PIECE = 64 * 1024
+_EITHER = 32 + zlib.MAX_WBITS  # gzip's format or zlib's, which HTTP calls deflate (RFC 9110, section 8.4.1)
+_CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
+
+
+class Adapter(HTTPAdapter):
+    """An adapter with bounded connections, which reads each answer at once, within its allowance.
+
+    Args:
+        size: connections that are kept.
+        policy: what is repeated.
+        path: of the unix socket to connect to, whatever the URL says; or None.
+    """
+
+    def __init__(self, size: int, policy: Retry, path: str | None = None) -> None:
+        super().__init__(1, size, policy)
+        classes = _bound(self.poolmanager.pool_classes_by_scheme) if path is None else {"http": partial(_UnixPool, path=path)}
+        self.poolmanager.pool_classes_by_scheme = classes
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
+        """The pools behind a proxy, be it of HTTP or of SOCKS."""
+        manager = super().proxy_manager_for(*args, **options)
+        manager.pool_classes_by_scheme = _bound(manager.pool_classes_by_scheme)
+        return manager
+
+    def request_url(self, *args: Any, **options: Any) -> str:
+        """The target that urllib3 is told, without the query."""
+        target, mark, query = super().request_url(*args, **options).partition("?")
+        current.get().query = mark + query
+        return target
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Read the body, and keep no connection on which there is more."""
+        response = super().build_response(req, resp)
+        try:
+            response.raw = io.BytesIO(_body(resp))
+        except BaseException:
+            resp.close()
+            raise
+        return response
+
+
+class Retries(Retry):
+    """The waits of a repeated call, within its time; `new` of urllib3 keeps the class."""
+
+    RETRY_AFTER_STATUS_CODES = frozenset({503})
+
+    def parse_retry_after(self, retry_after: str) -> float:
+        """Seconds to wait."""
+        try:
+            return min(super().parse_retry_after(retry_after), MAX_WAIT)
+        except (urllib3_errors.InvalidHeader, ValueError, OverflowError):
+            return 0.0  # it can't be read: the usual backoff is waited for
+
+    def increment(self, *args: Any, **known: Any) -> Any:
+        """Count a try; where no time would be left after the wait, it was the last one."""
+        further = super().increment(*args, **known)
+        response, error, pool = known.get("response"), known.get("error"), known["_pool"]
+        wait = (further.get_retry_after(response) if response is not None else None) or further.get_backoff_time()
+        if not current.get().allows(wait):
+            raise urllib3_errors.MaxRetryError(pool, "", error) from error
+        return further
+
+
+class _Received(io.RawIOBase):
+    """What comes from a socket, in time and counted."""
+
+    def __init__(self, sock: Any) -> None:
+        self._socket = sock
+        self._file = sock.makefile("rb", buffering=0)  # it keeps the socket open for as long as the answer is read
+        self.ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        allowance = current.get()
+        self._socket.settimeout(allowance.left())
+        try:
+            count: int = self._file.readinto(buffer)
+        except TimeoutError as error:
+            raise _late(error) from error
+        allowance.receive(count)
+        self.ended = not count
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _Answer(HTTPResponse):
+    """An answer whose bytes come through a `_Received`; http.client asks the socket for a file."""
+
+    def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
+        self._received = _Received(sock)
+        current.get().begin_answer()
+        super().__init__(self, *args, **options)  # type: ignore[arg-type]  # all that it does is to call makefile
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self._received)
+
+    def begin(self) -> None:
+        """Read the head; http.client takes one that was cut for a whole one."""
+        super().begin()
+        if self._received.ended:
+            raise RemoteDisconnected("the connection was closed in the head of the answer")
+
+
+class _Bounded(HTTPConnection):
+    """A connection whose every step is held to the call's allowance."""
+
+    response_class = _Answer
+
+    def connect(self) -> None:
+        allowance = current.get()
+        self.timeout = allowance.to_connect()
+        super().connect()
+        allowance.sent = False  # what a proxy was sent is no part of the request
+
+    def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:
+        super().putrequest(method, url + current.get().query, *args, **options)
+
+    def send(self, data: Any) -> None:
+        """Send all of it in time."""
+        if self.sock is None:
+            self.connect()
+        allowance = current.get()
+        allowance.sent = True
+        left = memoryview(data)
+        try:
+            while left:
+                self.sock.settimeout(allowance.left())
+                left = left[self.sock.send(left) :]
+        except TimeoutError as error:
+            raise _late(error) from error
+
+
+class _Direct(_Bounded):
+    """One that connects by itself, and not by way of a SOCKS proxy."""
+
+    def _new_conn(self) -> socket.socket:
+        """Connect to the first address that takes it; urllib3 would give each the whole time."""
+        try:
+            found = socket.getaddrinfo(self._dns_host.strip("[]"), self.port, 0, socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            raise urllib3_errors.NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]  # its text
+        failures = []
+        for *_, address in found:
+            try:
+                return self._connect_to(str(address[0]))
+            except OSError as error:
+                failures.append(error)
+        raise self._failure(failures[-1]) from failures[-1]
+
+    def _connect_to(self, address: str) -> socket.socket:
+        allowance = current.get()
+        sock = create_connection((address, self.port), allowance.to_connect(), socket_options=self.socket_options)
+        sock.settimeout(allowance.left())
+        return sock
+
+    def _failure(self, error: OSError) -> Exception:
+        in_time = error.errno is not None or not isinstance(error, TimeoutError)
+        return (urllib3_errors.NewConnectionError if in_time else urllib3_errors.ConnectTimeoutError)(self, str(error))
+
+
+class _UnixConnection(_Bounded):
+    """A connection to a unix socket.
+
+    requests-unixsocket and its successor have a pool of one connection for each URL, a timeout of their own, and don't tell a
+    refused connection from a broken one, on which it depends whether a call may be repeated.
+    """
+
+    def __init__(self, *args: Any, path: str, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._path = path
+
+    def _new_conn(self) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.settimeout(self.timeout)
+            sock.connect(self._path)
+        except OSError as error:
+            sock.close()
+            raise urllib3_errors.NewConnectionError(self, f"no connection to {self._path}: {error}") from error
+        return sock
+
+
+class _UnixPool(HTTPConnectionPool):
+    ConnectionCls = _UnixConnection
+
+
+def _bound(pools: Mapping[str, Any]) -> dict[str, Any]:
+    """The same classes of pools, with connections that are bounded."""
+    return {scheme: pool if issubclass(pool.ConnectionCls, _Bounded) else _bound_pool(pool) for scheme, pool in pools.items()}
+
+
+def _bound_pool(pool: Any) -> Any:
+    known = pool.ConnectionCls
+    base = _Direct if known._new_conn is HTTPConnection._new_conn else _Bounded
+    connection = type(f"Bounded{known.__name__}", (base, known), {})
+    return type(f"Bounded{pool.__name__}", (pool,), {"ConnectionCls": connection})
+
+
+def _late(error: TimeoutError) -> Exception:
+    """What a timeout is: the end of the call's time, unless it is the system's own (ETIMEDOUT), which has a number."""
+    return LateError() if error.errno is None else error
+
+
+def _body(answer: Any) -> bytes:
+    """The whole body of an answer, decoded.
+
+    Raises:
+        LargeError: it has too many bytes.
+    """
+    most = current.get().max_answer
+    if (answer.length_remaining or 0) > most:
+        raise LargeError
+    body = b"".join(iter(lambda: answer.read(_PIECE, decode_content=False), b""))
+    codings = [coding.strip().lower() for coding in answer.headers.get("Content-Encoding", "").split(",")]
+    for coding in [coding for coding in codings if coding not in ("", "identity")]:
+        if coding not in _CODINGS or len(codings) > 1:
+            raise urllib3_errors.DecodeError(f"its Content-Encoding {coding[:40]!r} was not asked for")
+        body = _inflated(body, most)
+    if len(body) > most:
+        raise LargeError
+    return body
+
+
+def _inflated(body: bytes, most: int) -> bytes:
+    """One gzip or zlib stream, of which no more is decoded than is allowed: 1 MB may hold 1 GB."""
+    decoder = zlib.decompressobj(_EITHER)
+    try:
+        decoded = decoder.decompress(body, most + 1)
+    except zlib.error as error:
+        raise urllib3_errors.DecodeError(str(error)) from error
+    if len(decoded) <= most and (not decoder.eof or decoder.unused_data):
+        raise urllib3_errors.DecodeError("it is no whole gzip stream")
+    return decoded
