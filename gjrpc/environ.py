@@ -3,15 +3,20 @@
 Owns what is read from an environ: head, body, and who is at the other end. It knows no method and no answer.
 """
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from gjrpc import errors
 from gjrpc.messages import Head
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import InputStream, WSGIEnvironment
+
+_SAFE = "/;:@!$&'()*+,=~"  # RFC 3986, 3.3: what a path may have as it is
+_AUTHORITY = re.compile(r"[^/?]*")
+_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
 class EnvironPeer:
@@ -49,14 +54,42 @@ def read_head(environ: "WSGIEnvironment") -> Head:
 
 
 def _target(environ: "WSGIEnvironment") -> str:
-    """Path and query as they came. PATH_INFO can't tell `;` from `%3B`, so the servers' own names for the raw text come first."""
-    mount = quote(environ.get("SCRIPT_NAME", "").encode("latin-1"))
-    raw: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""
-    if raw.startswith(mount + "/"):
-        return raw[len(mount) :]
-    path = quote(environ.get("PATH_INFO", "").encode("latin-1"), safe="/;:@!$&'()*+,=~") or "/"
-    query = environ.get("QUERY_STRING", "")
-    return f"{path}?{query}" if query else path
+    """Path and query below the mount, as they came.
+
+    PATH_INFO can't tell `;` from `%3B`, so the servers' own names for the raw text are looked at too; but only where that is the
+    same path, as middleware may have put another one into PATH_INFO.
+    """
+    path, query = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
+    told = f"?{query}" if query else ""
+    for name in ("RAW_URI", "REQUEST_URI"):
+        raw_path, question, raw_query = _origin_form(environ.get(name) or "").partition("?")
+        for mount in (environ.get("SCRIPT_NAME", ""), ""):  # "": a proxy in front took the mount off
+            if _decoded(raw_path) == mount + path:
+                return (_below(len(mount), raw_path) or "/") + (question + raw_query if raw_query == query else told)
+    return (quote(path.encode("latin-1"), safe=_SAFE) or "/") + told
+
+
+def _origin_form(target: str) -> str:
+    """A raw target without the scheme and host that it may have (RFC 9112, 3.2.2)."""
+    scheme, separator, rest = target.partition("://")
+    if not separator or not scheme.isalpha():
+        return target
+    authority = _AUTHORITY.match(rest)
+    rest = rest[authority.end() :] if authority else rest
+    return rest if rest.startswith("/") else "/" + rest
+
+
+def _decoded(path: str) -> str:
+    """A path without its percent-encoding, as PATH_INFO has it."""
+    return unquote_to_bytes(path.encode("latin-1", "replace")).decode("latin-1")
+
+
+def _below(count: int, path: str) -> str:
+    """A path behind its first `count` characters, each of which may be percent-encoded."""
+    at = 0
+    for _ in range(count):
+        at += 3 if _ENCODED.match(path, at) else 1
+    return path[at:]
 
 
 def may_have_body(environ: "WSGIEnvironment") -> bool:

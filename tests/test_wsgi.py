@@ -5,6 +5,7 @@ import json
 import math
 from datetime import date
 from enum import Enum
+from urllib.parse import quote, unquote
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
@@ -609,14 +610,66 @@ def test_a_target_is_the_same_from_each_server(application, target, path, query,
 @pytest.mark.parametrize(("target", "answer"), [("/echo;a%3Bb", {"echo": "a;b"}), ("/a%2Fb%3Bc%3Fd%25", {"a/b;c?d%": "marks"})])
 def test_a_coded_semicolon_is_not_a_semicolon(application, raw, target, answer):
     """Where the server keeps the raw target, a percent-encoded mark is part of the name or the value."""
-    _, _, got = through_wsgi(application, path="/wrong;path", **{raw: target})
+    _, _, got = through_wsgi(application, path=unquote(target), **{raw: target})
     assert json.loads(got) == answer
 
 
-@pytest.mark.parametrize("raw", ["http://here/ping", "*", "/other/ping", "/rpcs/ping"])
-def test_a_raw_target_of_another_form_is_passed_over(application, raw):
-    """Where the raw target is not below the mount, the decoded path counts."""
+@pytest.mark.parametrize(
+    "raw", ["*", "/other/ping", "/rpcs/ping", "http://here/rpcs/ping", "/rpc/ping/", "/rpc//ping", "/ping?", "x"]
+)
+def test_a_raw_target_of_another_path_is_passed_over(application, raw):
+    """Where the raw target is not the path below the mount, the decoded path counts."""
     assert through_wsgi(application, RAW_URI=raw, SCRIPT_NAME="/rpc")[2] == b'{"ping":"pong"}'
+
+
+@pytest.mark.parametrize("raw", ["RAW_URI", "REQUEST_URI"])
+@pytest.mark.parametrize(
+    ("target", "path", "query", "answer"),
+    [
+        ("/broken", "/ping", "", {"ping": "pong"}),
+        ("/broken?x=1", "/ping", "", {"ping": "pong"}),
+        ("/plus?a=1&b=2", "/plus", "a=3&b=4", {"plus": 7}),
+        ("/plus", "/plus", "a=3&b=4", {"plus": 7}),
+        ("/api/echo;a%3Bb", "/echo;c", "", {"echo": "c"}),
+        ("/v1/echo;%C3%A4", "/echo;\u00c3\u00a4", "", {"echo": "ä"}),
+        ("/echo;a%253Bb", "/echo;a%3Bb", "", {"echo": "a%3Bb"}),  # decoded once, not twice
+        ("http://here/echo;a%3Bb", "/echo;a;b", "", {"echo": "a;b"}),
+        ("HTTPS://here:443/echo;a%3Bb", "/echo;a;b", "", {"echo": "a;b"}),
+        ("http://here/broken", "/ping", "", {"ping": "pong"}),
+        ("/%70ing", "/ping", "", {"ping": "pong"}),
+        ("/%2Fping", "/ping", "", {"ping": "pong"}),
+        ("/%zz", "/ping", "", {"ping": "pong"}),
+    ],
+)
+def test_what_middleware_puts_into_the_environ_counts(application, raw, target, path, query, answer):
+    """Where middleware has written another path or query, that one is called, whatever the raw target says."""
+    _, _, got = through_wsgi(application, path=path, QUERY_STRING=query, **{raw: target})
+    assert json.loads(got) == answer
+
+
+@pytest.mark.parametrize("mount", ["/rpc", "/a b", "/a;b"])
+@pytest.mark.parametrize(
+    "encode", [quote, lambda text: "".join(f"%{byte:02x}" for byte in text.encode())], ids=["as needed", "all"]
+)
+def test_a_mount_in_any_encoding(application, mount, encode):
+    """The raw target below a mount is found however the mount is encoded in it, and also where a proxy has taken it off."""
+    for raw in (encode(mount) + "/echo;a%3Bb", "/echo;a%3Bb"):
+        _, _, got = through_wsgi(application, path="/echo;a;b", SCRIPT_NAME=mount, RAW_URI=raw)
+        assert json.loads(got) == {"echo": "a;b"}
+
+
+def test_middleware_in_front_of_the_server_s_own_door(serve, registry):
+    """Middleware that rewrites the path, on this project's server, decides what runs."""
+    application = Application(registry)
+
+    def middleware(environ, start_response):
+        environ["PATH_INFO"] = "/ping" if environ["PATH_INFO"] == "/broken" else environ["PATH_INFO"]
+        return application(environ, start_response)
+
+    served = serve(middleware)
+    with served.wire() as wire:
+        assert wire.ask(b"GET /broken HTTP/1.1\r\nHost: a\r\n\r\n").json() == {"ping": "pong"}
+        assert wire.ask(b"GET /echo;a%3Bb HTTP/1.1\r\nHost: a\r\n\r\n").json() == {"echo": "a;b"}
 
 
 def test_the_mount_itself_is_the_root(application):
