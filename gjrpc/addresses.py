@@ -1,16 +1,25 @@
 """Where a server listens: `HOST:PORT`, `[IPv6]:PORT`, `unix:PATH`.
 
-Owns the reading of such an address and the socket made of it. It knows no application.
+Owns the reading of such an address, the socket made of it, and the file of a Unix socket from its making to its end. It knows no
+application.
 """
 
+import _socket
+import errno
+import grp
+import logging
 import os
 import socket
 import stat
 from dataclasses import dataclass
-from pathlib import Path
 
 from gjrpc.errors import SettingsError
 from gjrpc.origins import is_loopback
+
+log = logging.getLogger("gjrpc.addresses")
+
+MODE = 0o660
+"""Who may connect to a Unix socket, by default: its owner and its group."""
 
 _FORM = "expected HOST:PORT, [IPv6]:PORT or unix:PATH"
 
@@ -52,17 +61,53 @@ def parse(text: str) -> Address:
     return Address(host[1:-1] if bracketed else host, int(port))
 
 
-def listen(address: Address, backlog: int) -> socket.socket:
+def listen(address: Address, backlog: int, *, mode: int = MODE, group: str | None = None) -> socket.socket:
     """Make a listening socket.
+
+    Args:
+        address: where.
+        backlog: connections that may wait to be accepted.
+        mode, group: of a Unix socket's file; by default its group is the process's, or the one of its folder where that says so.
 
     Raises:
         SettingsError: the address is taken, not this machine's, or not allowed; the text says what to do.
     """
     try:
-        return _listen_unix(address.path, backlog) if address.path is not None else _listen_tcp(address, backlog)
+        if address.path is None:
+            return _listen_tcp(address, backlog)
+        return _listen_unix(address.path, backlog, mode, -1 if group is None else _group(group))
     except OSError as error:
         where = f"unix:{address.path}" if address.path is not None else f"{address.host or '*'}:{address.port}"
         raise SettingsError(f"can't listen on {where}: {_reason(error)}; choose another with --bind") from error
+
+
+class SocketFile:
+    """The file of a Unix socket, which goes with the process that made it.
+
+    Args:
+        path: of the socket, which is bound.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = os.path.abspath(path)  # the application may change the folder
+        self._made = _identity(self._path)
+        self._process = os.getpid()
+
+    def remove(self) -> None:
+        """Remove it, unless it is another server's by now, or this process is a child of the one that made it."""
+        try:
+            if os.getpid() == self._process and _identity(self._path) == self._made:
+                os.unlink(self._path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            log.warning("the socket unix:%s stays: %s", self._path, _reason(error))
+
+
+def _identity(path: str) -> tuple[int, int, int]:
+    """What tells a file from one made later in its place, which may get its number (inode) again."""
+    status = os.lstat(path)
+    return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
 def _listen_tcp(address: Address, backlog: int) -> socket.socket:
@@ -72,14 +117,22 @@ def _listen_tcp(address: Address, backlog: int) -> socket.socket:
     found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     # "localhost" means 127.0.0.1 where there is a choice: that is what curl and browsers fall back to.
     family, _, _, _, place = sorted(found, key=lambda entry: entry[0] != socket.AF_INET)[0]
-    return socket.create_server(place[:2], family=family, backlog=backlog, dualstack_ipv6=dual)
+    # The whole of it: an IPv6 address has a scope, without which a link-local one means nothing (RFC 4007, 6).
+    return socket.create_server(place, family=family, backlog=backlog, dualstack_ipv6=dual)
 
 
-def _listen_unix(path: str, backlog: int) -> socket.socket:
+def _listen_unix(path: str, backlog: int, mode: int, group: int) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX)
     try:
         _remove_stale(path)
-        listener.bind(path)
+        # The file is never open to more than the mode says; and nobody can connect before it listens, when it is the group's.
+        before = os.umask(0o777 & ~mode)
+        try:
+            listener.bind(path)
+        finally:
+            os.umask(before)
+        if group != -1:
+            os.chown(path, -1, group)
         listener.listen(backlog)
     except BaseException:
         listener.close()
@@ -87,13 +140,42 @@ def _listen_unix(path: str, backlog: int) -> socket.socket:
     return listener
 
 
+def _group(name: str) -> int:
+    """The number of a group, which may be given as one.
+
+    Raises:
+        SettingsError: there is no such group.
+    """
+    try:
+        return int(name) if name.isascii() and name.isdigit() else grp.getgrnam(name).gr_gid
+    except KeyError as error:
+        raise SettingsError(f"--socket-group {name!r}: there is no such group") from error
+
+
 def _remove_stale(path: str) -> None:
-    """Remove the socket file of a server that is gone; whatever else is there stays."""
-    if not os.path.exists(path) or not stat.S_ISSOCK(os.stat(path).st_mode):
-        return
-    with socket.socket(socket.AF_UNIX) as probe:
-        if probe.connect_ex(path) != 0:
-            Path(path).unlink()
+    """Remove the socket file of a server that is gone; whatever else is there stays.
+
+    Raises:
+        OSError: a file that is no socket is in the way.
+    """
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise FileExistsError(errno.EEXIST, "a file that is no socket is in the way")
+        found = _identity(path)
+        if _is_dead(path) and _identity(path) == found:
+            os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _is_dead(path: str) -> bool:
+    """Whether nobody listens there; not where it can't be told, as with another user's socket (EACCES) or a datagram one."""
+    probe = _socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        probe.setblocking(False)  # a live one with a full backlog would let it wait
+        return probe.connect_ex(path) == errno.ECONNREFUSED
+    finally:
+        probe.close()
 
 
 def _reason(error: OSError) -> str:

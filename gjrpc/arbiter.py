@@ -94,14 +94,12 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     Args:
         app: gunicorn's application, which has the configuration.
         listener: the listening socket that all workers share.
-        inherited: whether it came from systemd, so that its file stays at the end.
         notifier: tells systemd.
     """
 
-    def __init__(self, app: Any, listener: Any, inherited: bool, notifier: Notifier) -> None:
+    def __init__(self, app: Any, listener: Any, notifier: Notifier) -> None:
         super().__init__(app)
         self.LISTENERS = [listener]
-        self.systemd = inherited
         self._notifier = notifier
         self._begin()
 
@@ -148,7 +146,7 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     def stop(self, graceful: bool = True) -> None:
         """Let the calls in flight end; a second signal, or the end of the grace period, stops at once."""
         self._notifier.stopping()
-        close_sockets(self.LISTENERS, unlink=not self.systemd)
+        close_sockets(self.LISTENERS, unlink=False)
         self.LISTENERS = []
         limit = time.monotonic() + self.cfg.graceful_timeout
         order = signal.SIGTERM if graceful else signal.SIGQUIT

@@ -9,6 +9,8 @@ import logging
 import socket
 import ssl
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -50,18 +52,26 @@ def parameters() -> list[click.Parameter]:
     return [click.Argument(["target"], required=False, envvar=f"{settings.PREFIX}_TARGET"), *settings.options()]
 
 
-def listen(chosen: Settings) -> tuple[socket.socket, Address, bool]:
-    """The listening socket, its address, and whether it came from systemd, which goes before the option.
+@contextmanager
+def listening(chosen: Settings) -> Iterator[tuple[socket.socket, Address]]:
+    """The listening socket and its address; systemd's goes before the option. A Unix socket's file goes at the end, if made here.
 
     Raises:
         SettingsError: there is no listening there.
     """
     listener = systemd.inherited()
-    if listener is None:
-        address = addresses.parse(chosen.bind)
-        return addresses.listen(address, chosen.backlog), address, False
-    name = listener.getsockname()
-    return listener, Address(*name[:2]) if isinstance(name, tuple) else Address(path=name), True
+    if listener is not None:
+        name = listener.getsockname()
+        yield listener, Address(*name[:2]) if isinstance(name, tuple) else Address(path=name)
+        return
+    address = addresses.parse(chosen.bind)
+    listener = addresses.listen(address, chosen.backlog, mode=chosen.socket_mode, group=chosen.socket_group)
+    file = addresses.SocketFile(address.path) if address.path is not None else None
+    try:
+        yield listener, address
+    finally:
+        if file is not None:
+            file.remove()
 
 
 def application(served: Any, target: str | None, chosen: Settings, address: Address) -> Any:

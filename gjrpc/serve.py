@@ -11,8 +11,8 @@ monkey.patch_all()
 
 import logging
 import signal
+import socket
 import ssl
-from pathlib import Path
 from typing import Any
 
 import click
@@ -20,6 +20,7 @@ import gevent
 
 from gjrpc import composition, logs, targets, tls, workers
 from gjrpc._version import __version__
+from gjrpc.addresses import Address
 from gjrpc.commands import Command
 from gjrpc.errors import SettingsError
 from gjrpc.guard import Guard, Unasked
@@ -47,7 +48,11 @@ def _run(target: str | None, **values: Any) -> None:
     if chosen.workers > 1:
         workers.become_master()
     logs.to_stderr(chosen.log_level)
-    listener, address, inherited = composition.listen(chosen)
+    with composition.listening(chosen) as (listener, address):
+        _serve(target, chosen, listener, address)
+
+
+def _serve(target: str | None, chosen: Settings, listener: socket.socket, address: Address) -> None:
     served = targets.load(target or composition.HOST)
     application = composition.application(served, target, chosen, address)
     made = composition.throw_away(chosen, address)
@@ -64,8 +69,6 @@ def _run(target: str | None, **values: Any) -> None:
     if notifier.interval is not None:
         gevent.spawn(_live, notifier, notifier.interval)
     server.serve_forever()
-    if address.path is not None and not inherited:
-        Path(address.path).unlink(missing_ok=True)
 
 
 def _live(notifier: Notifier, interval: float) -> None:

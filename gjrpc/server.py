@@ -142,7 +142,9 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         """Where it can be reached, as a URL; `unix:PATH` for a Unix socket."""
         if not isinstance(self.address, tuple):
             return f"unix:{self.address}"
-        host, port = self.address[:2]
+        host, port, *rest = self.address
+        if rest and rest[1]:  # the scope of a link-local address, "%" in a URL as "%25" (RFC 6874, 2)
+            host = f"{host.partition('%')[0]}%25{socket.if_indextoname(rest[1])}"
         return f"http{'s' * self.ssl_enabled}://{f'[{host}]' if ':' in host else host}:{port}"
 
     def start(self) -> None:

@@ -4,6 +4,7 @@ Owns the options of `gjrpc.serve`; the command line, the environment (`GJRPC_…
 derived from the fields below. It knows what an option means only in words.
 """
 
+import itertools
 import sys
 from collections.abc import Iterable
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import click
+from click.core import ParameterSource
 
 from gjrpc.access import FORMATS
+from gjrpc.addresses import MODE
 from gjrpc.codec import MAX_DEPTH, MAX_VALUES
 from gjrpc.connection import Timeouts
 from gjrpc.credentials import MAX_FAILURES
@@ -38,11 +41,20 @@ def _option(default: Any, text: str, metavar: str | None = None) -> Any:
     return field(default=default, metadata={"help": text, "metavar": metavar})
 
 
+class Mode(int):
+    """The permissions of a file, written as octal digits."""
+
+    def __str__(self) -> str:
+        return f"{self:04o}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The options of the server; times are in seconds, sizes in bytes."""
 
     bind: str = _option("127.0.0.1:9999", "Where to listen: HOST:PORT, [IPv6]:PORT or unix:PATH.", "ADDRESS")
+    socket_mode: Mode = _option(Mode(MODE), "Permissions of a Unix socket, in octal: who may write may connect.", "OCTAL")  # noqa: RUF009  as all here
+    socket_group: str | None = _option(None, "Group of a Unix socket.", "GROUP")
     cert: str | None = _option(None, "Certificate for TLS, a PEM file; its chain behind it.", "FILE")
     key: str | None = _option(None, "Private key for it, a PEM file; by default it stands in the same file.", "FILE")
     client_ca: str | None = _option(None, "Ask clients for a certificate signed by one of these CAs, a PEM file.", "FILE")
@@ -141,14 +153,44 @@ class _Words(click.ParamType):  # type: ignore[type-arg]  # generic only since c
         return tuple(str(word).strip() for word in words if str(word).strip())
 
 
+class _Mode(click.ParamType):  # type: ignore[type-arg]  # as above
+    """Octal digits; a number in the file is meant as it is, since TOML has octal ones."""
+
+    name = "octal"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Mode:
+        try:
+            mode = value if isinstance(value, int) else int(value, 8)
+        except ValueError:
+            mode = -1
+        if not 0 <= mode <= 0o777:
+            self.fail(f"{value!r} is none; expected octal digits from 0 to 777, as in 0660", param, ctx)
+        return Mode(mode)
+
+
+def _joined(context: click.Context, parameter: click.Parameter, values: Any) -> tuple[str, ...] | None:
+    """The words of an option that was given several times."""
+    if not values and context.get_parameter_source(parameter.name or "") is ParameterSource.DEFAULT:
+        default: Any = Settings.__dataclass_fields__[parameter.name or ""].default
+        return default  # type: ignore[no-any-return]
+    return tuple(itertools.chain.from_iterable(values or ()))
+
+
+_WORDS = tuple[str, ...]
+
 # The type of an option by its field's annotation, without `| None`.
 _TYPES: dict[Any, Any] = {
     str: click.STRING,
     int: click.IntRange(min=1),
     float: click.FloatRange(min=0, min_open=True),
     bool: click.BOOL,
-    tuple[str, ...]: _Words(),
+    Mode: _Mode(),
+    _WORDS: _Words(),
 }
+
+
+_MANY = frozenset(declared.name for declared in fields(Settings) if _WORDS in (declared.type, *get_args(declared.type)))
+"""The options that take words."""
 
 
 def options() -> list[click.Option]:
@@ -188,11 +230,14 @@ def _click_option(declared: Field[Any]) -> click.Option:
     assert declared.default is not MISSING  # noqa: S101  for mypy: every option has a default
     choices = get_args(kind) if get_origin(kind) is Literal else ()
     shown = None if declared.default in (None, (), False) else True
+    words = kind == _WORDS
     return click.Option(
         [_flag(declared)],
         type=click.Choice(choices) if choices else _TYPES[kind],
         is_flag=kind is bool,
-        default=declared.default,
+        default=None if words else declared.default,
+        multiple=words,
+        callback=_joined if words else None,
         metavar=declared.metadata["metavar"],
         envvar=f"{PREFIX}_{declared.name.upper()}",
         show_envvar=True,
@@ -217,6 +262,7 @@ def _read_config(context: click.Context, path: str | None) -> None:
     unknown = sorted(named.keys() - {declared.name for declared in fields(Settings)} - {"target"})
     if unknown:
         raise SettingsError(f"{path}: there is no option {unknown[0]!r}; --help lists them all")
+    named = {name: [value] if name in _MANY and isinstance(value, str) else value for name, value in named.items()}
     context.default_map = {**(context.default_map or {}), **named}
 
 

@@ -7,6 +7,7 @@ worker patches first thing and loads the target afresh. `serve` comes here by wa
 import logging
 import math
 import os
+import socket
 import sys
 from typing import Any
 
@@ -117,13 +118,17 @@ class FleetWorker(Telling):
 def _run(target: str | None, **values: Any) -> None:
     chosen = Settings(**values)
     logs.to_stderr(chosen.log_level)
-    listener, address, inherited = composition.listen(chosen)
+    with composition.listening(chosen) as (listener, address):
+        _watch(target, chosen, listener, address)
+
+
+def _watch(target: str | None, chosen: Settings, listener: socket.socket, address: Address) -> None:
     made = composition.throw_away(chosen, address)
     if made is None:
         composition.context(chosen)  # so that what is wrong with it is said before anything is started
     guarded = bool(chosen.token_file or chosen.htpasswd or chosen.client_ca)
     composition.warn_if_open(chosen, address, guarded=guarded, secured=bool(made or chosen.cert))
-    Master(Fleet(target, chosen, address, made), listener, inherited, Notifier()).run()
+    Master(Fleet(target, chosen, address, made), listener, Notifier()).run()
 
 
 main = Command("gjrpc-serve", callback=_run, params=composition.parameters())

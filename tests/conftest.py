@@ -196,6 +196,22 @@ def wait_until(condition: Callable[[], Any], what: str, timeout: float = TIMEOUT
         threading.Event().wait(0.005)
 
 
+def link_local() -> str | None:
+    """An address of this machine that means nothing without its scope, as in fe80::1%lo, or None."""
+    known = Path("/proc/net/if_inet6")
+    for line in known.read_text().splitlines() if known.exists() else ():
+        digits, *_, name = line.split()
+        if digits.startswith("fe80"):
+            return ":".join(digits[at : at + 4] for at in range(0, 32, 4)) + f"%{name}"
+    return None
+
+
+def refuses(path: Path) -> bool:
+    """Whether nobody listens on a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) != 0
+
+
 class Answer:
     """One response as it was on the wire.
 

@@ -1,10 +1,17 @@
 """Where a server listens: what is read from the text, and the socket made of it."""
 
+import contextlib
+import grp
+import os
 import socket
+import stat
+import subprocess
+import sys
 
 import pytest
+from conftest import link_local
 
-from gjrpc.addresses import Address, listen, parse
+from gjrpc.addresses import Address, SocketFile, listen, parse
 from gjrpc.errors import SettingsError
 
 
@@ -19,6 +26,7 @@ from gjrpc.errors import SettingsError
         (":9999", Address("", 9999), False),
         ("example.org:80", Address("example.org", 80), False),
         ("unix:/run/x.sock", Address(path="/run/x.sock"), True),
+        ("[fe80::1%lo]:9999", Address("fe80::1%lo", 9999), False),
     ],
 )
 def test_parsed(text, address, is_local):
@@ -73,3 +81,98 @@ def test_unix(tmp_path):
     with pytest.raises(SettingsError, match="notes"):
         listen(Address(path=str(other)), 5)
     assert other.read_text() == "keep"
+
+
+@pytest.mark.skipif(link_local() is None, reason="no interface here has a link-local IPv6 address")
+def test_a_scope():
+    """A link-local address keeps its scope, without which it can't be bound."""
+    with listen(parse(f"[{link_local()}]:0"), 5) as listener:
+        *_, port, _, scope = listener.getsockname()
+        assert scope != 0
+        socket.create_connection((link_local(), port), timeout=5).close()
+
+
+def refuses(path):
+    """Whether listening on a path is refused, and what is there stays as it is."""
+    before = os.lstat(path)
+    with pytest.raises(SettingsError, match="can't listen on unix:"):
+        listen(Address(path=str(path)), 5)
+    return os.lstat(path) == before
+
+
+def test_what_is_not_a_dead_socket_stays(tmp_path):
+    """A live socket of any kind, one with a full backlog, a link to one, a folder and a link to nowhere stay."""
+    with contextlib.ExitStack() as stack:
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_SEQPACKET, socket.SOCK_STREAM):
+            live = stack.enter_context(socket.socket(socket.AF_UNIX, kind))
+            path = tmp_path / f"{kind}.sock"
+            live.bind(str(path))
+            if kind != socket.SOCK_DGRAM:
+                live.listen(0)
+            assert refuses(path)
+        assert refuses(path)  # what asked before still fills its backlog
+        dead = tmp_path / "dead.sock"
+        listen(Address(path=str(dead)), 5).close()
+        for link, target in (("link", dead), ("nowhere", tmp_path / "missing")):
+            (tmp_path / link).symlink_to(target)
+            assert refuses(tmp_path / link)
+        assert dead.exists()
+        (tmp_path / "folder").mkdir()
+        assert refuses(tmp_path / "folder")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_socket_of_another_user_stays(tmp_path):
+    """A socket that this user may not connect to stays, though the folder would let it be removed."""
+    tmp_path.chmod(0o777)
+    for folder in tmp_path.parents[:2]:
+        folder.chmod(folder.stat().st_mode | 0o711)
+    path = tmp_path / "s.sock"
+    program = (
+        "import os, sys; from gjrpc.addresses import Address, listen\n"
+        "os.setgid(65534); os.setuid(65534)\n"
+        "listen(Address(path=sys.argv[1]), 5)"
+    )
+    with listen(Address(path=str(path)), 5, mode=0o600):
+        before = os.lstat(path)
+        told = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, timeout=20, check=False)
+        assert "SettingsError: can't listen on unix:" in told.stderr
+        assert os.lstat(path) == before
+
+
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077])
+def test_mode_and_group(tmp_path, umask):
+    """A Unix socket has the mode and the group that were asked for, whatever the process's umask is, which stays."""
+    path, group = tmp_path / "s.sock", grp.getgrgid(os.getegid()).gr_name
+    before = os.umask(umask)
+    try:
+        for mode in (0o660, 0o600, 0o666, 0o640):
+            for name in (group, str(os.getegid())):
+                listen(Address(path=str(path)), 5, mode=mode, group=name).close()
+                status = path.stat()
+                assert (stat.S_IMODE(status.st_mode), status.st_gid) == (mode, os.getegid())
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(before)
+    with pytest.raises(SettingsError, match="--socket-group 'nobody-has-this'"):
+        listen(Address(path=str(path)), 5, group="nobody-has-this")
+
+
+def test_the_file_of_another_server_stays(tmp_path):
+    """A socket's file is removed by who made it, and only for as long as it is that one; never by a child."""
+    path = tmp_path / "s.sock"
+    old = listen(Address(path=str(path)), 5)
+    file = SocketFile(str(path))
+    old.close()
+    with listen(Address(path=str(path)), 5):
+        file.remove()
+        assert path.exists()
+        mine = SocketFile(str(path))
+        if (child := os.fork()) == 0:
+            mine.remove()
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert path.exists()
+        mine.remove()
+        assert not path.exists()
+        mine.remove()

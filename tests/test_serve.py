@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from conftest import curl
+from conftest import Wire, curl, link_local, refuses, wait_until
 
 from gjrpc import Client
 
@@ -113,6 +113,8 @@ def test_tells_of_itself(launch, option):
         (["app:registry", "--self-signed", "--cert", "x"], "leave --cert"),
         (["app:registry", "--config", "app.py"], "not a TOML file"),
         (["app:registry", "--bind", "192.0.2.1:1"], "192.0.2.1:1"),
+        (["app:registry", "--bind", "unix:app.py"], "no socket is in the way"),
+        (["app:missing", "--bind", "unix:s.sock"], "it has the registry"),
     ],
 )
 def test_refused(launch, tmp_path, arguments, said):
@@ -122,6 +124,7 @@ def test_refused(launch, tmp_path, arguments, said):
     assert refused.wait() == 2
     assert re.fullmatch(r"error: .*\n", refused.output)
     assert said in refused.output
+    assert not (tmp_path / "s.sock").exists()
 
 
 def test_taken_port(run):
@@ -130,6 +133,13 @@ def test_taken_port(run):
         refused = run("app:registry", bind=f"127.0.0.1:{taken.getsockname()[1]}")
         assert refused.wait() == 2
         assert re.fullmatch(r"error: can't listen on .*--bind\n", refused.output)
+
+
+@pytest.mark.skipif(link_local() is None, reason="no interface here has a link-local IPv6 address")
+def test_a_link_local_address(run):
+    """A link-local address is served and shown with its scope: the printed curl line reaches it."""
+    server = run("app:registry", "--allowed-hosts", "*", bind=f"[{link_local()}]:0")
+    assert curl(server.wait_for(r"try: (curl .*)")[1].replace("curl", "curl -g", 1)) == '{"ping":"pong"}'
 
 
 def test_self_signed(run):
@@ -169,6 +179,32 @@ def test_unix_socket(run, tmp_path):
     assert curl(server.wait_for(r"try: (curl .*)")[1]) == '{"ping":"pong"}'
     server.process.terminate()
     assert server.wait() == 0
+    assert not path.exists()
+
+
+def test_another_takes_the_unix_socket_over(run, tmp_path):
+    """`kill OLD; start NEW` on one Unix socket leaves the new server's socket, with the mode that was asked for."""
+    path = tmp_path / "s.sock"
+    old = run("app:registry", bind=f"unix:{path}")
+    old.wait_url()
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        caller = Wire(connection)
+        caller.send(b"GET /nap?seconds=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        old.wait_for("napping")
+        old.process.terminate()
+        old.wait_for("stopping")
+        wait_until(lambda: refuses(path), "the end of accepting")
+        new = run("app:registry", "--socket-mode", "0600", bind=f"unix:{path}")
+        new.wait_url()
+        assert caller.answer().status == 200
+    assert old.wait() == 0
+    assert path.stat().st_mode & 0o777 == 0o600
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        assert Wire(connection).ask(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n").status == 200
+    new.process.terminate()
+    assert new.wait() == 0
     assert not path.exists()
 
 

@@ -8,13 +8,14 @@ from click.testing import CliRunner
 
 from gjrpc import settings
 from gjrpc.errors import SettingsError
-from gjrpc.settings import Settings
+from gjrpc.settings import Mode, Settings
 
 # For each option three values that differ from its default and from each other, as texts.
 _BY_TYPE = {int: ("11", "12", "13"), float: ("1.5", "2.5", "3.5"), bool: ("true", "false", "true")}
 _BY_NAME = {
     "access_log": ("json", "common", "off"),
     "forwarded_header": ("forwarded", "off", "x-forwarded-for"),
+    "socket_mode": ("0600", "640", "0o606"),
     "log_level": ("debug", "error", "warning"),
     "max_body": ("11", "12", "13"),
     "max_connections": ("11", "12", "13"),
@@ -43,6 +44,8 @@ def same(value, text):
         return value == (text == "true")
     if isinstance(value, tuple):
         return value == (text,)
+    if isinstance(value, Mode):
+        return value == int(text, 8)
     return value == type(value)(text)
 
 
@@ -60,6 +63,40 @@ def test_where_an_option_comes_from(declared, tmp_path):
     assert same(getattr(chosen(arguments, {name: variable}), declared.name), variable)
     given = [flag] if isinstance(declared.default, bool) else [flag, line]
     assert same(getattr(chosen([*arguments, *given], {name: variable}), declared.name), line)
+
+
+WORDS = [declared.name for declared in fields(Settings) if "tuple" in str(declared.type)]
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_words_add_up(name, tmp_path):
+    """An option of words that is given several times has the words of all; from one source only, as other options too."""
+    flag, variable = "--" + name.replace("_", "-"), f"GJRPC_{name.upper()}"
+    assert getattr(chosen([flag, "a", flag, "b,c", f"{flag}=d"]), name) == ("a", "b", "c", "d")
+    assert getattr(chosen([], {variable: "a, b,,c"}), name) == ("a", "b", "c")
+    config = tmp_path / "gjrpc.toml"
+    for text in ("'a, b'", "['a', 'b']", "['a,b']"):
+        config.write_text(f"{name} = {text}\n")
+        assert getattr(chosen(["--config", str(config)]), name) == ("a", "b")
+        assert getattr(chosen(["--config", str(config), flag, "c", flag, "d"], {variable: "e"}), name) == ("c", "d")
+    assert getattr(chosen([flag, ""]), name) == ()
+
+
+@pytest.mark.parametrize(("text", "said"), [("9", "octal"), ("0o1777", "octal"), ("rw", "octal"), ("-1", "octal")])
+def test_an_unusable_mode(text, said):
+    """A mode that is no octal number of three digits is refused with an example."""
+    command = click.Command("test", params=list(settings.options()), callback=lambda **_: None)
+    result = CliRunner().invoke(command, [f"--socket-mode={text}"])
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_a_mode_in_the_file(tmp_path):
+    """TOML's octal numbers are modes, and so are digits in quotation marks."""
+    config = tmp_path / "gjrpc.toml"
+    for text in ("0o600", "'0600'", "'600'"):
+        config.write_text(f"socket-mode = {text}\n")
+        assert chosen(["--config", str(config)]).socket_mode == 0o600
 
 
 def test_words(tmp_path):
