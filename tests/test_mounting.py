@@ -214,6 +214,9 @@ def test_each_server_answers_the_same(launch, folder, name):
     mounted = Mounted(SERVERS[name], launch, folder)
     for asked, status, body in CALLS:
         answer = mounted.ask(asked)
+        if name == "waitress" and asked.startswith(b"GET //"):  # it gives an application the path with a single slash
+            assert answer.json() == {"ping": "pong"}
+            continue
         assert answer.status == status, asked
         assert answer.headers.get("allow") == (ALLOWED.get(status) if b"jsonrpc" not in asked else None), asked
         if body is None:
