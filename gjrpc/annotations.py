@@ -13,9 +13,9 @@ from typing import Any
 from unicodedata import normalize
 from urllib.parse import unquote
 
-from gjrpc.commands import printable
 from gjrpc.documents import Document
 from gjrpc.schemas import Keywords, Schema, constant, constants, fault
+from gjrpc.texts import printable
 
 _HOMES = {
     "builtins": ("bool", "dict", "float", "int", "list", "object", "property", "str", "type"),

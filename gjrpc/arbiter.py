@@ -18,8 +18,8 @@ from gunicorn.glogging import Logger
 from gunicorn.sock import close_sockets
 
 from gjrpc import outlets
-from gjrpc.commands import printable
 from gjrpc.systemd import Notifier
+from gjrpc.texts import printable
 from gjrpc.worker import Worker
 
 log = logging.getLogger("gjrpc.workers")

@@ -138,7 +138,7 @@ class Batch:
     def _settle(self, body: bytes, names: list[str]) -> None:
         """Send the batch; what fails as a whole is raised here, and is the result of each call too."""
         try:
-            answers = self._dialect.read_batch(self._send(body, names))
+            answers = self._dialect.read_batch(self._send(body, names), self._pending)
         except ClientError as error:
             for pending in self._pending.values():
                 pending.settle(lambda error=error: _raise(error))  # type: ignore[misc]  # a default binds the loop's name
@@ -149,7 +149,7 @@ class Batch:
     def _result(self, answers: dict[Any, Any], request_id: int, pending: Pending) -> Any:
         if request_id not in answers:
             raise WireError(f"{pending._name}: the answer to the batch has none for this call (id {request_id})")
-        return self._dialect.result(pending._name, answers[request_id])
+        return self._dialect.result(pending._name, answers[request_id], request_id)
 
     def __repr__(self) -> str:
         return f"<Batch of {len(self._entries)} calls to be sent>"

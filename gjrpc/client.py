@@ -19,6 +19,7 @@ from gjrpc.batch import Batch, Names, public
 from gjrpc.conversion import decoder
 from gjrpc.dialects import JSONRPC, Dialect, Native
 from gjrpc.errors import ClientError, MisuseError, WireError
+from gjrpc.texts import printable_lines
 from gjrpc.wire import MAX_ANSWER, Wire, identity, limits
 
 T = TypeVar("T")
@@ -112,9 +113,9 @@ class Client:
 
     def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any = Any) -> Any:
         convert = None if result is Any else _converter(name, result)
-        body = self._dialect.write(name, (args, kwargs))
-        response = self._wire.post(name, body, self._repeatable(name) is not None)
-        value = self._dialect.read(name, response)
+        written = self._dialect.write(name, (args, kwargs))
+        response = self._wire.post(name, written.body, self._repeatable(name) is not None)
+        value = self._dialect.read(name, response, written.id)
         return value if convert is None else convert(self._dialect.result_text(name, response))
 
     def batch(self) -> Batch:
@@ -167,7 +168,7 @@ class Client:
         """A method's signature, if it can be read, and help, as the server tells them; asked for once."""
         if name not in self._described:
             names, text = self.call("method_signature", name), self.call("method_help", name)
-            self._described[name] = _signature(names.get(name) if isinstance(names, dict) else None), str(text)
+            self._described[name] = _signature(names.get(name) if isinstance(names, dict) else None), printable_lines(str(text))
         return self._described[name]
 
 

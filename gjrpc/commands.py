@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from gjrpc.errors import SettingsError
+from gjrpc.texts import printable
 
 
 class Command(click.Command):
@@ -22,10 +23,3 @@ class Command(click.Command):
         except SettingsError as error:
             click.echo(f"error: {printable(str(error))}", err=True)
             sys.exit(2)
-
-
-def printable(words: str) -> str:
-    """Words on one line, without what a terminal or a parser would take as its own: each such character as its escape."""
-    if words.isprintable():
-        return words
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in words)

@@ -5,8 +5,8 @@ response of requests comes in. `convention` and `jsonrpc` are the server's side.
 """
 
 import itertools
-from collections.abc import Sequence
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import requests
 
@@ -19,19 +19,31 @@ Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 """What a method is called with, by position and by name."""
 
 
+class Written(NamedTuple):
+    """A call to be sent.
+
+    Attributes:
+        body: its bytes.
+        id: what its answer must have, or None where answers have none.
+    """
+
+    body: bytes
+    id: int | None = None
+
+
 class Dialect(Protocol):
     """A way to write calls and to read answers."""
 
-    def write(self, name: str, arguments: Arguments) -> bytes:
-        """The body of a call.
+    def write(self, name: str, arguments: Arguments) -> Written:
+        """Write a call.
 
         Raises:
             MisuseError: the name or the arguments can't be sent.
         """
         ...
 
-    def read(self, name: str, response: requests.Response) -> Any:
-        """The result in an answer.
+    def read(self, name: str, response: requests.Response, request_id: int | None) -> Any:
+        """The result in an answer to the call that was written with this id.
 
         Raises:
             RemoteError: it is an error.
@@ -47,11 +59,11 @@ class Dialect(Protocol):
 class Native:
     """`{"NAME": ARGS}`, with the HTTP status as the error's kind."""
 
-    def write(self, name: str, arguments: Arguments) -> bytes:
-        """The body of a call; no arguments are `[]`, which can't be mistaken for a value."""
-        return _encode(name, {name: _params(name, arguments)})
+    def write(self, name: str, arguments: Arguments) -> Written:
+        """Write a call; no arguments are `[]`, which can't be mistaken for a value."""
+        return Written(_encode(name, {name: _params(name, arguments)}))
 
-    def read(self, name: str, response: requests.Response) -> Any:
+    def read(self, name: str, response: requests.Response, request_id: int | None = None) -> Any:
         """The result in an answer."""
         expected = f'HTTP 200 with {{"{name}": RESULT}}'
         message = _message(name, response, expected)
@@ -70,13 +82,14 @@ class JSONRPC:
     def __init__(self) -> None:
         self._ids = itertools.count(1)
 
-    def write(self, name: str, arguments: Arguments) -> bytes:
-        """The body of a call."""
-        return _encode(name, self.entry(name, arguments))
+    def write(self, name: str, arguments: Arguments) -> Written:
+        """Write a call."""
+        entry = self.entry(name, arguments)
+        return Written(_encode(name, entry), entry["id"])
 
-    def read(self, name: str, response: requests.Response) -> Any:
+    def read(self, name: str, response: requests.Response, request_id: int | None) -> Any:
         """The result in an answer."""
-        return self.result(name, _message(name, response), response.status_code)
+        return self.result(name, _message(name, response), request_id, response.status_code)
 
     def result_text(self, name: str, response: requests.Response) -> bytes:
         """The result as JSON text."""
@@ -87,20 +100,25 @@ class JSONRPC:
         entry: dict[str, Any] = {"jsonrpc": "2.0", "method": name, "params": _params(name, arguments)}
         return entry if notification else {**entry, "id": next(self._ids)}
 
-    def result(self, name: str, answer: Any, status: int = 200) -> Any:
+    def result(self, name: str, answer: Any, request_id: int | None, status: int = 200) -> Any:
         """The result in a response object (section 5).
+
+        Args:
+            request_id: the id of the call; None where it was a notification.
 
         Raises:
             RemoteError: it has an error.
-            WireError: it is no response object.
+            WireError: it is no response object, or not the one to this call.
         """
         if type(answer) is dict and answer.get("jsonrpc") == "2.0":
-            if "result" in answer:
-                return answer["result"]
-            error = answer.get("error")
-            if type(error) is dict and type(error.get("code")) is int:
+            told, error = answer.get("id"), _error(answer)
+            # "If there was an error in detecting the id in the Request object …, it MUST be Null."
+            if error is not None and (told is None or _same_id(told, request_id)):
                 raise _told(name, error, status)
-        raise WireError(f"{name}: expected a JSON-RPC 2.0 response object, got {answer!r:.200}")
+            if "result" in answer and answer.get("error") is None and _same_id(told, request_id):
+                return answer["result"]
+        wanted = "" if request_id is None else f" with the id {request_id}"
+        raise WireError(f"{name}: expected a JSON-RPC 2.0 response object{wanted}, got {answer!r:.200}")
 
     def write_notification(self, name: str, arguments: Arguments) -> bytes:
         """The body of a call that wants no answer."""
@@ -113,26 +131,34 @@ class JSONRPC:
             RemoteError: it was refused.
         """
         if response.status_code >= 300 or response.content:
-            self.result(name, _message(name, response), response.status_code)
+            self.result(name, _message(name, response), None, response.status_code)
 
     def write_batch(self, entries: Sequence[dict[str, Any]]) -> bytes:
         """The body of a batch (section 6)."""
         return _encode("batch", entries)
 
-    def read_batch(self, response: requests.Response) -> dict[Any, Any]:
-        """The response objects of a batch by their ids, in whatever order they came.
+    def read_batch(self, response: requests.Response, request_ids: Collection[int]) -> dict[Any, Any]:
+        """The response objects of a batch by their ids, in whatever order they came; calls may be left out.
 
         Raises:
             RemoteError: the batch was refused as a whole.
-            WireError: it is no answer to a batch.
+            WireError: it is no answer to this batch: it has something else, an id that was not sent, or one twice.
         """
-        if response.status_code == 204:
+        if 200 <= response.status_code < 300 and not response.content:
             return {}
         answers = _message("batch", response)
         if type(answers) is not list:
-            self.result("batch", answers, response.status_code)
+            self.result("batch", answers, None, response.status_code)
             raise WireError(f"batch: expected an array of response objects, got {_shown(response)}")
-        return {answer.get("id"): answer for answer in answers if type(answer) is dict and type(answer.get("id")) is int}
+        found: dict[Any, Any] = {}
+        for answer in answers:
+            told = answer.get("id") if type(answer) is dict else answer
+            if type(answer) is dict and told is None and _error(answer) is not None:
+                continue  # of an entry whose id the server could not read (section 5)
+            if not _is_id(told) or told not in request_ids or told in found:
+                raise WireError(f"batch: expected an answer to each call, by its id and once, got {answer!r:.200}")
+            found[told] = answer
+        return found
 
 
 def _params(name: str, arguments: Arguments) -> Any:
@@ -174,6 +200,21 @@ def _excerpt(body: bytes) -> str:
     return f"{text!r}{'…' if len(body) > 200 else ''}" if body else "an empty body"
 
 
+def _is_id(value: Any) -> bool:
+    """Whether a value can be an id of this client's: an integer, or the same number as some servers write it, with a fraction."""
+    return type(value) is int or type(value) is float
+
+
+def _same_id(told: Any, sent: int | None) -> bool:
+    return told is None if sent is None else _is_id(told) and told == sent
+
+
+def _error(answer: dict[str, Any]) -> dict[str, Any] | None:
+    """The error object in a response object (section 5.1)."""
+    error = answer.get("error")
+    return error if type(error) is dict and type(error.get("code")) is int else None
+
+
 def _told(name: str, error: dict[str, Any], status: int) -> RemoteError:
     """An error object (section 5.1) as an exception."""
     data = error.get("data")
@@ -189,6 +230,9 @@ def _remote_error(name: str, status: int, reason: str | None, body: bytes) -> Re
     except ParseError:  # no problem then: the excerpt tells what it is
         problem = None
     told = problem if isinstance(problem, dict) else {}
+    error = _error(told)
+    if error is not None and told.get("jsonrpc") == "2.0":  # as other servers of JSON-RPC do it
+        return _told(name, error, status)
     detail, method, ref = told.get("detail", told.get("title")), told.get("method"), told.get("ref")
     if not isinstance(detail, str):
         return RemoteError(f"{reason or 'no reason given'}, with {_excerpt(body)}", status=status, method=name)

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 import click
 
-from gjrpc.commands import Command, printable
+from gjrpc.commands import Command
 from gjrpc.documents import Document, Method, Value, read
 from gjrpc.schemas import Schema, spelled, text
 from gjrpc.subschema import alike, misfit
+from gjrpc.texts import printable
 
 KINDS = {
     "method-removed": True,

@@ -22,6 +22,10 @@ HTTP status (`wsgi` has that table) and no wire form (`convention` and `jsonrpc`
 
 from typing import Any
 
+from gjrpc.texts import printable
+
+_MOST_SHOWN = 2000  # characters of what a server says
+
 
 class GjrpcError(Exception):
     """The base of all errors of this library."""
@@ -195,7 +199,10 @@ class BadMessage(CallError):
 
 
 class ClientError(GjrpcError):
-    """The base of what `gjrpc.Client` raises."""
+    """The base of what `gjrpc.Client` raises; its text is safe to print, whatever a server put into it."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(printable(text))
 
 
 class MisuseError(ClientError):
@@ -207,7 +214,7 @@ class RemoteError(ClientError):
 
     Attributes:
         status: the HTTP status.
-        detail: the server's sentence.
+        detail: the server's sentence as it came; the error's own text has it escaped, and cut where it is long.
         method: the method's name, or None.
         ref: the reference for the server's log, or None.
         data: what the method supplied, or None.
@@ -224,8 +231,9 @@ class RemoteError(ClientError):
         data: Any = None,
         code: int | None = None,
     ) -> None:
-        known = f"{method}: " if method else ""
-        super().__init__(f"{known}{detail} (HTTP {status}{f', ref {ref}' if ref else ''})")
+        known, more = f"{method[:_MOST_SHOWN]}: " if method else "", "…" if len(detail) > _MOST_SHOWN else ""
+        told = f", ref {ref[:_MOST_SHOWN]}" if ref else ""
+        super().__init__(f"{known}{detail[:_MOST_SHOWN]}{more} (HTTP {status}{told})")
         self.status, self.detail, self.method, self.ref, self.data, self.code = status, detail, method, ref, data, code
 
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from gjrpc import outlets
-from gjrpc.commands import printable
+from gjrpc.texts import printable
 
 _BURST = 5
 _EACH = 2.0  # seconds

@@ -23,8 +23,9 @@ import click
 
 from gjrpc.annotations import Annotations, docstring, is_name
 from gjrpc.client import Client
-from gjrpc.commands import Command, printable
+from gjrpc.commands import Command
 from gjrpc.documents import Document, Method, read
+from gjrpc.texts import printable
 
 _HEADER = """\
 # {title}, version {version}: its methods, as python -m gjrpc.stub wrote them down. Don't edit; use:

@@ -116,7 +116,9 @@ def test_order_does_not_matter():
     assert [call.result() for call in calls] == ["first", "second"]
 
 
-@pytest.mark.parametrize("body", [b"[]", b'[{"jsonrpc":"2.0","result":1,"id":9}]', b'[1,{"id":[]}]'])
+@pytest.mark.parametrize(
+    "body", [b"[]", b'[{"jsonrpc":"2.0","error":{"code":-32600,"message":"no request"},"id":null}]', b'[{"id":1},{"id":2}]']
+)
 def test_unanswered_calls(body):
     """A call that the answer leaves out has a WireError of its own."""
     calls, raised = sent(body)
@@ -138,6 +140,8 @@ def test_nothing_answered():
         (b'{"title":"Service Unavailable","status":503}', 503, RemoteError),
         (b'{"jsonrpc":"2.0","result":1,"id":1}', 200, WireError),
         (b"{}", 200, WireError),
+        (b'[{"jsonrpc":"2.0","result":1,"id":9}]', 200, WireError),
+        (b'[1,{"id":[]}]', 200, WireError),
         (b"<html>", 200, WireError),
     ],
 )

@@ -3,8 +3,9 @@
 import click
 import pytest
 
-from gjrpc.commands import Command, printable
+from gjrpc.commands import Command
 from gjrpc.errors import SettingsError
+from gjrpc.texts import printable
 
 
 def test_settings_error(capsys):

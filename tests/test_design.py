@@ -15,6 +15,7 @@ PACKAGE = Path(gjrpc.__file__).parent
 # Each module imports only from those above it. A new one takes its place here.
 PURE = [
     "_version",
+    "texts",
     "errors",
     "messages",
     "codec",

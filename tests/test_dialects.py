@@ -17,14 +17,20 @@ def answer(body, status=200):
     return response
 
 
+def response_object(told, rest):
+    """The bytes of a response object with this id, or without one, and these members."""
+    ending = "" if told is None else f',"id":{told}'
+    return f'{{"jsonrpc":"2.0",{rest}{ending}}}'.encode()
+
+
 @pytest.mark.parametrize(("args", "kwargs", "params"), [((1, [2]), {}, [1, [2]]), ((), {"a": 1}, {"a": 1}), ((), {}, [])])
 def test_written(args, kwargs, params):
     """Arguments are an array or an object in both dialects, and none are an empty array."""
-    assert json.loads(Native().write("f", (args, kwargs))) == {"f": params}
+    assert json.loads(Native().write("f", (args, kwargs)).body) == {"f": params}
     dialect = JSONRPC()
-    assert json.loads(dialect.write("f", (args, kwargs))) == {"jsonrpc": "2.0", "method": "f", "params": params, "id": 1}
+    assert json.loads(dialect.write("f", (args, kwargs)).body) == {"jsonrpc": "2.0", "method": "f", "params": params, "id": 1}
     assert json.loads(dialect.write_notification("f", (args, kwargs))) == {"jsonrpc": "2.0", "method": "f", "params": params}
-    assert json.loads(dialect.write("f", (args, kwargs)))["id"] == 2
+    assert json.loads(dialect.write("f", (args, kwargs)).body)["id"] == 2
 
 
 @pytest.mark.parametrize("dialect", [Native(), JSONRPC()])
@@ -42,7 +48,7 @@ def test_jsonrpc_error():
     """An error object becomes a RemoteError with its code, message, data and ref."""
     body = b'{"jsonrpc":"2.0","error":{"code":-32603,"message":"failed","data":{"ref":"abc"}},"id":1}'
     with pytest.raises(RemoteError) as error:
-        JSONRPC().read("f", answer(body))
+        JSONRPC().read("f", answer(body), 1)
     told = error.value
     assert (told.code, told.detail, told.ref, told.data, told.method) == (-32603, "failed", "abc", {"ref": "abc"}, "f")
 
@@ -51,7 +57,84 @@ def test_jsonrpc_error():
 def test_no_response_object(body):
     """What is no response object is a WireError."""
     with pytest.raises(WireError):
-        JSONRPC().read("f", answer(body))
+        JSONRPC().read("f", answer(body), 1)
+
+
+@pytest.mark.parametrize("told", ["2", "null", '"1"', "true", "[1]", "1.5", None])
+@pytest.mark.parametrize("result", ["5", "null"])
+def test_a_result_for_another_call(told, result):
+    """A result with another id, a null one or none is not taken for that of the call."""
+    with pytest.raises(WireError, match=r"expected a JSON-RPC 2\.0 response object with the id 1"):
+        JSONRPC().read("f", answer(response_object(told, f'"result":{result}')), 1)
+
+
+@pytest.mark.parametrize("error", ["false", "0", '"no"', "[]", "{}", '{"message":"x"}', '{"code":true,"message":"x"}'])
+def test_a_result_beside_what_is_no_error(error):
+    """A result beside an error that is no error object is no answer."""
+    with pytest.raises(WireError, match=r"expected a JSON-RPC 2\.0 response object"):
+        JSONRPC().read("f", answer(response_object("1", f'"result":5,"error":{error}')), 1)
+
+
+@pytest.mark.parametrize("told", ["1", "null", None])
+@pytest.mark.parametrize("result", ["", '"result":null,', '"result":5,'])
+def test_an_error_beside_a_result(told, result):
+    """An error object is the error, whatever result is beside it; a server that could not read the id leaves it out."""
+    with pytest.raises(RemoteError, match="failed") as raised:
+        JSONRPC().read("f", answer(response_object(told, f'{result}"error":{{"code":7,"message":"failed"}}')), 1)
+    assert raised.value.code == 7
+
+
+def test_an_error_of_another_call():
+    """An error with the id of another call is not taken for the answer."""
+    with pytest.raises(WireError):
+        JSONRPC().read("f", answer(response_object("2", '"error":{"code":7,"message":"failed"}')), 1)
+
+
+def test_harmless_oddities():
+    """A null error beside a result, and an id that is the same number with a fraction, are taken as other servers mean them."""
+    for body in (response_object("1", '"result":5,"error":null'), response_object("1.0", '"result":5')):
+        assert JSONRPC().read("f", answer(body), 1) == 5
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_an_error_object_behind_an_error_status(status):
+    """An error object is read too where a server puts it behind a status of its own; a result there is none."""
+    with pytest.raises(RemoteError) as raised:
+        JSONRPC().read("f", answer(response_object("1", '"error":{"code":7,"message":"failed"}'), status), 1)
+    assert (raised.value.code, raised.value.detail, raised.value.status) == (7, "failed", status)
+    with pytest.raises(RemoteError):
+        JSONRPC().read("f", answer(response_object("1", '"result":5'), status), 1)
+
+
+@pytest.mark.parametrize("body", [b'{"g":1}', b'{"f":1,"g":2}', b'[{"f":1}]', b'{"F":1}', b'{"f ":1}'])
+def test_a_native_answer_of_another_call(body):
+    """A native answer with another name, or more than one, is no answer."""
+    with pytest.raises(WireError, match="expected HTTP 200 with"):
+        Native().read("f", answer(body))
+
+
+@pytest.mark.parametrize("ids", [(1, 2, 2), (1, 2, 9), (1, 2, None), (1, True), (1, "2"), (2, 1, 1.0)])
+def test_a_batch_with_odd_ids(ids):
+    """A batch's answer with an id twice, with one that was not sent, or a result without one, is refused as a whole."""
+    body = json.dumps([{"jsonrpc": "2.0", "result": 5, "id": told} for told in ids]).encode()
+    with pytest.raises(WireError, match="by its id and once"):
+        JSONRPC().read_batch(answer(body), {1, 2})
+
+
+def test_what_a_server_says_is_safe_to_print():
+    """The text of an error has no character that a terminal acts on, and is cut; its attributes have all as it came."""
+    words = "\x1b[2J\u202e\r\n\x9b" + "x" * 100_000
+    body = json.dumps({"jsonrpc": "2.0", "error": {"code": 7, "message": words, "data": {"ref": words}}, "id": 1}).encode()
+    for reply in (answer(body), answer(json.dumps({"detail": words, "method": words, "ref": words}).encode(), 500)):
+        with pytest.raises(RemoteError) as raised:
+            JSONRPC().read("f", reply, 1)
+        assert str(raised.value).isprintable()
+        assert len(str(raised.value)) < 10_000
+        assert raised.value.detail == words
+        assert raised.value.ref == words
+    with pytest.raises(WireError) as odd:
+        JSONRPC().read("f", answer(json.dumps({"jsonrpc": "2.0", words: 1}).encode()), 1)
+    assert str(odd.value).isprintable()
 
 
 def test_notification_answers():
