@@ -49,8 +49,15 @@ class Arrival:
         """Whether nothing has come yet."""
         return self._greeting is None
 
-    def is_silent(self) -> bool:
-        """Whether nothing has come that was not seen yet."""
+    @property
+    def standing(self) -> tuple[bool, float]:
+        """What the client has achieved (`gjrpc.connections.Standing`): it owes a greeting."""
+        return False, self.expires
+
+    def may_go(self) -> bool:
+        """Whether closing loses nothing that has come and was not seen; of what came in part, further bytes say nothing."""
+        if not self.waiting:
+            return True
         try:
             return not self._socket.recv(1, socket.MSG_PEEK)
         except OSError:  # nothing there, or the client is gone
@@ -88,10 +95,13 @@ class Arrival:
             self._greeting.kill(block=False)
         self.close()
 
+    evict = abandon
+
     def _begin(self) -> None:
         self._watcher.stop()
         self._greeting = gevent.spawn(self._greet)
         self._greeting.rawlink(self._after)
+        self._server.connections.note(self)
 
     def _after(self, _: object) -> None:
         """See that nothing stays, also where the greeting was ended before it had begun."""

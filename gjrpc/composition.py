@@ -188,6 +188,7 @@ def server(
         hosts=chosen.allowed_hosts,
         max_connections=chosen.max_connections,
         max_calls=chosen.max_calls,
+        max_unsent=chosen.max_unsent,
         watchdog=Watchdog(chosen.stall_limit, offload=chosen.offload_stalls),
         **options,
     )

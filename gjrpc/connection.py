@@ -92,12 +92,21 @@ class Connection(Sending):
         """Whether the client owes the next byte of a new request, so that closing loses nothing that was read."""
         return not self._busy and self._reader.between
 
-    def is_silent(self) -> bool:
-        """Whether nothing has come that was not read yet."""
+    @property
+    def standing(self) -> tuple[bool, float] | None:
+        """What the client has achieved (`gjrpc.connections.Standing`); None while the server is at work for it."""
+        if self._more or (self._busy and not self._is_slow(self.server.now)):
+            return None
+        return not self._busy and self._reader.parsed is not None and self._reader.between, self.expires
+
+    def may_go(self) -> bool:
+        """Whether closing loses no request that was not read yet; to one that came in part, further bytes add nothing."""
+        if not self.waiting:
+            return True
         if self._tls and self.socket.pending():
             return False
         try:
-            (self.socket._sock if self._tls else self.socket).recv(1, socket.MSG_PEEK)
+            self._bare.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return True
         except OSError as gone:
@@ -162,12 +171,21 @@ class Connection(Sending):
             self._watcher.close()
             self._watcher = None
             self._reader.drop()
+            self.server.unsent.note(self, 0)
             self.socket.close()
+
+    def evict(self) -> None:
+        """Close the connection to make room for another."""
+        if not self._busy:
+            self.close()
+            return
+        self.give_up()
+        self.server.connections.discard(self)
 
     def expire(self) -> None:
         """End the connection: its client has taken too long. One that still takes its answer gets more time."""
-        if self._busy and not self._takes_enough():  # what sends wakes up with an error
-            self._shutdown(socket.SHUT_RDWR)
+        if self._busy and not self._takes_enough():
+            self.give_up()
         elif self._busy:
             return
         elif self.waiting:
@@ -267,19 +285,22 @@ class Connection(Sending):
 
     def _take_part(self, count: int) -> bool:
         """Set the time for what is left of a request that came in part; say whether the connection goes on."""
-        server, timeouts = self.server, self.server.timeouts
-        if self._part_since is None:
-            self._part_since = server.now
-        if not self._reader.in_body:
-            self.expires = self._part_since + timeouts.head
-            return True
+        begins = self._part_since is None
+        since = self._part_since = self.server.now if self._part_since is None else self._part_since
+        self.expires = since + self.server.timeouts.head
+        goes_on = self._take_body(count) if self._reader.in_body else True
+        if begins and goes_on:
+            self.server.connections.note(self)
+        return goes_on
+
+    def _take_body(self, count: int) -> bool:
         if self._body_since is None:
             if not self._admit(self._reader.parsed):  # type: ignore[arg-type]  # a head was read
                 return False
-            self._body_since = server.now
+            self._body_since = self.server.now
             self._received = 0
         self._received += count
-        self.expires = self._body_since + timeouts.body + self._received / timeouts.rate
+        self.expires = self._body_since + self.server.timeouts.body + self._received / self.server.timeouts.rate
         return True
 
     def _admit(self, parsed: Parsed) -> bool:
@@ -325,8 +346,7 @@ class Connection(Sending):
 
     def _overloaded(self) -> Response:
         self.server.refused += 1
-        most = self.server.greenlets.most
-        return refusal(Overloaded(f"the server has {most} calls in flight, as many as it takes at a time: come back later"))
+        return refusal(Overloaded(f"{self.server.overload}: come back later"))
 
     def _note(self, head: Head, response: Response, seconds: float) -> None:
         self.server.access_log.write(self.client_address, head, response.status, len(response.body), seconds, response.caller)

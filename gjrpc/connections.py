@@ -1,21 +1,61 @@
 """The open connections of a server: how many there may be, whose time is over, and who makes room for a new one.
 
-Owns the set; what a connection does is `connection`'s.
+Owns the set, and the one rule by which a connection is closed for a newcomer: the lowest `Open.standing` goes first. What a
+connection does is `connection`'s.
 """
 
 import heapq
+import itertools
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import gevent.event
 
-from gjrpc.arrivals import Arrival
-from gjrpc.connection import Connection
+Standing: TypeAlias = tuple[bool, float]
+"""What a client has achieved, lowest first: whether it owes nothing (it was answered, and asks for nothing now), and the server's
+time at which its time is over.
 
-Open: TypeAlias = Connection | Arrival
+So whoever owes bytes goes before those that only keep a connection, and among equals the one with the least time left: each
+whole step (a handshake, a head) renews it, the bytes of a body lengthen it at the least rate, and a byte here and there adds
+nothing.
+"""
 
-_AT_ONCE = 64
-"""Idle connections that one search finds: a search looks at all, and a flood of new ones would make it look each time."""
+
+class Open(Protocol):
+    """An open connection."""
+
+    expires: float
+    """The server's time at which the client has taken too long."""
+
+    @property
+    def peer(self) -> str:
+        """The client's address for people and logs."""
+        ...
+
+    @property
+    def standing(self) -> Standing | None:
+        """What the client has achieved; None while the server is at work for it, which then does not close it."""
+        ...
+
+    def may_go(self) -> bool:
+        """Whether closing it loses nothing that has come and was not read yet."""
+        ...
+
+    def evict(self) -> None:
+        """Close it to make room."""
+        ...
+
+    def expire(self) -> None:
+        """End it: the client has taken too long."""
+        ...
+
+    def drain(self) -> None:
+        """End it if that loses no request."""
+        ...
+
+    def abandon(self) -> None:
+        """End it in the middle of whatever it does."""
+        ...
 
 
 class Connections:
@@ -33,9 +73,12 @@ class Connections:
         self.most = most
         self.evicted = 0
         self.changed: Callable[[int], None] | None = None
-        self._open: set[Open] = set()
-        self._silent: dict[Open, float] = {}  # those that said nothing yet, as far as known, and until when they may
-        self._idle: list[tuple[float, int, Open]] = []  # others, the idlest last, as the last search has found them
+        self._open: dict[Open, None] = {}  # in the order in which they came
+        # A heap of who goes first, as far as known; made where room is needed. Standings rise unnoticed, so the first entry is
+        # looked at again before it counts; who falls is entered again by `note`. An entry costs O(log n), a search is rare.
+        self._order: list[tuple[Standing, int, Open]] = []
+        self._searched = self._until_search = 0
+        self._number = itertools.count().__next__  # never are two connections compared
         self._empty = gevent.event.Event()
         self._empty.set()
 
@@ -48,16 +91,26 @@ class Connections:
 
     def add(self, connection: Open) -> None:
         """Keep one."""
-        self._open.add(connection)
-        self._silent[connection] = connection.expires
+        self._open[connection] = None
+        self.note(connection)
         if self.changed is not None:
             self.changed(len(self._open))
         self._empty.clear()
 
+    def note(self, connection: Open) -> None:
+        """Note one that owes bytes from now on: it is new, or its standing has fallen."""
+        if not self._order:
+            return
+        if len(self._order) > 2 * len(self._open) + self._searched:  # most of them are closed
+            self._order.clear()
+        else:
+            heapq.heappush(self._order, ((False, connection.expires), self._number(), connection))
+
     def discard(self, connection: Open) -> None:
         """Forget one that is closed."""
-        self._open.discard(connection)
-        self._silent.pop(connection, None)
+        self._open.pop(connection, None)
+        if len(self._open) < self._searched // 2:  # room enough; and so many must come again before the next search
+            self._order.clear()
         if not self._open:
             self._empty.set()
         if self.changed is not None:
@@ -72,42 +125,36 @@ class Connections:
         return [connection for connection in self._open if connection.expires < now]
 
     def make_room(self) -> bool:
-        """Close the idlest connection; say whether there was one."""
-        connection = self.idlest()
-        if connection is None:
-            return False
-        connection.close()
-        self.evicted += 1
-        return True
+        """Close the connection that stands lowest, unless its first bytes have just come; say whether there was one."""
+        connection = self.lowest()
+        if connection is not None and connection.may_go():
+            connection.evict()
+            self.evicted += 1
+            self._until_search -= 1
+            if self._until_search <= 0:  # those for which the server was at work then are to have their place
+                self._order.clear()
+        return connection is not None
 
-    def idlest(self) -> Open | None:
-        """The connection that is idle for the longest; among those that never called, if there are any: clients that only
-        connect are to push out each other, and not those that call.
-        """
-        return self._next_silent() or self._next_idle() or (self._search() and self._next_idle()) or None
+    def lowest(self) -> Open | None:
+        """The connection that goes first where room is needed; None if the server is at work for all of them."""
+        return self._first() or (self._search() and self._first()) or None
 
-    def _next_silent(self) -> Open | None:
-        while self._silent:
-            connection, expires = next(iter(self._silent.items()))
-            if _may_go(connection, expires):
+    def _first(self) -> Open | None:
+        order = self._order
+        while order:
+            noted, _, connection = order[0]
+            standing = connection.standing if connection in self._open else None
+            if standing is not None and standing != noted:
+                heapq.heapreplace(order, (standing, self._number(), connection))
+            elif standing is not None and (not standing[0] or connection.may_go()):
                 return connection
-            del self._silent[connection]
-        return None
-
-    def _next_idle(self) -> Open | None:
-        while self._idle:
-            expires, _, connection = self._idle[-1]
-            if connection in self._open and _may_go(connection, expires):
-                return connection
-            self._idle.pop()
+            else:
+                heapq.heappop(order)
         return None
 
     def _search(self) -> bool:
-        waiting = ((c.expires, id(c), c) for c in self._open if c.waiting)
-        self._idle = heapq.nsmallest(_AT_ONCE, waiting)[::-1]
-        return bool(self._idle)
-
-
-def _may_go(connection: Open, expires: float) -> bool:
-    """Whether nothing has come on it since it got its time."""
-    return connection.expires == expires and connection.waiting and connection.is_silent()
+        self._order = [(standing, self._number(), one) for one in self._open if (standing := one.standing) is not None]
+        heapq.heapify(self._order)
+        self._searched = len(self._open)
+        self._until_search = self._searched // 2
+        return bool(self._order)

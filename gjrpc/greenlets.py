@@ -81,6 +81,13 @@ class Greenlets:
         if self._watcher is not None:
             self._run()
 
+    def refuse_all(self, refuse: bool) -> None:
+        """Whether to refuse all that becomes ready from now on; the path of a task has no look at that."""
+        if refuse:
+            self._next = self._refusing  # type: ignore[method-assign]  # in the place of the class's own
+        else:
+            del self._next
+
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Wait for somebody else in here without being counted: what a client makes wait is not what the server has to do."""
@@ -127,9 +134,12 @@ class Greenlets:
             if not greenlet.dead:  # a timeout that a method left running may have ended it
                 return greenlet
         if self._count >= self.most:
-            return _Greenlet(self._refuse, len(self.ready))
+            return self._refusing()
         self._count += 1
         return _Greenlet(self._work)
+
+    def _refusing(self) -> "_Greenlet":
+        return _Greenlet(self._refuse, len(self.ready))
 
     def _work(self) -> None:
         greenlet, ready, wait = gevent.getcurrent(), self.ready, get_hub().switch

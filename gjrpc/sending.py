@@ -27,6 +27,7 @@ _RECORD = 16 * 1024  # and for TLS, whose records are no larger (RFC 8446, 5.1)
 _MOST_HELD = 64 * 1024  # bytes of answers that are held back
 _LINGER = 256 * 1024  # bytes that are taken behind the last answer
 _LINGER_PIECE = 64 * 1024
+_NEVER = (float("inf"), 0)
 HURRY = 1.0
 """Seconds for a client that is only waited for so as not to lose what it sends."""
 
@@ -43,8 +44,11 @@ class Sending(Gateway):
     _tls: bool
     _held: list[bytes] | None = None
     _held_size: int = 0
+    _waits: bool = False  # whether a call has waited while answers were held back
     _sent: int = 0
     _taken: int = 0
+    _begun_at: float = 0.0
+    _moved: tuple[float, int] = _NEVER  # until when the client kept to the least rate, and what it had taken by then
 
     @property
     def peer(self) -> str:
@@ -77,6 +81,8 @@ class Sending(Gateway):
             log.debug("%s takes nothing now: %s", self.peer, full)
             sent = 0
         self._held = [data[sent:]] if sent < len(data) else None
+        self._waits = True
+        self.server.unsent.note(self, len(data) - sent)
         self._held_size = _MOST_HELD
 
     def _release(self) -> None:
@@ -84,6 +90,9 @@ class Sending(Gateway):
         held, self._held = self._held, None
         if held:
             self._send(b"".join(held))
+        if self._waits:
+            self._waits = False
+            self.server.unsent.note(self, 0)
 
     def _send(self, data: bytes, more: bytes = b"") -> None:
         """Send all, in one write wherever the client takes it; `more` is large, and is not copied.
@@ -107,23 +116,31 @@ class Sending(Gateway):
             sent = 0
         except OSError as error:
             raise GoneError(error) from error
-        if sent < len(data):
-            self._send_waiting(memoryview(data)[sent:])
-        if more and (left := len(data) + len(more) - max(sent, len(data))):
-            self._send_waiting(memoryview(more)[-left:])
+        if more or sent < len(data):
+            self._send_waiting([memoryview(data)[sent:], memoryview(more)[max(sent - len(data), 0) :]])
 
-    def _send_waiting(self, data: memoryview) -> None:
-        """Send what the client did not take at once, for as long as it goes on to take it."""
-        before = self.expires
+    def _send_waiting(self, parts: list[memoryview]) -> None:
+        """Send what the client did not take at once, if anything, for as long as it goes on to take it."""
+        if not (size := sum(map(len, parts))):
+            return
+        before, unsent = self.expires, self.server.unsent
+        now = time.monotonic()  # not the server's time: what is sent may have held it up
         self._sent, self._taken = 0, -self._queued()
-        self.expires = time.monotonic() + self.server.timeouts.write  # not the server's time: what is sent may have held it up
+        self._begun_at, self._moved = now, (now, self._taken)
+        self.expires = now + self.server.timeouts.write
         piece = _RECORD if self._tls else _PIECE
         try:
             with self.server.greenlets.aside(), self._waiting_socket() as waiting:
-                while self._sent < len(data):
-                    self._sent += waiting.send(data[self._sent : self._sent + piece])
+                for data in parts:
+                    end = self._sent + len(data)
+                    while left := end - self._sent:
+                        unsent.note(self, size - self._sent)
+                        self._sent += waiting.send(data[-left:][:piece])
         except OSError as error:
             raise GoneError(error) from error
+        finally:
+            self._moved = _NEVER
+            unsent.note(self, 0)
         self.expires = before
 
     def _takes_enough(self) -> bool:
@@ -133,6 +150,31 @@ class Sending(Gateway):
         self._taken = taken
         self.expires = self.server.now + timeouts.write
         return bool(enough)
+
+    def look(self, now: float) -> None:
+        """Note how far the client has got, if it has kept to the least rate since this was last noted.
+
+        So what systems take in at once buys no time.
+        """
+        since, before = self._moved
+        taken = self._sent - self._queued()
+        if taken > before and taken - before >= self.server.timeouts.rate * (now - since):
+            self._moved = now, taken
+        elif self._is_slow(now):
+            self.server.connections.note(self)
+
+    def rate(self, now: float) -> float | None:
+        """Bytes a second that the client has taken of this answer; None in its first second."""
+        seconds = now - self._begun_at
+        return (self._sent - self._queued() - self._taken) / seconds if seconds >= HURRY else None
+
+    def give_up(self) -> None:
+        """Wake up what waits for the client, with an error."""
+        self._shutdown(socket.SHUT_RDWR)
+
+    def _is_slow(self, now: float) -> bool:
+        """Whether it waits for a client that has taken its answer below the least rate for a second, or has had all of it."""
+        return now - self._moved[0] >= HURRY
 
     def _queued(self) -> int:
         """Bytes that were sent and that the client's host has not taken, where the system tells (Linux, tcp(7): SIOCOUTQ)."""
@@ -161,6 +203,8 @@ class Sending(Gateway):
         """
         self.expires = time.monotonic() + HURRY
         self._sent = self._taken = 0
+        self._moved = 0.0, 0
+        self.server.connections.note(self)
         self._shutdown(socket.SHUT_WR)
         left = _LINGER
         try:
@@ -170,8 +214,13 @@ class Sending(Gateway):
         except OSError as error:
             raise GoneError(error) from error
 
+    @property
+    def _bare(self) -> Any:
+        """The socket below gevent's and TLS."""
+        return getattr(self.socket, "_sock", self.socket)
+
     def _shutdown(self, how: int) -> None:
         try:
-            self.socket.shutdown(how)
+            self._bare.shutdown(how)
         except OSError as gone:
             log.debug("%s went away: %s", self.peer, gone)

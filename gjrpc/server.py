@@ -31,6 +31,7 @@ from gjrpc.lines import Limits
 from gjrpc.origins import LOOPBACK, hostnames, is_loopback
 from gjrpc.proxies import Proxies
 from gjrpc.runtime import Plain
+from gjrpc.unsent import MAX_UNSENT, Unsent
 from gjrpc.watchdog import Watchdog
 from gjrpc.wsgi import Application
 
@@ -58,9 +59,11 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         limits: what one message may cost; an `Application`'s own `max_body` holds too.
         timeouts: what one client may take.
         access_log: where each answer is noted, or None.
-        max_connections: how many may be open; by default as many as the limit of open files allows. For one more, the idle one
-            that has the least time left is closed; if none is idle, it waits in the backlog.
+        max_connections: how many may be open; by default as many as the limit of open files allows. For one more, the one that
+            stands lowest is closed (`gjrpc.connections.Standing`); if the server is at work for all, it waits in the backlog.
         max_calls: how many calls may be in flight, that is, wait in the middle; 503 for further ones.
+        max_unsent: bytes of answers that may wait for their clients, in all; 503 for further calls, and the answers of those
+            clients that take least are given up.
         proxy_protocol: the proxies whose connections begin with a PROXY protocol header, or None.
         watchdog: tells of calls that hold the event loop, or None.
         hosts: the `Host` names that an `Application` answers for which was given none; `*` for any. By default the loopback names
@@ -73,7 +76,8 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         connections: those that are open.
         greenlets: what runs the calls.
         held_back: how often accepting paused so far, for want of room.
-        refused: how many calls were refused so far, as there were too many.
+        unsent: the answers that wait for their clients.
+        refused: how many calls were refused so far, as there was too much to do.
     """
 
     handler_class = Connection
@@ -92,6 +96,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         access_log: AnswerLog | None = None,
         max_connections: int | None = None,
         max_calls: int = MAX_CALLS,
+        max_unsent: int = MAX_UNSENT,
         watchdog: Watchdog | None = None,
         proxy_protocol: Proxies | None = None,
         hosts: Iterable[str] | None = None,
@@ -112,10 +117,11 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         self.now = time.monotonic()
         self.draining = False
         self.greenlets = Greenlets(max_calls)
+        self.unsent = Unsent(max_unsent, self.greenlets.refuse_all)
         descriptors.raise_limit()
         self.connections = Connections(max_connections or descriptors.connections())
         self.held_back = self.refused = 0
-        self._told = (0, 0, 0)
+        self._told = (0, 0, 0, 0)
         self._sweeper: gevent.Greenlet | None = None
         if ssl_context is not None:
             options["ssl_context"] = _cooperative(ssl_context)
@@ -146,6 +152,13 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         if rest and rest[1]:  # the scope of a link-local address, "%" in a URL as "%25" (RFC 6874, 2)
             host = f"{host.partition('%')[0]}%25{socket.if_indextoname(rest[1])}"
         return f"http{'s' * self.ssl_enabled}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    @property
+    def overload(self) -> str:
+        """What there is too much of, where calls are refused."""
+        if self.unsent.full:
+            return f"answers of more than {self.unsent.most} bytes wait for clients to take them"
+        return f"the server has {self.greenlets.most} calls in flight, as many as it takes at a time"
 
     def start(self) -> None:
         """Bind and begin to accept; returns at once.
@@ -186,8 +199,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
     def do_read(self) -> Any:
         """Accept one connection, as a bare socket: gevent's own is made where a client must be waited for."""
         full = len(self.connections) >= self.connections.most
-        if full and self.connections.idlest() is None:
-            self._hold_back()
+        if full and not self._has_room():
             return None
         try:
             descriptor, address = self.socket._accept()
@@ -203,6 +215,13 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         sock.setblocking(False)
         return sock, address
 
+    def _has_room(self) -> bool:
+        """Whether a connection can be closed for a newcomer; one of which the first bytes have just come is heard first."""
+        lowest = self.connections.lowest()
+        if lowest is None:
+            self._hold_back()
+        return lowest is not None and lowest.may_go()
+
     def _accept_waiting(self) -> None:
         """Accept whoever has connected already: closing the listener would reset them."""
         for _ in range(self.backlog if self.accepts_alone and not self.closed else 0):
@@ -212,7 +231,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             self.do_handle(*accepted)
 
     def _hold_back(self) -> None:
-        """Accept nothing for a moment: nothing is idle, so there is no room."""
+        """Accept nothing for a moment: the server is at work for all connections, so there is no room."""
         self.held_back += 1
         self.stop_accepting()
         gevent.spawn_later(_BREATH, self._accept_again)
@@ -248,6 +267,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             gevent.sleep(_TICK)
             self.now = time.monotonic()
             self.writer.tick()
+            self.unsent.look(self.now)
             # What a connection takes for now may be a tick old, and nobody is cut off before his time.
             self._end(self.connections.overdue(self.now - _TICK), self.now - _TICK)
             self._tell_pressure()
@@ -263,16 +283,16 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
 
     def _tell_pressure(self) -> None:
         """Say in the log what was refused since the last time, once for all of it."""
-        seen = (self.connections.evicted, self.held_back, self.refused)
-        evicted, held_back, refused = (now - before for now, before in zip(seen, self._told, strict=True))
+        seen = (self.connections.evicted, self.held_back, self.refused, self.unsent.given_up)
+        evicted, held_back, refused, given_up = (now - before for now, before in zip(seen, self._told, strict=True))
         self._told = seen
         if evicted or held_back:
             log.warning(
-                "no room for more than %d connections: %d idle ones were closed, and accepting paused %d times",
+                "no room for more than %d connections: %d unfinished or idle ones were closed, and accepting paused %d times",
                 self.connections.most, evicted, held_back,
             )  # fmt: skip
-        if refused:
-            log.warning("more than %d calls in flight: %d were refused", self.greenlets.most, refused)
+        if refused or given_up:
+            log.warning("%s: %d calls were refused, and %d slow clients closed", self.overload, refused, given_up)
 
 
 def _cooperative(context: ssl.SSLContext) -> ssl.SSLContext:

@@ -23,6 +23,7 @@ from gjrpc.errors import SettingsError
 from gjrpc.greenlets import MAX_CALLS
 from gjrpc.lines import Limits
 from gjrpc.proxies import HEADERS, Proxies
+from gjrpc.unsent import MAX_UNSENT
 from gjrpc.wsgi import MAX_BODY
 
 if sys.version_info >= (3, 11):
@@ -88,6 +89,7 @@ class Settings:
     max_calls: int = _option(
         MAX_CALLS, "Calls in flight: begun and waiting, or to be begun where they compute for long; 503 for further ones."
     )
+    max_unsent: int = _option(MAX_UNSENT, "Bytes of answers that may wait for clients to take them, in all; 503 beyond.")
     max_pipelined: int = _option(_limits.pipelined, "Requests of one connection that are answered before others get their turn.")
     max_target: int = _option(_limits.target, "Bytes of a request line.")
     max_head: int = _option(_limits.head, "Bytes of a request's head.")

@@ -54,6 +54,7 @@ SERVER = [
     "children",
     "green",
     "greenlets",
+    "unsent",
     "gateway",
     "sending",
     "connection",

@@ -6,6 +6,7 @@ honest caller goes on.
 
 import math
 import time
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,7 @@ BOUNDS = {
     "not answered 408": Bound("the contract's status: client too slow", most=0, quick=0),
     "honest p99 beside an idle server's": Bound("honest calls' p99 <= 2x idle meanwhile", most=2, unit="x"),
     "honest calls failed": Bound("the honest caller does not pay", most=0, quick=0),
+    "honest calls failed where room is short": Bound("unfinished requests lock nobody out", most=0, quick=0),
     "memory of a parked connection": Bound("<= 25 KiB resident for each parked connection", most=25, quick=40, unit="KiB"),
     "descriptors left open": Bound("each closed", most=0, quick=0),
     "tracebacks in the log": Bound("no traceback in the log", most=0, quick=0),
@@ -41,9 +43,10 @@ class Size:
     limit: float = 10
     write: float = 30
     gap: float = 1.0
+    crowd: float = 10
 
 
-QUICK = Size(heads=150, bodies=50, readers=20, handshakes=50, limit=1, write=1, gap=0.2)
+QUICK = Size(heads=150, bodies=50, readers=20, handshakes=50, limit=1, write=1, gap=0.2, crowd=1)
 
 
 @dataclass
@@ -114,6 +117,7 @@ def run(quick: bool, report: Report) -> None:
     size = QUICK if quick else Size()
     parked(size, report)
     handshakes(size, report)
+    crowd(size, report)
 
 
 def parked(size: Size, report: Report) -> None:
@@ -188,6 +192,31 @@ def handshakes(size: Size, report: Report) -> None:
         gevent.joinall(clients)
         report.note("silent handshakes: past the deadline", ends.worst, f"median {quantile(ends.past, 0.5):.2f} s")
         report.say(f"a silent handshake takes {each:.1f} KiB; tracebacks: {serving.tracebacks}")
+
+
+ROOM = 100
+STARTS = (b"", b"GET /pi", b"POST /add HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n[")
+
+
+def crowd(size: Size, report: Report) -> None:
+    """More unfinished requests than there is room for connections, and new ones all the time."""
+    with Serving("--max-connections", str(ROOM), "--log-level", "error") as serving:
+        meanwhile = Honest(serving, size.crowd)
+        held: deque[Any] = deque()
+        end = time.monotonic() + size.crowd
+        while time.monotonic() < end:
+            held.append(serving.connect())
+            with suppress(OSError):  # reset: there is no room for it
+                held[-1].sendall(STARTS[len(held) % len(STARTS)])
+            if len(held) > 3 * ROOM:
+                held.popleft().close()
+            gevent.sleep(0.001)
+        honest = meanwhile.result()
+        report.note(
+            "honest calls failed where room is short",
+            honest["failed"],
+            f"of {honest['calls']:,}, each tenth on a new connection, beside {len(held)} others with room for {ROOM}",
+        )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,76 @@
+"""The answers that wait until their clients take them: how many bytes there may be in the whole process.
+
+Owns their count, what it means that there are too many, and who is given up then: whoever takes least. It knows no sockets.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+MAX_UNSENT = 64 * 1024 * 1024
+"""Bytes that may wait, unless told otherwise: sixteen of the largest batch's answers, and half of a small machine's memory."""
+
+
+class Sender(Protocol):
+    """Something that waits for a client to take an answer."""
+
+    def look(self, now: float) -> None:
+        """Note how far the client has got by the server's time."""
+        ...
+
+    def rate(self, now: float) -> float | None:
+        """Bytes a second that the client has taken of this answer; None while it is too early to say."""
+        ...
+
+    def give_up(self) -> None:
+        """Wait no longer."""
+        ...
+
+
+class Unsent:
+    """Counts the bytes of answers that wait.
+
+    Args:
+        most: bytes that may wait.
+        changed: called with whether there are too many, whenever that changes.
+
+    Attributes:
+        total: bytes that wait now.
+        full: whether these are too many.
+        given_up: how many answers were given up so far, to make room.
+    """
+
+    def __init__(self, most: int, changed: Callable[[bool], None]) -> None:
+        self.most = most
+        self.total = 0
+        self.full = False
+        self.given_up = 0
+        self._changed = changed
+        self._counts: dict[Sender, int] = {}
+
+    def note(self, sender: Sender, count: int) -> None:
+        """Note how many bytes a sender has left; 0 forgets it."""
+        self.total += count - self._counts.pop(sender, 0)
+        if count:
+            self._counts[sender] = count
+        full = self.total > self.most
+        if full is not self.full:
+            self.full = full
+            self._changed(full)
+
+    def look(self, now: float) -> None:
+        """Look at all that wait; to be called a few times a second."""
+        for sender in self._counts:
+            sender.look(now)
+        if self.full:
+            self._give_up(now)
+
+    def _give_up(self, now: float) -> None:
+        """Give up the answers of the clients that take least, until half of the room is free: others are refused meanwhile."""
+        left = self.total
+        rates = [(rate, index, sender) for index, sender in enumerate(self._counts) if (rate := sender.rate(now)) is not None]
+        for _, _, sender in sorted(rates):
+            if left <= self.most // 2:
+                break
+            left -= self._counts[sender]
+            self.given_up += 1
+            sender.give_up()
