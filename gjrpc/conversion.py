@@ -92,7 +92,10 @@ def prepare(annotation: Any) -> list[Type]:
         if isinstance(info, inspect.DictType) and not _has_key(info.key_type):
             kind = _kind(info.key_type)
             raise Unconvertible(f"keys in JSON are texts, which can't be made a {kind}; use str, a number or an enum for keys")
-    with constructed(types):
+    with constructed(types) as classes:
+        for cls in classes:  # what msgspec has learned of them before
+            if "__msgspec_cache__" in vars(cls):
+                delattr(cls, "__msgspec_cache__")
         msgspec.json.Decoder(annotation)
     return types
 
@@ -115,18 +118,29 @@ def _cache_names(info: Any) -> None:
 
 
 @contextmanager
-def constructed(types: Iterable[Type]) -> Iterator[None]:
-    """Within this, msgspec takes of dataclasses and attrs classes only the fields that their constructors take.
+def constructed(types: Iterable[Type]) -> Iterator[set[Any]]:
+    """Within this, msgspec finds in dataclasses and attrs classes only the fields that their constructors take.
 
-    It does not call constructors, and would read a field with `init=False` from JSON. What it learns of a class it keeps. The
-    fields that are left out get their defaults as the constructor gives them, before `__post_init__`.
+    It does not call constructors: it would read a field with `init=False` from JSON, and leaves what has a default in the class
+    out of the instance, whose JSON then lacks it. What it learns of a class here it keeps: the defaults are filled in as the
+    constructor does it, before `__post_init__`.
+
+    Yields:
+        The classes about which it would know otherwise.
     """
+    named = [info.cls for info in types if isinstance(info, inspect.DataclassType)]
+    classes = {cls: getattr(cls, "__origin__", cls) for cls in named}
     with ExitStack() as stack:
-        for info in types:
-            cls = getattr(info, "cls", None)
-            if isinstance(info, inspect.DataclassType) and isinstance(cls, type) and not all(f.init for f in _fields(cls)):
+        for cls in set(classes.values()):
+            if any(not field.init or _is_in_class(cls, field) for field in _fields(cls)):
                 stack.enter_context(_narrowed(cls))
-        yield
+        yield {*map(_as_written, classes), *classes.values()}
+
+
+def _as_written(cls: Any) -> Any:
+    """A generic class with its arguments as people write it: for `Box[(int,)]`, as msgspec has it, typing makes another one."""
+    arguments: Any = getattr(cls, "__args__", ())
+    return cls.__origin__[arguments[0]] if len(arguments) == 1 else cls
 
 
 def _fields(cls: Any) -> tuple[Any, ...]:
@@ -137,13 +151,11 @@ def _fields(cls: Any) -> tuple[Any, ...]:
 def _narrowed(cls: type) -> Iterator[None]:
     names = _DATACLASS if dataclasses.is_dataclass(cls) else _ATTRS
     every = getattr(cls, names[0])
-    left_out = [_filler(cls, field) for field in _fields(cls) if not field.init]
     narrow: Any = tuple(f for f in every if f.init) if names == _ATTRS else {n: f for n, f in every.items() if f.init}
     before = {name: vars(cls)[name] for name in names if name in vars(cls)}
-    if "__msgspec_cache__" in vars(cls):
-        type.__delattr__(cls, "__msgspec_cache__")
+    fill = _filling(cls, getattr(cls, names[1], None))
     type.__setattr__(cls, names[0], narrow)
-    type.__setattr__(cls, names[1], _filling(left_out, getattr(cls, names[1], None)))
+    type.__setattr__(cls, names[1], fill)
     try:
         yield
     finally:
@@ -154,35 +166,34 @@ def _narrowed(cls: type) -> Iterator[None]:
                 type.__delattr__(cls, name)
 
 
-def _filling(fillers: list[Callable[[Any], None]], after: Callable[[Any], None] | None) -> Callable[[Any], None]:
+def _filling(cls: type, after: Callable[[Any], None] | None) -> Callable[[Any], None]:
+    """What runs on an instance once its fields are set: it sets the others, and does what the class itself has to do then."""
+    constants = {f.name: f.default for f in _fields(cls) if f.init and _is_in_class(cls, f)}
+    left_out = [(f.name, maker) for f in _fields(cls) if not f.init and (maker := _maker(cls, f)) is not None]
+
     def fill(instance: Any) -> None:
-        for filler in fillers:
-            filler(instance)
+        for name, value in constants.items():
+            vars(instance).setdefault(name, value)
+        for name, maker in left_out:
+            object.__setattr__(instance, name, maker())
         if after is not None:
             after(instance)
 
     return fill
 
 
-def _filler(cls: type, field: Any) -> Callable[[Any], None]:
-    """What a constructor does for a field that it does not take: it sets a default that the class has not as an attribute."""
-    factory, default = getattr(field, "default_factory", dataclasses.MISSING), field.default
-    takes_self = getattr(default, "takes_self", None)
-    if takes_self is not None:  # attrs.Factory
-        factory, default = default.factory, dataclasses.MISSING
-    name = field.name
-
-    def fill(instance: Any) -> None:
-        if factory is not dataclasses.MISSING:
-            object.__setattr__(instance, name, factory(instance) if takes_self else factory())
-        elif _is_given(default) and getattr(cls, name, dataclasses.MISSING) is not default:
-            object.__setattr__(instance, name, default)
-
-    return fill
+def _is_in_class(cls: type, field: Any) -> bool:
+    """Whether a field's default is an attribute of the class, where an instance finds it and its JSON does not."""
+    return field.default is not dataclasses.MISSING and getattr(cls, field.name, cls) is field.default
 
 
-def _is_given(default: Any) -> bool:
-    return default is not dataclasses.MISSING and type(default).__name__ != "_Nothing"  # attrs.NOTHING
+def _maker(cls: type, field: Any) -> Callable[[], Any] | None:
+    """What makes the default that a constructor sets of a field which it does not take; None where it sets none."""
+    factory = getattr(field, "default_factory", getattr(field.default, "factory", dataclasses.MISSING))
+    if factory is not dataclasses.MISSING:
+        return factory  # type: ignore[no-any-return]  # of dataclasses, or an attrs.Factory
+    absent = field.default is dataclasses.MISSING or type(field.default).__name__ == "_Nothing"  # attrs.NOTHING
+    return None if absent or _is_in_class(cls, field) else lambda: field.default
 
 
 @lru_cache(maxsize=256)

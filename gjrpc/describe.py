@@ -14,7 +14,9 @@ import msgspec
 from docstring_parser.common import Docstring, DocstringDeprecated, DocstringParam, DocstringRaises, DocstringReturns
 from msgspec import UNSET
 
-from gjrpc import codec
+from gjrpc import codec, keys
+from gjrpc.conversion import constructed, every_type
+from gjrpc.keys import BASE64, DECIMAL
 from gjrpc.method import Method
 from gjrpc.signatures import form_of, is_typed, read_signature, taken_names
 
@@ -24,10 +26,6 @@ COMPONENTS = "#/components/schemas/"
 """Where both documents keep the schemas of classes."""
 
 _TOLD_ELSEWHERE = (DocstringParam, DocstringReturns, DocstringRaises, DocstringDeprecated)
-# RFC 4648, section 4, with its padding; msgspec names the encoding only, and refuses what is not of it.
-_BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
-# What `decimal.Decimal` reads of finite numbers; msgspec says the format only, and takes JSON's own numbers too.
-_DECIMAL = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
 
 class Value(NamedTuple):
@@ -96,7 +94,8 @@ def describe(methods: Iterable[Method]) -> Contract:
     """Describe methods; what can't be said in a schema is any value, and its description says so."""
     listed = sorted(methods, key=lambda method: method.name)
     signatures = [read_signature(method.function) for method in listed]
-    schemas, components = _express([note for signature in signatures for note in _annotations(signature)])
+    with constructed(_taken(signatures)):
+        schemas, components = _express([note for signature in signatures for note in _annotations(signature)])
     remaining = iter(schemas)
     described = [
         _describe(method, signature, [next(remaining) for _ in _annotations(signature)])
@@ -111,11 +110,18 @@ def _annotations(signature: inspect.Signature) -> list[Any]:
     return [object if note is Parameter.empty else note for note in notes]
 
 
+def _taken(signatures: Iterable[inspect.Signature]) -> list[msgspec.inspect.Type]:
+    """All types of arguments."""
+    parameters = [parameter for signature in signatures for parameter in signature.parameters.values()]
+    return every_type(*msgspec.inspect.multi_type_info(parameter.annotation for parameter in parameters if is_typed(parameter)))
+
+
 def _express(annotations: list[Any]) -> tuple[list[Schema | None], dict[str, Schema]]:
     """The schemas of types, None where there is none; those of classes once, by name."""
     known = [_is_known(note) for note in annotations]
     types = [Any if note is object else note for note, is_known in zip(annotations, known, strict=True) if is_known]
     schemas, components = msgspec.json.schema_components(types, ref_template=COMPONENTS + "{name}")
+    keys.say(types, schemas, components, COMPONENTS)
     remaining = iter(schemas)
     found = [_refined(next(remaining)) if is_known else None for is_known in known]
     return found, {name: _refined(schema) for name, schema in sorted(components.items())}
@@ -132,17 +138,17 @@ def _is_known(annotation: Any) -> bool:
 
 
 def _refined(schema: Any) -> Any:
-    """A schema that says what msgspec knows and does not say: what base64 and decimals look like."""
+    """A schema that says what msgspec knows and does not say: it only names base64 and decimals, and takes numbers for these."""
     if isinstance(schema, list):
         return [_refined(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
     refined = {key: _refined(value) for key, value in schema.items()}
     if refined.get("contentEncoding") == "base64" and refined.get("type") == "string":
-        refined["pattern"] = _BASE64
+        refined["pattern"] = BASE64
     if refined.get("format") == "decimal" and refined.get("type") == "string":
         del refined["type"], refined["format"]
-        refined["anyOf"] = [{"type": "string", "format": "decimal", "pattern": _DECIMAL}, {"type": "number"}]
+        refined["anyOf"] = [{"type": "string", "format": "decimal", "pattern": DECIMAL}, {"type": "number"}]
     return refined
 
 

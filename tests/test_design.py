@@ -36,6 +36,7 @@ PURE = [
     "failures",
     "guard",
     "environ",
+    "keys",
     "describe",
     "forms",
     "openrpc",

@@ -1,0 +1,319 @@
+"""What msgspec has to know of a type before it converts JSON to it."""
+
+import enum
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, make_dataclass
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from typing import Annotated, Any, Generic, Literal, NewType, TypedDict, TypeVar
+from uuid import UUID
+
+import attrs
+import msgspec
+import pytest
+
+from gjrpc import Client, MisuseError, RegistrationError, Registry, WireError
+from gjrpc.binding import Binding
+from gjrpc.conversion import decoder, every_type, prepare
+from gjrpc.wsgi import Application
+
+T = TypeVar("T")
+ZERO = UUID(int=0)
+fresh = map("höhe{}名".format, itertools.count())
+"""Names that nothing has encoded yet: what is encoded once is known to msgspec for good."""
+
+
+def method(annotation):
+    """A function that returns its argument."""
+
+    def function(x):
+        return x
+
+    function.__annotations__["x"] = annotation
+    return function
+
+
+def called(annotation, value):
+    """What a parameter gets of a JSON value, by position, by name, and in further arguments by name."""
+    found = []
+    for arguments in ([value], {"x": value}):
+        positional, named = Binding(method(annotation)).bind(arguments)
+        found.append([*positional, *named.values()][0])
+
+    def rest(**x):
+        return x
+
+    rest.__annotations__["x"] = annotation
+    found.append(Binding(rest).bind({"any": value})[1]["any"])
+    assert found[0] == found[1] == found[2]
+    return found[0]
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+Number = NewType("Number", int)
+
+# The type of the keys, a key, and what becomes of it.
+KEYS = {
+    "str": (str, "1", "1"),
+    "int": (int, "1", 1),
+    "a negative int": (int, "-1", -1),
+    "a large int": (int, str(2**70), 2**70),
+    "float": (float, "1.5", 1.5),
+    "Decimal": (Decimal, "1.50", Decimal("1.50")),
+    "UUID": (UUID, str(ZERO), ZERO),
+    "date": (date, "2020-01-01", date(2020, 1, 1)),
+    "datetime": (datetime, "2020-01-01T00:00:00Z", datetime(2020, 1, 1, tzinfo=timezone.utc)),
+    "time": (time, "10:00:00", time(10)),
+    "timedelta": (timedelta, "PT5S", timedelta(seconds=5)),
+    "bytes": (bytes, "YQ==", b"a"),
+    "enum": (Colour, "red", Colour.RED),
+    "IntEnum": (Level, "1", Level.LOW),
+    "Literal": (Literal["a", 1], "1", 1),
+    "NewType": (Number, "1", 1),
+    "Annotated": (Annotated[int, msgspec.Meta(ge=1)], "1", 1),
+    "a union": (int | UUID, "1", 1),
+    "or None": (int | None, "1", 1),
+    "Any": (Any, "1", "1"),
+}
+
+
+@pytest.mark.parametrize(("key", "text", "expected"), KEYS.values(), ids=KEYS)
+def test_keys_are_converted(key, text, expected):
+    """The keys of a dict become what its type says, at any depth, in arguments of each form."""
+    assert called(dict[key, float], {text: 2.5}) == {expected: 2.5}
+    assert called(Mapping[key, Any], {text: 2.5}) == {expected: 2.5}
+    assert called(list[dict[key, float]], [{text: 2.5}]) == [{expected: 2.5}]
+    assert called(dict[str, dict[key, float]], {"a": {text: 2.5}}) == {"a": {expected: 2.5}}
+    assert called(dict[key, float] | None, {text: 2.5}) == {expected: 2.5}
+    holder = make_dataclass("Holder", [("inner", dict[key, float])])
+    assert called(holder, {"inner": {text: 2.5}}) == holder({expected: 2.5})
+    assert called(tuple[dict[key, Decimal], int], [{text: 2}, 1]) == ({expected: Decimal(2)}, 1)
+
+
+@pytest.mark.parametrize(
+    "annotation", [dict[bool, int], dict[None, int], list[dict[tuple[int, int], int]], dict[bool | None, int]]
+)
+def test_keys_that_no_text_can_be_are_refused(annotation):
+    """A dict whose keys no text can be made is refused at registration, and says what to use; so is a client's result."""
+    with pytest.raises(RegistrationError, match=r"keys in JSON are texts.*use str, a number or an enum for keys"):
+        Binding(method(annotation))
+    with pytest.raises(RegistrationError, match="keys in JSON are texts"):
+        Binding(method(make_dataclass("Holder", [("inner", annotation)])))
+    with Client("http://localhost:1") as client, pytest.raises(MisuseError, match="keys in JSON are texts"):
+        client.call("x", result=annotation)
+
+
+def test_a_key_that_is_no_number_is_refused():
+    """A key that can't be converted is named, and none is NaN."""
+    for key, words in (("a", "expected `float`, got `str` as a key"), ("nan", "expected a finite number")):
+        with pytest.raises(Exception, match=words):
+            called(dict[float, int], {key: 1})
+        with pytest.raises(Exception, match=words):
+            called(make_dataclass("Holder", [("inner", dict[float, int])]), {"inner": {key: 1}})
+
+
+def test_a_client_converts_keys(serve):
+    """A client's result has the keys that its type asks for."""
+    registry = Registry()
+    registry.register(lambda: {"1": {"a": {str(ZERO): "1.5"}}}, "nested")
+    served = serve(Application(registry))
+    with Client(served.url) as client:
+        assert client.call("nested", result=dict[int, dict[str, dict[UUID, Decimal]]]) == {1: {"a": {ZERO: Decimal("1.5")}}}
+        with pytest.raises(WireError, match="the result is not"):
+            client.call("nested", result=dict[UUID, Any])
+
+
+@pytest.mark.parametrize("result", [complex, list[complex], 5, "nonsense"])
+def test_a_result_that_can_not_be_made_is_refused_before_the_call(result):
+    """A client refuses a type that no JSON can be converted to before it sends anything."""
+    with Client("http://localhost:1") as client, pytest.raises(MisuseError, match="can't be made from JSON"):
+        client.call("x", result=result)
+
+
+# Names outside ASCII.
+
+
+def typed_dict(name):
+    """A TypedDict with one field."""
+    return TypedDict("Keyed", {name: int}, total=False)
+
+
+def attrs_class(name):
+    """An attrs class with one field."""
+    return attrs.make_class("Made", {name: attrs.field(default=0, type=int)})
+
+
+def renamed(name):
+    """A Struct whose field has another name in JSON."""
+    return msgspec.defstruct("Renamed", [("a", int, 0)], rename={"a": name})
+
+
+CLASSES = {
+    "a dataclass": lambda name: make_dataclass("Made", [(name, int, 0)]),
+    "a TypedDict": typed_dict,
+    "an attrs class": attrs_class,
+    "a Struct": lambda name: msgspec.defstruct("Made", [(name, int, 0)]),
+    "a renamed field": renamed,
+}
+
+
+@pytest.mark.parametrize("make", CLASSES.values(), ids=CLASSES)
+def test_names_outside_ascii_are_known(make):
+    """A field whose name is not ASCII is read from the first call on, wherever its class is in the type."""
+    for wrap, value in ((lambda cls: cls, lambda v: v), (lambda cls: list[cls] | None, lambda v: [v])):
+        name = next(fresh)
+        cls = make(name)
+        # Fresh texts, as they come from the wire.
+        sent = msgspec.json.decode(f'{{"{name}":5}}'.encode())
+        got = called(wrap(cls), value(sent))
+        got = got[0] if isinstance(got, list) else got
+        assert (list(got.values()) if isinstance(got, dict) else list(msgspec.to_builtins(got).values())) == [5]
+
+
+@pytest.mark.parametrize("make", CLASSES.values(), ids=CLASSES)
+def test_a_client_knows_names_outside_ascii(make):
+    """A client's result has the fields whose names are not ASCII."""
+    name = next(fresh)
+    got = decoder(make(name))(f'{{"{name}":5}}'.encode())
+    assert list(msgspec.to_builtins(got).values()) == [5]
+
+
+def test_a_nested_name_outside_ascii_is_known():
+    """So are the fields of classes within fields, and a tag."""
+    inner, outer = next(fresh), next(fresh)
+    cls = make_dataclass("Outer", [(outer, make_dataclass("Inner", [(inner, int, 0)]))])
+    assert msgspec.to_builtins(called(cls, {outer: msgspec.json.decode(f'{{"{inner}":5}}')})) == {outer: {inner: 5}}
+    tag_field, tag = next(fresh), next(fresh)
+    tagged = [msgspec.defstruct("A", [("x", int)], tag_field=tag_field, tag=f"{tag}{n}") for n in range(2)]
+    assert decoder(tagged[0] | tagged[1])(f'{{"{tag_field}":"{tag}1","x":5}}'.encode()) == tagged[1](5)
+
+
+@pytest.mark.parametrize("name", ["höhe", "größe_", "名前"])
+def test_parameters_outside_ascii_are_known(name):
+    """A parameter whose name is not ASCII is reached by it, from JSON and from a query."""
+    scope: dict[str, Any] = {}
+    exec(f"def function({name}: int = 0, *, andere_{name}: int = 0): return {name}, andere_{name}", scope)
+    binding = Binding(scope["function"])
+    assert binding.bind(msgspec.json.decode(f'{{"{name}":5,"andere_{name}":6}}'))[1] == {name: 5, f"andere_{name}": 6}
+    assert binding.bind_text({name: ["5"]})[1] == {name: 5}
+
+
+# Fields that no constructor takes.
+
+
+@dataclass
+class Computed:
+    a: int
+    total: int = field(init=False)
+    kept: list[int] = field(init=False, default_factory=list)
+    constant: int = field(init=False, default=7)
+    b: int = 2
+
+    def __post_init__(self):
+        self.kept.append(self.a)
+        self.total = self.a + self.b
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    a: int
+    kept: list[int] = field(init=False, default_factory=list)
+
+
+@dataclass
+class Heir(Computed):
+    c: int = 3
+
+
+@dataclass
+class Box(Generic[T]):
+    a: T
+    kept: list[T] = field(init=False, default_factory=list)
+
+
+@attrs.define
+class Made:
+    a: int
+    constant: int = attrs.field(init=False, default=7)
+    kept: list[int] = attrs.field(init=False, factory=list)
+    total: int = attrs.field(init=False)
+
+    def __attrs_post_init__(self):
+        self.total = self.a + self.constant
+
+
+def names_of(cls):
+    """The names of a class's fields."""
+    cls = getattr(cls, "__origin__", cls)
+    return [each.name for each in (attrs.fields(cls) if cls is Made else fields(cls))]
+
+
+SENT = {"a": 1, "total": 50, "kept": [50], "constant": 50}
+
+
+@pytest.mark.parametrize("cls", [Computed, Frozen, Heir, Box, Box[int], Made])
+def test_fields_without_init_are_not_read(cls):
+    """A field that the constructor does not take can't be set from JSON, is not required, and gets its default."""
+    before = names_of(cls)
+    for annotation, wrap in ((cls, lambda v: v), (cls | None, lambda v: v), (list[cls], lambda v: [v])):
+        for sent in ({"a": 1}, SENT):
+            got = called(annotation, wrap(sent))
+            assert got == wrap(cls(a=1))
+            assert msgspec.to_builtins(got) == msgspec.to_builtins(wrap(cls(a=1)))
+    assert decoder(cls)(msgspec.json.encode(SENT)) == cls(a=1)
+    assert before == names_of(cls)
+
+
+@dataclass
+class Plain:
+    a: int
+    b: int = 2
+    c: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Later(Plain):
+    d: str = "d"
+
+
+@pytest.mark.parametrize("cls", [Plain, Later, Computed, Heir, Made])
+def test_defaults_are_in_the_json_of_what_was_read(cls):
+    """An instance that was made from JSON has the same JSON as one that its constructor made, with all defaults."""
+    assert msgspec.json.decode(msgspec.json.encode(called(cls, {"a": 1}))) == msgspec.to_builtins(cls(1))
+    assert vars(called(cls, {"a": 1})) == vars(cls(1)) if cls is not Made else True
+    if cls is Plain:
+        assert called(cls, {"a": 1, "b": 5}) == Plain(1, 5)
+
+
+def test_fields_without_init_are_not_read_though_msgspec_knew_them():
+    """It does not matter that somebody has converted to the class before."""
+
+    @dataclass
+    class Known:
+        a: int
+        b: int = field(init=False, default=7)
+
+    assert msgspec.convert({"a": 1, "b": 5}, Known).b == 5
+    assert called(Known, {"a": 1, "b": 5}) == Known(1)
+
+
+@dataclass
+class Node:
+    children: "list[Node]"
+    names: dict[str, Decimal]
+
+
+def test_every_type_ends():
+    """The walk through a type that holds itself meets each type once."""
+    types = prepare(Node)
+    assert types[0].cls is Node
+    assert len(types) == len({id(info) for info in types})
+    assert sum(isinstance(info, msgspec.inspect.DecimalType) for info in every_type(*types)) == 1
