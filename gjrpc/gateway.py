@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from gevent.pywsgi import WSGIHandler
 
+from gjrpc.answers import AnswerError, check_length, read_start
 from gjrpc.dispatch import failure
 from gjrpc.green import PASSING
 from gjrpc.messages import Request
@@ -27,6 +28,9 @@ _PASSING: tuple[type[BaseException], ...] = (GoneError, *PASSING)
 class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
     """A `WSGIHandler` that is handed whole requests; `_send` and `_keeps_alive` are the connection's."""
 
+    ApplicationError = AnswerError
+    status: Any
+    result: Any
     _corked: bytearray | None = None
     _left: int | None = None
     _size: int = 0
@@ -51,7 +55,7 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
             self._end_answer()
         except _PASSING:
             raise
-        except BaseException as error:  # noqa: BLE001  whatever the application raises is told as a 500
+        except BaseException as error:  # noqa: BLE001  whatever the application raises, or gives, is told as a 500
             refused = failure("the application failed; the server's log has the details under this ref", error)
             self.close_connection = True
             if not self.begun:
@@ -63,16 +67,28 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         return not self.close_connection
 
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        """Take status and headers; RFC 9110, 8.6, lets a 304 tell a Content-Length, and pywsgi does not."""
-        if status.startswith("304"):
-            headers = [field for field in headers if field[0].lower() != "content-length"]
-        return super().start_response(status, headers, exc_info)
+        """Take status and headers.
+
+        Raises:
+            AnswerError: they can't be sent, or others were given before.
+        """
+        if self.status and not exc_info:
+            raise AnswerError("it called start_response a second time, and without exc_info")
+        start = read_start(status, headers)
+        fields = start.headers
+        if status.startswith(("204", "304")):
+            # RFC 9110, 8.6: a 204 must not have a Content-Length; a 304 may, but pywsgi lets it not.
+            fields = [field for field in fields if field[0].lower() != "content-length"]
+        self.close_connection = self.close_connection or start.closes
+        return super().start_response(status, fields, exc_info)
 
     def finalize_headers(self) -> None:
         """Add what pywsgi leaves to the application: the end of the connection where nothing else ends the body."""
         super().finalize_headers()
         if self.provided_content_length is not None:
-            self._left = int(self.provided_content_length)  # a ValueError is told: nothing is sent yet
+            self._left = int(self.provided_content_length)
+            if isinstance(self.result, (list, tuple)) and self.command != "HEAD":  # all of it is here, and nothing is sent yet
+                check_length(self._left, sum(map(len, self.result)))
         bounded = self.response_use_chunked or self.code in (204, 304) or self._has_header(b"content-length")
         self.close_connection = self.close_connection or not bounded or self.server.draining
         if self.close_connection and not self._has_header(b"connection"):
@@ -80,9 +96,9 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
 
     def _end_answer(self) -> None:
         if not self.headers_sent:
-            raise self.ApplicationError("the application gave no answer: it did not call start_response")
-        if self._left and self.command != "HEAD":  # less than it announced: only the end of the connection tells
-            self.close_connection = True
+            raise AnswerError("it gave no answer: it did not call start_response")
+        if self._left and self.command != "HEAD":  # only the end of the connection tells
+            check_length(self._size + self._left, self._size)
 
     def _has_header(self, name: bytes) -> bool:
         return any(known.lower() == name for known, _ in self.response_headers)
@@ -92,6 +108,8 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         self._corked = bytearray()
         try:
             super()._write_with_headers(b"" if self.command == "HEAD" else data)
+            if not data and self.result is not None:  # pywsgi's way to say that there is nothing but a head
+                self._end_answer()
             corked = bytes(self._corked)
         finally:
             self._corked = None
@@ -103,8 +121,8 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
             return
         if self._left is not None:
             if len(data) > self._left:  # more than it announced would be read as the next answer
-                data = data[: self._left]
-                self.close_connection = True
+                super()._write(data[: self._left])
+                check_length(self._size + self._left, self._size + len(data))
             self._left -= len(data)
         self._size += len(data)
         super()._write(data)

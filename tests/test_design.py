@@ -56,6 +56,7 @@ SERVER = [
     "green",
     "greenlets",
     "unsent",
+    "answers",
     "gateway",
     "sending",
     "connection",

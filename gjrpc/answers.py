@@ -1,0 +1,92 @@
+"""What a foreign WSGI application may answer: the rules of PEP 3333 for status, headers and length, each beside its sentence.
+
+Owns which answers can't be sent, and the sentence that tells the application's author why. Pure: it sends nothing.
+"""
+
+import re
+from typing import Any, NamedTuple
+from wsgiref.util import is_hop_by_hop
+
+from gjrpc.errors import GjrpcError
+
+Field = tuple[str, str]
+
+# "The status argument is a string of the form '999 Message here'"; RFC 9112, 4, has the characters. What is below 200 is no
+# final answer: the client would wait for one, and take the next answer for it.
+_STATUS = re.compile(r"[2-9][0-9]{2} [\t\x20-\x7e\x80-\xff]*")
+# RFC 9110, 5.1 and 5.5: a name is a token, a value has no control characters.
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_LENGTH = re.compile(r"[0-9]{1,18}")  # RFC 9110, 8.6: Content-Length = 1*DIGIT
+_OTHER_HOPS = frozenset({"trailer", "proxy-connection"})  # which wsgiref's list has not, or misspelled
+_SHOWN = 100  # characters of a faulty text
+
+
+class AnswerError(GjrpcError):
+    """An application's answer that can't be sent; the text says what it did and what PEP 3333 asks for."""
+
+
+class Start(NamedTuple):
+    """What `start_response` was given, as it can be sent.
+
+    Attributes:
+        headers: without `Connection`, which is the server's to say.
+        closes: whether the application asked for the end of the connection.
+    """
+
+    headers: list[Field]
+    closes: bool
+
+
+def read_start(status: Any, headers: Any) -> Start:
+    """Check status and headers.
+
+    `Connection` is as hop-by-hop as the others, but many applications say `close` or `keep-alive`, which changes no framing:
+    the first is done, the second is the server's own choice.
+
+    Raises:
+        AnswerError
+    """
+    if not isinstance(status, str) or not _STATUS.fullmatch(status):
+        raise AnswerError(f"its status is {_shown(status)}; expected a text like '200 OK', without control characters")
+    fields = [_field(field) for field in headers]
+    lengths = [value for name, value in fields if name.lower() == "content-length"]
+    if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
+        raise AnswerError(f"its Content-Length is {' and '.join(map(_shown, lengths))}; expected one number of bytes")
+    options = {value.strip().lower() for name, value in fields if name.lower() == "connection"}
+    if not options <= {"close", "keep-alive"}:
+        raise AnswerError(f"its header Connection is {_shown(', '.join(sorted(options)))}; the connection is the server's")
+    return Start([field for field in fields if field[0].lower() != "connection"], "close" in options)
+
+
+def check_length(announced: int, given: int) -> None:
+    """Compare the bytes of a whole answer with its Content-Length.
+
+    Raises:
+        AnswerError
+    """
+    if given != announced:
+        raise AnswerError(f"it gave {given} bytes, and its Content-Length says {announced}")
+
+
+def _field(field: Any) -> Field:
+    try:
+        name, value = field
+    except (TypeError, ValueError):
+        raise AnswerError(f"its header {_shown(field)} is no pair of name and value") from None
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise AnswerError(f"its header name {_shown(name)} is none: expected a text of letters, digits and hyphens")
+    if not isinstance(value, str) or not _VALUE.fullmatch(value):
+        raise AnswerError(
+            f"its header {name} has the value {_shown(value)}; expected a text in latin-1, without control characters"
+        )
+    lower = name.lower()
+    # "attempting to … use hop-by-hop headers is a fatal error": how the answer is framed is the server's to say.
+    if lower != "connection" and (is_hop_by_hop(name) or lower in _OTHER_HOPS):
+        raise AnswerError(f"its header {name} is hop-by-hop, which an application must not use")
+    return name, value
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
