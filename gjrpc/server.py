@@ -82,8 +82,6 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
 
     handler_class = Connection
     backlog = 4096
-    accepts_alone = True
-    """Whether nobody else accepts from its listener."""
 
     def __init__(
         self,
@@ -223,8 +221,11 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         return lowest is not None and lowest.may_go()
 
     def _accept_waiting(self) -> None:
-        """Accept whoever has connected already: closing the listener would reset them."""
-        for _ in range(self.backlog if self.accepts_alone and not self.closed else 0):
+        """Accept whoever has connected already: closing the listener would reset them.
+
+        Of several workers each does so, as none knows whether it is the last one to close.
+        """
+        for _ in range(0 if self.closed else self.backlog):
             accepted = self.do_read()
             if accepted is None:
                 break

@@ -65,7 +65,6 @@ class SharingServer(Server):
     """
 
     max_accept = 1
-    accepts_alone = False
 
     def __init__(self, *arguments: Any, board: Board, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -1,38 +1,118 @@
 """What a target on the command line names: `module:registry`, `module:application`, `module:factory()`.
 
-Owns the loading of the user's code and each sentence said when that fails. It knows no server.
+Owns the loading of the user's code, the look at what it gives, and each sentence said when that fails. It knows no server.
 """
 
 import importlib
+import inspect
 import sys
+import sysconfig
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from gjrpc.errors import SettingsError
 from gjrpc.registry import Registry
 
 _FORM = "expected MODULE:NAME or MODULE:FACTORY(), as in app:registry"
+_EXPECTED = "expected a Registry, or a WSGI callable, which takes two arguments (environ, start_response)"
+_REGISTER = "to call it as a method, register it, as in: registry = Registry(); registry.register({})"
+_ASGI = (
+    "it is an ASGI application or a coroutine function, and this server speaks WSGI: wrap it (a2wsgi has a middleware for that)"
+)
+
+# What the first argument of a WSGI callable is not: such a function is one that somebody forgot to register.
+_NO_ENVIRON = frozenset({"int", "float", "str", "bool", "bytes", "list", "tuple", "set", "date", "datetime", "Decimal", "UUID"})
+
+_OURS = str(Path(__file__).parent)
+_OTHERS = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 
 
-def load(target: str) -> Registry | Callable[..., Any]:
-    """Import what a target names; the current folder is searched first.
+def load(target: str, folder: str | None = None) -> Registry | Callable[..., Any]:
+    """Import what a target names; a folder is searched first, by default the current one.
 
     Raises:
-        SettingsError: there is no such module or name, its code fails, or it is neither a Registry nor callable.
+        SettingsError: there is no such module or name, its code fails, or it is neither a Registry nor a WSGI callable.
     """
     module_name, colon, name = target.partition(":")
     if not module_name or not colon or not name:
         raise SettingsError(f"target {target!r}: {_FORM}")
-    if (here := str(Path.cwd())) not in sys.path and "" not in sys.path:
+    if (here := folder or str(Path.cwd())) not in sys.path and "" not in sys.path:
         sys.path.insert(0, here)
-    found: Any = _attribute(_import(module_name, target), name.removesuffix("()"), target)
+    module = _import(module_name, target)
+    found: Any = _attribute(module, name.removesuffix("()"), target)
     if name.endswith("()"):
         found = _run(found, target)
-    if not isinstance(found, Registry) and not callable(found):
-        raise SettingsError(f"target {target!r}: it is a {type(found).__name__}; expected a Registry or a WSGI callable")
+    if not isinstance(found, Registry) and (reason := _unfit(found, module)):
+        raise SettingsError(f"target {target!r}: {reason}")
     return found  # type: ignore[no-any-return]  # looked at above
+
+
+def _unfit(found: Any, module: Any) -> str | None:
+    """Why something can't be served as a WSGI application; None if it can."""
+    if isinstance(found, ModuleType):
+        return f"it is a module{_offer(found)}; {_FORM}"
+    if _is_async(found):
+        return _ASGI
+    if not callable(found):
+        kind = "None; did its factory forget to return it?" if found is None else f"{_a(type(found).__name__)}; {_EXPECTED}"
+        return f"it is {kind}"
+    try:
+        signature = inspect.signature(found)
+    except (TypeError, ValueError):  # written in C, say: the first call will tell
+        return None
+    if _takes(signature, None, None) and not _forgotten(found, signature):
+        return None
+    if _takes(signature, None, None, None) and not _takes(signature, None, None) and not inspect.isroutine(found):
+        return _ASGI
+    return _remedy(found, signature, module)
+
+
+def _remedy(found: Any, signature: inspect.Signature, module: Any) -> str:
+    name = getattr(found, "__name__", None) or "it"
+    if isinstance(found, type):
+        return f"it is a class; name what is made of it, as in app = {name}(…), or {name}() here where that needs no arguments"
+    kind = "a function" if inspect.isroutine(found) else _a(type(found).__name__)
+    registry = next((known for known, value in _registries(module) if name in {method.name for method in value}), None)
+    if registry is not None:
+        return f"it is a function, registered in {registry!r}: serve {module.__name__}:{registry}"
+    factory = f"; where it makes one, write {name}()" if _takes(signature) else ""
+    return f"it is {kind} with the arguments {signature}; {_EXPECTED}; {_REGISTER.format(name)}{factory}"
+
+
+def _forgotten(found: Any, signature: inspect.Signature) -> bool:
+    """Whether it is a function whose first argument is by its annotation no environ."""
+    first = next(iter(signature.parameters.values()), None)
+    if first is None or not inspect.isroutine(found):
+        return False
+    kind = first.annotation
+    name = kind if isinstance(kind, str) else getattr(kind, "__name__", "")
+    return name.partition("[")[0].rpartition(".")[2] in _NO_ENVIRON
+
+
+def _is_async(found: Any) -> bool:
+    """Whether it is a coroutine, or calling it would give one."""
+    if inspect.iscoroutine(found):
+        found.close()  # nobody will await it
+        return True
+    while hasattr(found, "func") and not inspect.isroutine(found):  # a functools.partial
+        found = found.func
+    called = found if inspect.isroutine(found) or isinstance(found, type) else getattr(found, "__call__", None)  # noqa: B004  itself wanted
+    return inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called)
+
+
+def _takes(signature: inspect.Signature, *arguments: Any) -> bool:
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        return False
+    return True
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[:1] in "aeiouAEIOU" else f"a {noun}"
 
 
 def _import(module_name: str, target: str) -> Any:
@@ -52,13 +132,24 @@ def _attribute(module: Any, name: str, target: str) -> Any:
         try:
             found = getattr(found, part)
         except AttributeError as error:
-            offered = [known for known, value in vars(module).items() if isinstance(value, Registry)]
-            hint = f"; it has the registry {offered[0]!r}" if offered else ""
-            raise SettingsError(f"target {target!r}: module {module.__name__!r} has no {name!r}{hint}") from error
+            raise SettingsError(f"target {target!r}: module {module.__name__!r} has no {name!r}{_offer(module)}") from error
     return found
 
 
+def _offer(module: Any) -> str:
+    offered = next(_registries(module), None)
+    return f"; it has the registry {offered[0]!r}" if offered else ""
+
+
+def _registries(module: Any) -> Iterator[tuple[str, Registry]]:
+    return ((known, value) for known, value in vars(module).items() if isinstance(value, Registry))
+
+
 def _run(factory: Any, target: str) -> Any:
+    if not callable(factory):
+        raise SettingsError(
+            f"target {target!r}: it is {_a(type(factory).__name__)}, which can't be called: leave the brackets out"
+        )
     try:
         return factory()
     except (Exception, SystemExit) as error:
@@ -66,7 +157,19 @@ def _run(factory: Any, target: str) -> Any:
 
 
 def _failed(doing: str, target: str, error: BaseException) -> SettingsError:
-    """One line for a failure in the user's own code, with its place."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
-    return SettingsError(f"target {target!r}: {doing} failed: {type(error).__name__}: {error}{place}")
+    """One line for a failure in the user's own code, which begins with the place."""
+    place = _place(error)
+    return SettingsError(f"target {target!r}: {doing} failed{f' at {place}' if place else ''}: {type(error).__name__}: {error}")
+
+
+def _place(error: BaseException) -> str:
+    """The file and line of the user's that led to an error: the innermost one that is neither ours nor a library's."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(("<frozen", _OURS)) and frame.lineno is not None
+    ]
+    own = [frame for frame in frames if not frame.filename.startswith(_OTHERS)] or frames
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else ""

@@ -4,15 +4,18 @@ The master never patches the standard library and runs no event loop, so nothing
 worker patches first thing and loads the target afresh. `serve` comes here by way of exec, with all it was started with.
 """
 
+import importlib
 import logging
 import math
 import os
 import socket
+import subprocess
 import sys
 from typing import Any
 
 import gevent
 from gunicorn.app.base import BaseApplication
+from gunicorn.util import getcwd
 
 from gjrpc import composition, logs, targets, tls
 from gjrpc.addresses import Address
@@ -31,8 +34,30 @@ _REST = 2  # seconds for the workers beyond the grace period, to tell the client
 
 
 def become_master() -> None:
-    """Go on as the master: the same process, without what was patched."""
-    os.execv(sys.executable, [sys.executable, "-m", "gjrpc.workers", *sys.argv[1:]])  # noqa: S606  this very Python
+    """Go on as the master: the same process and the same Python with its options, without what was patched."""
+    os.execv(sys.executable, [sys.executable, *_python_options(), "-m", "gjrpc.workers", *sys.argv[1:]])  # noqa: S606
+
+
+def _python_options() -> list[str]:
+    """The options that this Python was started with, such as -O, -W error or -X dev."""
+    # As multiprocessing passes them on to its children; it leaves out the -X options that it does not know.
+    known = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # typeshed leaves it out
+    given = {option.partition("=")[0] for option, before in zip(known[1:], known, strict=False) if before == "-X"}
+    others = [name if value is True else f"{name}={value}" for name, value in sys._xoptions.items() if name not in given]
+    return [*known, *(word for option in others for word in ("-X", option))]
+
+
+def _stay_logical() -> str:
+    """The current folder by the name that it was entered by, a symbolic link's perhaps, also where modules are looked for.
+
+    A deployment may move the link: a reload is to find the new folder.
+    """
+    real = os.getcwd()
+    logical = str(getcwd())
+    for number, entry in enumerate(sys.path):
+        if (entry + os.sep).startswith(real + os.sep):
+            sys.path[number] = logical + entry[len(real) :]
+    return logical
 
 
 class Fleet(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -50,6 +75,7 @@ class Fleet(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         self.chosen = chosen
         self.address = address
         self.made = made
+        self.folder = _stay_logical()
         self.for_curl = composition.for_curl(chosen, made)
         self.served: Any = None
         super().__init__(prog="gjrpc-serve")
@@ -75,8 +101,13 @@ class Fleet(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        """Load the target; in each worker, after patching."""
-        self.served = targets.load(self.target or composition.HOST)
+        """Load the target; in each worker, after patching. The folder is looked up again: it may be another one by now."""
+        try:
+            os.chdir(self.folder)
+        except OSError as error:
+            raise SettingsError(f"the folder {self.folder!r} can't be entered: {error.strerror}") from error
+        importlib.invalidate_caches()
+        self.served = targets.load(self.target or composition.HOST, self.folder)
         return composition.application(self.served, self.target, self.chosen, self.address)
 
 

@@ -1,9 +1,11 @@
 """`python -m gjrpc.serve --workers N`: what several processes serve, and what they live through."""
 
 import contextlib
+import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +19,8 @@ import pytest
 import requests
 from conftest import Wire, curl, refuses, wait_until
 from programs import find
+
+import gjrpc
 
 APP = """
 import os, subprocess, time
@@ -52,6 +56,14 @@ def nap(seconds: float):
 @registry.method
 def orphan():
     return subprocess.call(["sh", "-c", "sleep 0.5 &"])
+
+@registry.method
+def hold(seconds: float):
+    print("holding", flush=True)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+    return os.getpid()
 
 @registry.method
 def spin():
@@ -112,7 +124,7 @@ def test_share(run):
     # Where others keep the processors busy, one worker may not get to run in time; hence some tries.
     assert any(set(shares) == both and max(shares.values()) <= 0.65 * 64 for shares in (pids(server, 64) for _ in range(4)))
     assert curl(server.wait_for(r"try: (curl .*)")[1]) == '{"ping":"pong"}'
-    assert re.fullmatch(r"gjrpc \S+ serves 10 methods of app:registry on http://\S+\ntry: curl .*\n", server.output)
+    assert re.fullmatch(r"gjrpc \S+ serves 11 methods of app:registry on http://\S+\ntry: curl .*\n", server.output)
     with wire(server) as client:
         assert client.ask(CALL % b"early").json() == {"early": True}
     # One thread, and no event loop: nothing that a fork would share.
@@ -147,6 +159,116 @@ def test_client_certificates(run, certificate, tmp_path):
     mine.write_bytes(certificate.authority.issue_cert("me@example.org").private_key_and_cert_chain_pem.bytes())
     told = requests.get(f"{url}/outside", params={"url": f"{server.url}/ping"}, verify=certificate.ca, cert=str(mine), timeout=10)
     assert told.status_code == 500  # the method's own request was refused, by a client that works under the patched ssl
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_waits_at_a_stop_is_answered(run, number):
+    """Connections that wait in the backlog when the server is told to stop are accepted and answered, as by one process."""
+    server = run()
+    with contextlib.ExitStack() as stack:
+        both, holders = two_answer(server), {}
+        while holders.keys() != both:
+            caller = stack.enter_context(wire(server))
+            holders.setdefault(caller.ask(CALL % b"pid").json()["pid"], caller)
+        for caller in holders.values():
+            caller.send(CALL % b"hold?seconds=1.5")
+        server.wait_for("(?s)(holding.*){2}")
+        waiting = [stack.enter_context(wire(server)) for _ in range(32)]
+        for caller in waiting[:24]:
+            caller.send(CALL % b"pid")
+        server.process.send_signal(number)
+        server.wait_for("stopping")
+        for caller in waiting[24:]:  # connected before, and asking only now
+            caller.send(CALL % b"pid")
+        assert [caller.answer().status for caller in [*waiting, *holders.values()]] == [200] * 34
+    assert server.wait() == 0
+
+
+FLAGS = """
+import sys, warnings
+from gjrpc import Registry
+
+registry = Registry()
+
+@registry.method
+def flags():
+    names = ("optimize", "dont_write_bytecode", "no_user_site", "utf8_mode", "dev_mode")
+    told = {name: int(getattr(sys.flags, name)) for name in names}
+    return told | {"warnings": sys.warnoptions, "x": sys._xoptions, "assert": __debug__}
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["-O", "-B", "-s"], {"optimize": 1, "dont_write_bytecode": 1, "no_user_site": 1, "assert": False}),
+        (["-OO", "-W", "error", "-W", "ignore::UserWarning"], {"optimize": 2, "warnings": ["error", "ignore::UserWarning"]}),
+        (["-X", "dev", "-X", "utf8", "-X", "mine=yes", "-X", "int_max_str_digits=5000"], {"dev_mode": 1, "utf8_mode": 1}),
+    ],
+)
+def test_the_options_of_python(launch, tmp_path, options, said):
+    """The options that Python was started with hold in the workers too."""
+    (tmp_path / "app.py").write_text(FLAGS)
+    command = ["-m", "gjrpc.serve", "app:registry", "--workers", "2", "--bind", "127.0.0.1:0"]
+    server = launch(*options, *command, cwd=tmp_path)
+    told = requests.get(f"{server.wait_url()}/flags", timeout=10).json()["flags"]
+    assert {name: told[name] for name in said} == said
+    given = [option for before, option in itertools.pairwise(options) if before == "-X"]
+    assert told["x"] == {option.partition("=")[0]: option.partition("=")[2] or True for option in given}
+    server.process.terminate()
+    assert server.wait() == 0
+    assert "Traceback" not in server.output
+
+
+@pytest.mark.parametrize("option", ["-I", "-E"])
+def test_an_isolated_python(tmp_path, option):
+    """A Python that is isolated stays so as the master: what the environment says does not come back by it."""
+    program = (
+        "import os, sys; os.execv = lambda _, command: print(command)\n"
+        f"sys.path.insert(0, {str(Path(gjrpc.__file__).parents[1])!r})\n"
+        "from gjrpc import workers; workers.become_master()"
+    )
+    told = subprocess.run([sys.executable, option, "-c", program], capture_output=True, text=True, timeout=20, check=True).stdout
+    assert told.startswith(f"[{sys.executable!r}, {option!r}, ")
+
+
+def test_a_moved_link(launch, tmp_path):
+    """A reload after the link to the folder was moved loads the code, and what it imports, from where the link leads now."""
+    for number in (1, 2):
+        folder = tmp_path / f"release{number}"
+        folder.mkdir()
+        (folder / "part.py").write_text(f"NUMBER = {number}\n")
+        (folder / "app.py").write_text(
+            "import os\nimport part\nfrom gjrpc import Registry\nregistry = Registry()\n"
+            f"registry.register(lambda: [{number}, part.NUMBER, open('data').read(), os.path.dirname(__file__)], 'release')\n"
+        )
+        (folder / "data").write_text(str(number))
+        for name in ("part.py", "app.py"):
+            os.utime(folder / name, (1, 1))
+        os.utime(folder, (1, 1))
+    current = tmp_path / "current"
+    current.symlink_to("release1")
+    environ = {**os.environ, "PWD": str(current)}
+    server = launch(
+        "-m",
+        "gjrpc.serve",
+        "app:registry",
+        "--workers",
+        "2",
+        "--bind",
+        "127.0.0.1:0",
+        cwd=current,
+        env=environ,
+    )
+    server.wait_url()
+    server.wait_for("2 workers serve")
+    assert requests.get(f"{server.url}/release", timeout=10).json()["release"] == [1, 1, "1", str(current)]
+    (tmp_path / "new").symlink_to("release2")
+    (tmp_path / "new").rename(current)
+    shutil.rmtree(tmp_path / "release1")
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for("reloaded: 2 new workers serve")
+    assert requests.get(f"{server.url}/release", timeout=10).json()["release"] == [2, 2, "2", str(current)]
 
 
 def test_unix_socket(run, tmp_path):
