@@ -13,7 +13,7 @@ import requests
 from gjrpc import codec
 from gjrpc.conversion import members
 from gjrpc.errors import MisuseError, ParseError, RemoteError, WireError
-from gjrpc.urls import redirected
+from gjrpc.urls import redirected, without_query
 
 Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 """What a method is called with, by position and by name."""
@@ -179,20 +179,20 @@ def _encode(name: str, message: Any) -> bytes:
 
 def _message(name: str, response: requests.Response, expected: str = "a JSON-RPC 2.0 response") -> Any:
     """The JSON of an answer that is not an error by its status."""
-    status, body = response.status_code, response.content
+    status = response.status_code
     if status >= 400:
-        raise _remote_error(name, status, response.reason, body)
+        raise _remote_error(name, status, response.reason, without_query(response))
     if 300 <= status < 400:
         where = redirected(response)
         raise WireError(f"{name}: HTTP {status} points to {where!r}, and no redirect is followed: give the Client the right URL")
     try:
-        return codec.decode_unlimited(body)  # the caller chose the server
+        return codec.decode_unlimited(response.content)  # the caller chose the server
     except ParseError as error:
         raise WireError(f"{name}: expected {expected}, got {_shown(response)} ({error})") from error
 
 
 def _shown(response: requests.Response) -> str:
-    return f"HTTP {response.status_code} with {_excerpt(response.content)}"
+    return f"HTTP {response.status_code} with {_excerpt(without_query(response))}"
 
 
 def _excerpt(body: bytes) -> str:

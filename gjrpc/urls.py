@@ -3,12 +3,13 @@
 Owns which URLs there are, and that neither credentials nor a query get into an error, a `repr` or a log. It sends nothing.
 """
 
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 import requests
 
 from gjrpc.errors import MisuseError
 
+_SHORT = 4  # characters of a query's value that is no key
 _FORMS = 'expected a URL such as "http://host:9999", "https://host:9999/prefix" or "unix:/path/to.sock"'
 
 
@@ -18,6 +19,16 @@ def shown(url: str) -> str:
     scheme, separator, rest = place.rpartition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}{mark and '?…'}"
+
+
+def without_query(response: requests.Response) -> bytes:
+    """The body of an answer, in which a server may have repeated the query of the URL or a value in it, without those."""
+    body, query = response.content, urlsplit(response.url or "").query
+    values = [part.partition("=")[2] for part in query.split("&")]
+    secrets = {query, *values, *map(unquote_plus, values)}
+    for secret in sorted(filter(lambda secret: len(secret) >= _SHORT, secrets), key=len, reverse=True):
+        body = body.replace(secret.encode(), "…".encode())
+    return body
 
 
 def redirected(response: requests.Response) -> str:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -862,6 +863,66 @@ def test_proxies_from_the_environment(server, monkeypatch, tmp_path, scripted):
     monkeypatch.setenv("no_proxy", "host.invalid")
     with Client("http://host.invalid", retries=0) as client, pytest.raises(WireError, match="no connection"):
         client.ping()
+
+
+@pytest.mark.parametrize("excepted", ["fd00::/8", "[fd00::5]", "FD00::5", "[fd00::5]:99", "a, fd00::/8"])
+def test_an_excepted_address_has_no_proxy(server, monkeypatch, excepted):
+    """A call to an address that `no_proxy` names, with its credentials, never goes to the proxy."""
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.setenv("no_proxy", excepted)
+    with Client("http://[fd00::5]:99", auth=("me", "secret"), timeout=0.2, retries=0) as client, pytest.raises(WireError):
+        client.ping()
+    assert server.connections == 0
+
+
+def test_a_query_is_sent_and_never_shown(server, caplog, monkeypatch):
+    """A JSON-RPC 2.0 URL may have a query, through a proxy too; no error, repr, traceback or log line shows it."""
+    caplog.set_level(logging.DEBUG)
+    reply = b'{"jsonrpc":"2.0","id":1,"result":5}'
+    url = server.url + "/rpc?apikey=s3cr%2Ft&x=1"
+    shown = []
+
+    def fails(client, kind=ClientError):
+        with pytest.raises(kind) as raised:
+            client.ping()
+        shown.append("".join(traceback.format_exception(raised.value)))
+
+    with Client(url, dialect="jsonrpc", timeout=TIMEOUT) as client:
+        server.script = [answer(503, b"", Retry_After=0), answer(200, reply)]
+        assert client.ping() == 5
+        server.script = [EMPTY_HANDED, answer(404, b"no /rpc?apikey=s3cr%2Ft&x=1"), answer(200, b"no s3cr/t"), answer(500, b"{")]
+        server.script += [problem(403, detail="s3cr/t is no key"), answer(308, b"", Location="/rpc/?apikey=s3cr%2Ft&x=1")]
+        for _ in range(6):
+            fails(client)
+        shown += [repr(client), repr(client.ping), str(client.ping.__doc__)]
+    assert {path for path, _, _ in server.requests} == {"/rpc?apikey=s3cr%2Ft&x=1"}
+    with Client(dead_url() + "/rpc?apikey=s3cr%2Ft", dialect="jsonrpc", retries=1) as client:
+        fails(client, WireError)
+    monkeypatch.setenv("http_proxy", server.url)
+    with Client("http://host.invalid/rpc?apikey=s3cr%2Ft", dialect="jsonrpc", timeout=TIMEOUT) as client:
+        server.script = [answer(200, reply), EMPTY_HANDED]
+        assert client.ping() == 5
+        fails(client, WireError)
+    assert server.requests[-1][0] == "http://host.invalid/rpc?apikey=s3cr%2Ft"
+    with pytest.raises(MisuseError, match="headers=") as native:
+        Client("http://host/?apikey=s3cr%2Ft")
+    everything = "\n".join([*shown, str(native.value), caplog.text])
+    assert "/rpc" in everything
+    assert "s3cr" not in everything
+
+
+def test_a_signature_sees_the_query(server):
+    """A callable that signs requests is given the whole URL."""
+    urls = []
+
+    def sign(request):
+        urls.append(request.url)
+        return request
+
+    with Client(server.url + "/rpc?x=1", dialect="jsonrpc", auth=sign, timeout=TIMEOUT) as client:
+        server.script = [answer(200, b'{"jsonrpc":"2.0","id":1,"result":5}')]
+        client.ping()
+    assert urls == [server.url + "/rpc?x=1"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,377 @@
+"""What a call may take of time and bytes, against servers that want to take more."""
+
+import contextlib
+import gzip
+import itertools
+import re
+import socket
+import ssl
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import tracemalloc
+import zlib
+from pathlib import Path
+
+import pytest
+
+from gjrpc import Client, RemoteError, WireError
+from gjrpc.documents import read
+from gjrpc.errors import SettingsError
+
+ROOT = Path(__file__).parent.parent
+HEAD = b"HTTP/1.1 200 OK\r\n"
+TIMEOUT = 20.0
+MOST = 10_000
+# What the kernel's buffers may hold of what nobody reads any more.
+BUFFERED = 16 * 1024 * 1024
+
+
+class Hostile:
+    """A server that reads a request and then sends whatever a generator gives, until the client hangs up.
+
+    Attributes:
+        sent: bytes that it could send, of the last connection.
+        connections: how many there were.
+    """
+
+    def __init__(self, pieces, path=None, context=None, reads=True, raw=None):
+        self.pieces, self.context, self.reads, self.raw = pieces, context, reads, raw
+        self.sent = self.connections = 0
+        self.done = threading.Event()
+        if path is None:
+            self.listener = socket.create_server(("127.0.0.1", 0))
+            self.url = f"http{'s' if context or raw else ''}://127.0.0.1:{self.listener.getsockname()[1]}"
+        else:
+            self.listener = socket.socket(socket.AF_UNIX)
+            self.listener.bind(path)
+            self.listener.listen()
+            self.url = f"unix:{path}"
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                connection = self.listener.accept()[0]
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        with contextlib.suppress(OSError), connection:
+            connection.settimeout(TIMEOUT)
+            if self.context is not None:
+                connection = self.context.wrap_socket(connection, server_side=True)
+            if self.raw is not None:
+                self.raw(connection, self.done)
+                return
+            if self.reads:
+                read_request(connection)
+            self.sent = 0
+            for piece in self.pieces(self.done):
+                connection.sendall(piece)
+                self.sent += len(piece)
+
+    def stop(self):
+        self.done.set()
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)  # which wakes who accepts
+        self.listener.close()
+
+
+def read_request(connection):
+    """Read one request: closing with bytes unread would reset the connection."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += connection.recv(65536)
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: (\d+)", head)
+    while length and len(body) < int(length[1]):
+        body += connection.recv(65536)
+
+
+@pytest.fixture
+def hostile():
+    """Start a hostile server: `hostile(pieces, **options)`."""
+    started = []
+
+    def start(pieces, **options):
+        started.append(Hostile(pieces, **options))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+def drip(head, piece=b" "):
+    """Send something, and then a little of something else for ever."""
+
+    def pieces(done):
+        yield head
+        while not done.wait(0.01):
+            yield piece
+
+    return pieces
+
+
+def flood(head, piece):
+    """Send something, and then something else for ever, as fast as it goes."""
+    return lambda _: itertools.chain([head], itertools.repeat(piece))
+
+
+def whole(*parts):
+    """Send this and end."""
+    return lambda _: parts
+
+
+DRIPS = {
+    "silence": drip(b"", b""),
+    "status line": drip(b"HTTP/1.1 200 ", b"x"),
+    "header": drip(HEAD + b"X: ", b"x"),
+    "continue": drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "body": drip(HEAD + b"Content-Length: 100000\r\n\r\n"),
+    "body to the end": drip(HEAD + b"\r\n"),
+    "chunks": drip(HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    "chunk extension": drip(HEAD + b"Transfer-Encoding: chunked\r\n\r\n1", b";x"),
+    "trailers": drip(HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n"),
+    "gzip": drip(HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"")[:10], b"\0"),
+    "busy": drip(b"HTTP/1.1 503 Busy\r\nRetry-After: 0\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("pieces", DRIPS.values(), ids=DRIPS)
+def test_a_call_ends_in_time(hostile, pieces):
+    """However a server drips, the call ends when its time is over, and is not repeated."""
+    server = hostile(pieces)
+    with (
+        Client(server.url, timeout=0.15) as client,
+        pytest.raises(WireError, match=r"within 0\.15 s; the method may have run"),
+    ):
+        client.ping()
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("idempotent", [(), ("ping",)])
+@pytest.mark.parametrize("path", [False, True], ids=["tcp", "unix"])
+def test_all_ways_end_in_time(hostile, tmp_path, path, idempotent):
+    """A notification, a batch, a unix socket and an idempotent call end in time too: the time is that of all tries."""
+    server = hostile(DRIPS["body"], path=str(tmp_path / "socket") if path else None)
+    with Client(server.url, timeout=(None, 0.15), retries=50, idempotent=idempotent) as client:
+        for call in (client.ping, client.notify.ping):
+            with pytest.raises(WireError, match="no answer within"):
+                call()
+        with pytest.raises(WireError, match="no answer within"), client.batch() as batch:
+            batch.ping()
+    assert server.connections == 3
+
+
+def test_repeats_and_their_waits_are_within_the_time(hostile):
+    """A wait that would outlast the call is not begun: the last answer, or the last failure, is told at once."""
+    server = hostile(whole(b"HTTP/1.1 503 Busy\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n"))
+    begin = time.monotonic()
+    with Client(server.url, timeout=3, retries=50) as client, pytest.raises(RemoteError, match="Busy"):
+        client.ping()
+    assert server.connections == 1
+    server.stop()
+    with (
+        Client(server.url, timeout=0.3, retries=50) as client,
+        pytest.raises(WireError, match="Connection refused"),
+    ):
+        client.ping()
+    assert time.monotonic() - begin < 3
+
+
+def test_connecting_ends_in_time(hostile):
+    """A call to a host that takes no connection ends in time, also where its name has many addresses."""
+    with socket.socket() as full, contextlib.ExitStack() as stack:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        client = stack.enter_context(Client(f"http://127.0.0.1:{full.getsockname()[1]}", timeout=0.2))
+        with pytest.raises(WireError, match=r"no (connection|answer) within 0\.2 s$"):
+            client.ping()
+
+
+def test_each_address_of_a_name_has_what_is_left(monkeypatch, hostile):
+    """A name with many addresses has the time of one call, and the first address that answers is taken."""
+    server = hostile(whole(HEAD + b'Content-Length: 10\r\n\r\n{"ping":1}'))
+    port = int(server.url.rpartition(":")[2])
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{last}", port)) for last in (2, 3, 4, 1)]
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **more: found if args[0] == "many.test" else real(*args, **more))
+    with Client(f"http://many.test:{port}", timeout=TIMEOUT) as client:
+        assert client.ping() == 1
+
+
+def test_sending_ends_in_time(hostile):
+    """A server that reads nothing holds a call with a large argument no longer than its time."""
+    server = hostile(drip(b"", b""), reads=False)
+    with (
+        Client(server.url, timeout=0.2) as client,
+        pytest.raises(WireError, match=r"within 0\.2 s; the method may have run"),
+    ):
+        client.echo("x" * 50_000_000)
+
+
+def tls(certificate):
+    """A server's context."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.cert, certificate.key)
+    return context
+
+
+def greet_slowly(connection, done):
+    """A TLS handshake that never ends: the head of a record of 16 KB, and then a byte now and then."""
+    connection.recv(65536)
+    connection.sendall(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc")
+    while not done.wait(0.01):
+        connection.sendall(b"\0")
+
+
+def answer_slowly(context):
+    """A TLS record that never ends, behind a good handshake."""
+
+    def raw(connection, done):
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        session = context.wrap_bio(incoming, outgoing, server_side=True)
+        while True:
+            try:
+                session.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                connection.sendall(outgoing.read())
+                incoming.write(connection.recv(65536))
+        connection.sendall(outgoing.read())
+        session.write(HEAD + b"Content-Length: 15000\r\n\r\n" + b" " * 15000)
+        for byte in outgoing.read():
+            if done.wait(0.01):
+                return
+            connection.sendall(bytes([byte]))
+
+    return raw
+
+
+@pytest.mark.parametrize("patched", [False, True], ids=["threads", "gevent"])
+@pytest.mark.parametrize("kind", ["greeting", "record", "body"])
+def test_tls_ends_in_time(hostile, certificate, kind, patched):
+    """A handshake, a TLS record and a body over TLS that drip end in time, with gevent's patches too."""
+    context = tls(certificate)
+    options = {"greeting": {"raw": greet_slowly}, "record": {"raw": answer_slowly(context)}, "body": {"context": context}}[kind]
+    server = hostile(DRIPS["body"], **options)
+    program = f"""
+        {"from gevent import monkey; monkey.patch_all()" if patched else ""}
+        import time
+        from gjrpc import Client, WireError
+        begin = time.monotonic()
+        try:
+            Client({server.url!r}, verify={certificate.ca!r}, timeout=0.4).ping()
+        except WireError as error:
+            assert "no answer within 0.4 s" in str(error), error
+            assert ("may have run" in str(error)) == ({kind!r} != "greeting"), error
+        print(time.monotonic() - begin)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=TIMEOUT, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 5
+
+
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+BOMB = gzip.compress(bytes(50_000_000))
+FLOODS = {
+    "body": flood(HEAD + b"\r\n", b" " * 65536),
+    "announced": whole(HEAD + b"Content-Length: 1000000000000\r\n\r\n "),
+    "just too long": whole(HEAD + b"Content-Length: %d\r\n\r\n" % (MOST + 1) + b" " * (MOST + 1)),
+    "chunks": flood(CHUNKED, b"8000\r\n" + b" " * 32768 + b"\r\n"),
+    "one chunk": flood(CHUNKED + b"ffffffffffff\r\n", b" " * 65536),
+    "continue": flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+    "trailers": flood(CHUNKED + b"0\r\n", b"X: y\r\n" * 1000),
+    "gzip": whole(HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(BOMB) + BOMB),
+    "short gzip": whole(HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(5_000_000))),
+    "deflate": whole(HEAD + b"Content-Encoding: deflate\r\n\r\n" + zlib.compress(bytes(5_000_000))),
+    "an error": flood(b"HTTP/1.1 500 Oops\r\n\r\n", b"x" * 65536),
+}
+
+
+@pytest.mark.parametrize("pieces", FLOODS.values(), ids=FLOODS)
+def test_an_answer_is_bounded(hostile, pieces):
+    """Whatever is endless in an answer, or large once it is decoded, is a WireError; only a bounded part is read and kept."""
+    server = hostile(pieces)
+    with Client(server.url, timeout=TIMEOUT, max_answer=MOST) as client:
+        tracemalloc.start()
+        try:
+            with pytest.raises(WireError, match=r"over 10000 bytes; Client\(max_answer=…\) .*; the method may have run"):
+                client.ping()
+            assert tracemalloc.get_traced_memory()[1] < 3_000_000
+        finally:
+            tracemalloc.stop()
+    assert server.sent < BUFFERED
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        flood(HEAD, b"X: y\r\n" * 1000),
+        flood(HEAD + b"X: ", b"x" * 65536),
+        flood(b"HTTP/1.1 200 ", b"x" * 65536),
+        flood(CHUNKED + b"1;", b"x" * 65536),
+    ],
+    ids=["headers", "header", "status", "chunk extension"],
+)
+def test_lines_without_end(hostile, pieces):
+    """Lines and heads without an end are a WireError, and only a bounded part of them is read."""
+    server = hostile(pieces)
+    with Client(server.url, timeout=TIMEOUT, max_answer=MOST) as client, pytest.raises(WireError, match="may have run"):
+        client.ping()
+    assert server.sent < BUFFERED
+
+
+@pytest.mark.parametrize("coding", ["br", "gzip, gzip", "zstd", "gzip, identity", "x" * 1000])
+def test_codings_that_were_not_asked_for(hostile, coding):
+    """An answer in a coding that was not asked for, or in several, is a WireError that names it."""
+    server = hostile(whole(HEAD + f"Content-Encoding: {coding}\r\n\r\n".encode() + gzip.compress(gzip.compress(b"{}"))))
+    with Client(server.url, timeout=TIMEOUT) as client, pytest.raises(WireError, match="Content-Encoding") as raised:
+        client.ping()
+    assert len(str(raised.value)) < 300
+
+
+@pytest.mark.parametrize("rest", [b"x", gzip.compress(b"")], ids=["junk", "another stream"])
+def test_bytes_behind_a_gzip_stream(hostile, rest):
+    """Bytes behind the compressed body are no answer: many small streams would cost much."""
+    server = hostile(whole(HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b'{"ping":1}') + rest))
+    with Client(server.url, timeout=TIMEOUT) as client, pytest.raises(WireError, match="no whole gzip stream"):
+        client.ping()
+
+
+@pytest.mark.parametrize("coded", [lambda body: body, gzip.compress, zlib.compress])
+def test_an_answer_up_to_the_limit(hostile, coded):
+    """An answer of as many bytes as are allowed is read, also where it is compressed."""
+    body = b'{"ping":"' + b"x" * (MOST - 11) + b'"}'
+    coding = {gzip.compress: b"gzip", zlib.compress: b"deflate"}.get(coded, b"identity")
+    server = hostile(whole(HEAD + b"Content-Encoding: %b\r\n\r\n" % coding + coded(body)))
+    with Client(server.url, timeout=TIMEOUT, max_answer=MOST) as client:
+        assert len(client.ping()) == MOST - 11
+
+
+def test_documents_are_bounded(hostile, monkeypatch):
+    """What `stub` and `diff` read is bounded in time and bytes."""
+    monkeypatch.setattr("gjrpc.documents.TIMEOUT", 0.2)
+    with pytest.raises(SettingsError, match=r"no answer within 0\.2 s$"):
+        read(hostile(DRIPS["body"]).url)
+    with pytest.raises(SettingsError, match="the answer has over"):
+        read(hostile(FLOODS["announced"]).url)
+
+
+def test_a_head_that_is_cut(hostile):
+    """A head whose end is missing is no answer, though all lines so far were good."""
+    server = hostile(whole(HEAD + b"X: y\r\n"))
+    with Client(server.url, timeout=TIMEOUT) as client, pytest.raises(WireError, match="closed in the head of the answer"):
+        client.notify.ping()
