@@ -13,22 +13,23 @@ from gjrpc.lines import FIELD_LINE, Limits
 _CHUNK_LINE = re.compile(rb"(?P<size>[0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
 _LONGEST_CHUNK_LINE = 256
 _MOST_EXTENSIONS = 64 * 1024  # bytes in one body
-# RFC 9110, 6.5.1: a sender must not put fields for framing, routing, authentication or content format into a trailer.
+# RFC 9110, 6.5.1: a trailer may not have fields that are needed for framing, routing, authentication or the content's coding.
+# Somebody on the way may have acted on one of these, so the message is refused; all others are of no effect here.
 _NO_TRAILERS = frozenset(
-    b"authorization connection content-encoding content-length content-range content-type cookie expect host keep-alive "
-    b"proxy-authorization te trailer transfer-encoding upgrade".split()
+    b"authorization content-encoding content-length cookie host proxy-authorization trailer transfer-encoding".split()
 )
 
 
 class Chunked:
     """Takes the chunked coding off a body (RFC 9112, 7.1); trailers are checked and dropped."""
 
-    __slots__ = ("_extensions", "_left", "_limits", "_read", "_trailer_bytes", "body", "done")
+    __slots__ = ("_extensions", "_left", "_limits", "_read", "_searched", "_trailer_bytes", "body", "done")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._left = 0
         self._trailer_bytes = self._extensions = 0
+        self._searched = 0  # bytes of a line that has come in part: each is looked at once
         # What reads on: a function and not a bound method, which would make a cycle, and the body stay until it is collected.
         self._read: Callable[[Chunked, bytes | bytearray, int], int] = Chunked._size_line
         self.body = bytearray()
@@ -44,7 +45,7 @@ class Chunked:
         return at
 
     def _size_line(self, buffer: bytes | bytearray, at: int) -> int:
-        end = _line_end(buffer, at, _LONGEST_CHUNK_LINE, "the chunk-size line is too long")
+        end = self._line_end(buffer, at, _LONGEST_CHUNK_LINE, "the chunk-size line is too long")
         if end < 0:
             return at
         line = _CHUNK_LINE.fullmatch(buffer, at, end)
@@ -79,7 +80,7 @@ class Chunked:
 
     def _trailer(self, buffer: bytes | bytearray, at: int) -> int:
         room = max(self._limits.head - self._trailer_bytes, 0)
-        end = _line_end(buffer, at, room, "the trailer is too long")
+        end = self._line_end(buffer, at, room, "the trailer is too long")
         if end < 0:
             return at
         if end == at:
@@ -91,9 +92,9 @@ class Chunked:
         self._trailer_bytes += end + 2 - at
         return end + 2
 
-
-def _line_end(buffer: bytes | bytearray, at: int, room: int, too_long: str) -> int:
-    end = buffer.find(b"\r\n", at, at + room + 2)
-    if end < 0 and len(buffer) - at > room + 1:  # the last one may be the CR
-        raise BadMessage(too_long)
-    return end
+    def _line_end(self, buffer: bytes | bytearray, at: int, room: int, too_long: str) -> int:
+        end = buffer.find(b"\r\n", at + self._searched, at + room + 2)
+        if end < 0 and len(buffer) - at > room + 1:  # the last one may be the CR
+            raise BadMessage(too_long)
+        self._searched = max(len(buffer) - at - 1, 0) if end < 0 else 0
+        return end

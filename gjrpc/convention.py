@@ -15,6 +15,7 @@ import msgspec
 from gjrpc import codec
 from gjrpc.binding import Text
 from gjrpc.errors import CallError, InvalidRequest
+from gjrpc.excerpts import excerpt, quoted
 from gjrpc.messages import Headers
 
 PROBLEM: Headers = (("Content-Type", "application/problem+json"),)
@@ -99,7 +100,7 @@ def problem(status: int, error: CallError, method: str | None = None) -> bytes:
     """Write an error as RFC 9457 asks (section 3.1); `error.data` must be known to be JSON."""
     fields: dict[str, Any] = {"type": "about:blank", "title": phrase(status), "status": status, "detail": error.message}
     if method is not None:
-        fields["method"] = method
+        fields["method"] = excerpt(method)
     if error.ref is not None:
         fields["ref"] = error.ref
     if error.data is not None:
@@ -112,6 +113,7 @@ def phrase(status: int) -> str:
     return _PHRASES.get(status, "Error")
 
 
+_MOST_PAIRS = 256
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -119,17 +121,19 @@ def _percent_decoded(text: str) -> str:
     try:
         return unquote_to_bytes(text.encode("latin-1")).decode()
     except UnicodeDecodeError:
-        raise InvalidRequest(f"the path {text!r} is not percent-encoded UTF-8") from None
+        raise InvalidRequest(f"the path {quoted(text)} is not percent-encoded UTF-8") from None
 
 
 def _read_query(query: str) -> dict[str, list[str]]:
     arguments: dict[str, list[str]] = {}
+    if query.count("&") >= _MOST_PAIRS:  # urllib takes up to 10 µs for each
+        raise InvalidRequest(f"the query has over {_MOST_PAIRS} arguments: send them in the body of a POST")
     try:
         text = query.encode("latin-1").decode()
         for name, value in parse_qsl(text, keep_blank_values=True, errors="strict"):
             arguments.setdefault(name, []).append(value)
     except UnicodeDecodeError:
-        raise InvalidRequest(f"the query {query!r} is not percent-encoded UTF-8") from None
+        raise InvalidRequest(f"the query {quoted(query)} is not percent-encoded UTF-8") from None
     return arguments
 
 

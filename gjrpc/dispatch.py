@@ -9,7 +9,6 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from difflib import get_close_matches
 from typing import Any, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -17,6 +16,7 @@ from msgspec import Struct
 from gjrpc import codec, context
 from gjrpc.convention import Call
 from gjrpc.errors import CallError, InternalError, MethodNotFound
+from gjrpc.excerpts import excerpt, quoted
 from gjrpc.method import Method
 from gjrpc.permissions import EVERYTHING, Caller
 from gjrpc.registry import Registry
@@ -147,9 +147,9 @@ class Dispatcher:
         return outcome
 
     def _unknown(self, name: str) -> MethodNotFound:
-        near = get_close_matches(name[:100], self.registry.list_methods(), 3)
+        near = self.registry.near(name)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "; list_methods lists them all"
-        return MethodNotFound(f"no method {name!r}{hint}")
+        return MethodNotFound(f"no method {quoted(name)}{hint}")
 
     def _told(self, error: CallError, method: Method) -> CallError:
         """An error that the method means for the client, once its message and data are known to be JSON."""
@@ -169,7 +169,7 @@ def failure(sentence: str, error: BaseException, method: Method | None = None) -
         method: the method that raised it, if one did.
     """
     ref = secrets.token_hex(6)
-    named = f"method {method.name}: " if method else ""
+    named = f"method {excerpt(method.name)}: " if method else ""
     log.error("ref %s: %s%s%s", ref, named, sentence, _remedy(error), exc_info=error)
     return InternalError(sentence, ref=ref)
 

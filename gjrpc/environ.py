@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
 
 from gjrpc import errors
+from gjrpc.excerpts import quoted
 from gjrpc.messages import Head
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def read_body(environ: "WSGIEnvironment", limit: int) -> bytes:
     """
     announced = environ.get("CONTENT_LENGTH") or ""
     if announced and not (announced.isascii() and announced.isdigit() and len(announced) < 20):
-        raise errors.InvalidRequest(f"Content-Length {announced!r}: expected a number of bytes")
+        raise errors.InvalidRequest(f"Content-Length {quoted(announced)}: expected a number of bytes")
     if announced:
         return _read(environ["wsgi.input"], int(announced), limit)
     if environ.get("wsgi.input_terminated"):

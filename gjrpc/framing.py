@@ -11,6 +11,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from gjrpc.errors import BadMessage
+from gjrpc.excerpts import excerpt, quoted
 from gjrpc.lines import FIELD_LINE, REQUEST_LINE, Limits, Lines, too_large_head
 from gjrpc.messages import OFTEN, Head, Request
 from gjrpc.recent import Recent
@@ -195,7 +196,7 @@ def _frame(verb: str, target: str, headers: list[Field], version: tuple[int, int
     hosts = said.pop("host", [])
     length = _body_length(said, version) if said else 0
     if len(hosts) > 1 or (not hosts and version == (1, 1)) or (hosts and not _is_host(hosts[0])):
-        raise BadMessage(f"expected one valid Host header, got {len(hosts)}: {', '.join(map(repr, hosts))}")
+        raise BadMessage(f"expected one valid Host header, got {len(hosts)}: {excerpt(', '.join(map(repr, hosts)))}")
     if target[0] != "/" or "#" in target:
         target = _origin_form(verb, target, hosts)
     head = Head(verb, target, headers, version)
@@ -210,11 +211,15 @@ def _without_underscores(fields: list[Field]) -> list[Field]:
     return [field for field in fields if "_" not in field[0]]
 
 
+# RFC 9110, 7.6.1: Connection = #connection-option. Those that are looked for, of as many as there may be.
+_PERSISTENCE = re.compile(r"(?:^|,)[ \t]*(close|keep-alive)[ \t]*(?=,|$)", re.IGNORECASE)
+
+
 def _keeps_alive(connection: list[str] | None, version: tuple[int, int]) -> bool:
     """Whether the connection persists; RFC 9112, 9.3."""
     if connection is None:
         return version == (1, 1)
-    options = {option.strip().lower() for value in connection for option in value.split(",")}
+    options = {option.lower() for value in connection for option in _PERSISTENCE.findall(value)}
     return "close" not in options and (version == (1, 1) or "keep-alive" in options)
 
 
@@ -225,7 +230,7 @@ def _expects(expect: list[str], version: tuple[int, int]) -> bool:
     417"; and "a server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that expectation."
     """
     if [value.lower() for value in expect] != ["100-continue"]:
-        raise BadMessage(f"the expectation {expect[0].lower()!r} can't be met", status=417)
+        raise BadMessage(f"the expectation {quoted(expect[0].lower())} can't be met", status=417)
     return version == (1, 1)
 
 
@@ -250,7 +255,7 @@ def _body_length(said: dict[str, list[str]], version: tuple[int, int]) -> int | 
         return 0
     # RFC 9110, 8.6: Content-Length = 1*DIGIT; a list of equal values MAY be taken, and is not.
     if len(lengths) > 1 or not (lengths[0].isascii() and lengths[0].isdigit()) or len(lengths[0]) > 15:
-        raise BadMessage(f"expected one Content-Length, a number; got {', '.join(map(repr, lengths))}")
+        raise BadMessage(f"expected one Content-Length, a number; got {excerpt(', '.join(map(repr, lengths)))}")
     return int(lengths[0])
 
 
@@ -262,7 +267,7 @@ def _origin_form(verb: str, target: str, hosts: list[str]) -> str:
         return target
     scheme, separator, rest = target.partition("://")
     if not separator or scheme.lower() not in ("http", "https"):
-        raise BadMessage(f"the request target {target[:100]!r} is neither a path nor a URL")
+        raise BadMessage(f"the request target {quoted(target)} is neither a path nor a URL")
     authority, slash, path = rest.partition("/")
     # RFC 9112, 3.2.2: with the absolute-form the Host is to be the same; another one is a way past checks.
     if not hosts or authority.lower() != hosts[0].lower():

@@ -153,7 +153,7 @@ class Reader:
         pending = self.pending
         start = self._skip_empty_lines()
         lines = self._lines
-        end = pending.find(b"\r\n\r\n", start if lines is None else start + max(lines.at - 2, 0))
+        end = pending.find(b"\r\n\r\n", start if lines is None else start + max(lines.searched - 3, 0))
         if end < 0:
             if lines is None:
                 self._lines = lines = Lines(self._limits)
@@ -199,8 +199,9 @@ class Reader:
         self._at = chunked.feed(self.pending, self._at)
         if chunked.done:
             return bytes(chunked.body)
-        self.pending = self.pending[self._at :]
-        self._at = 0
+        if self._at:
+            self.pending = self.pending[self._at :]
+            self._at = 0
         return None
 
     def _finish(self) -> None:

@@ -8,12 +8,14 @@ import re
 from dataclasses import dataclass
 
 from gjrpc.errors import BadMessage
+from gjrpc.excerpts import quoted
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_CHARACTER = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+_TOKEN = _CHARACTER + rb"+"
 # RFC 9112, 3: request-line = method SP request-target SP HTTP-version; of the versions only 1.0 and 1.1 are served here. A target
 # is ASCII (RFC 3986, 2): a byte above it would mean what each program makes of it.
 REQUEST_LINE = re.compile(_TOKEN + rb" [\x21-\x7e]+ HTTP/1\.[01]")
-_FIRST_BYTE = re.compile(_TOKEN + rb"|\r")
+_FIRST_BYTE = re.compile(_CHARACTER + rb"|\r")
 # RFC 9112, 5: field-line = field-name ":" OWS field-value OWS. "No whitespace is allowed between the field name and colon"
 # (5.1). A line that begins with a blank is obs-fold, for which "a server MUST reject the message by sending a 400" (5.2); a bare
 # CR or LF and control characters have no place in it (2.2, and RFC 9110, 5.5).
@@ -44,14 +46,15 @@ class Lines:
 
     Attributes:
         at: bytes of the lines that were found good.
+        searched: bytes in which no further line ends: of one that comes byte by byte each is looked at once.
     """
 
-    __slots__ = ("_count", "_limits", "at")
+    __slots__ = ("_count", "_limits", "at", "searched")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._count = 0
-        self.at = 0
+        self.at = self.searched = 0
 
     def check(self, buffer: bytes | bytearray, start: int) -> None:
         """Look at what has come of the head that begins at `start`.
@@ -62,12 +65,13 @@ class Lines:
         begin = start + self.at
         if begin == start < len(buffer) and not _FIRST_BYTE.match(buffer, start):  # a TLS greeting, say: no line would end
             raise bad_request_line(bytes(buffer[start : start + 1]))
-        while end := buffer.find(b"\n", begin) + 1:
+        while end := buffer.find(b"\n", max(begin, start + self.searched)) + 1:
             self._check_room(end - start)
             self._check_line(buffer, begin, end)
             self._count += 1
             begin = end
         self.at = begin - start
+        self.searched = len(buffer) - start
         self._check_room(len(buffer) - start)
 
     def _check_room(self, size: int) -> None:
@@ -97,4 +101,4 @@ def too_large_head(limits: Limits) -> BadMessage:
 
 def bad_request_line(line: bytes) -> BadMessage:
     """The refusal of a line that is no request line; 400 (RFC 9112, 3)."""
-    return BadMessage(f"malformed request line {line[:100].decode('latin-1').rstrip()!r}; expected VERB TARGET HTTP/1.1")
+    return BadMessage(f"malformed request line {quoted(line.decode('latin-1').rstrip())}; expected VERB TARGET HTTP/1.1")

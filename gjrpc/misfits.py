@@ -5,14 +5,17 @@ no signature: what was found is `binding`'s.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from heapq import nsmallest
 from typing import Any, NamedTuple
 
 import msgspec
 
 from gjrpc import codec
 from gjrpc.errors import InvalidArguments
+from gjrpc.excerpts import excerpt, quoted
+from gjrpc.hints import Hints
 
 _SHOWN = 60  # characters of a value that came, or of a name
 _TOLD = 10  # faults of one call
@@ -21,6 +24,10 @@ _PLACE = re.compile(r"(?P<reason>.*) - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`
 _STEP = re.compile(r"\[(\d+)\]")
 _CAME_TEXT = re.compile(r", got `str`$")
 _TELLS_WHAT_CAME = re.compile(r", got ")
+
+
+_hints = lru_cache(maxsize=256)(Hints)
+"""Of a signature's names: they are the application's, not a stranger's."""
 
 
 class Fault(NamedTuple):
@@ -64,13 +71,13 @@ def missing(names: Sequence[str], listing: str) -> Fault:
     return Fault(f"missing argument{'s' * (len(names) > 1)} {' and '.join(map(repr, names))} (expected {listing})")
 
 
-def unknown(names: Iterable[str], known: Sequence[str], listing: str) -> Fault:
+def unknown(names: Collection[str], known: Sequence[str], listing: str) -> Fault:
     """Names that no parameter has; of one the nearest is told."""
-    some = sorted(names)
+    some = nsmallest(_TOLD, names)
     if len(some) > 1:
-        shown = " and ".join(map(shown_name, some[:_TOLD])) + (f" and {len(some) - _TOLD} more" if len(some) > _TOLD else "")
+        shown = " and ".join(map(shown_name, some)) + (f" and {len(names) - _TOLD} more" if len(names) > _TOLD else "")
         return Fault(f"unknown arguments {shown} (expected {listing})")
-    near = get_close_matches(some[0][:_SHOWN], known[:_SHOWN], 1)
+    near = _hints(tuple(known)).near(some[0])
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return Fault(f"unknown argument {shown_name(some[0])} (expected {listing}){hint}")
 
@@ -126,23 +133,19 @@ def _told(error: msgspec.ValidationError) -> tuple[str, str]:
 
 
 def _fault(name: str, annotation: str, reason: str, path: str, got: str, error: BaseException) -> Fault:
-    where = f" at {_shortened(path.lstrip('.'))}" if path else ""
+    where = f" at {excerpt(path.lstrip('.'), _SHOWN)}" if path else ""
     expected = "" if reason.startswith("Expected") else f" (expected {annotation})"
-    sentence = f"argument {shown_name(name)}{where}: {reason[:1].lower()}{_shortened(reason[1:], 200)}{expected}{got}"
+    sentence = f"argument {shown_name(name)}{where}: {reason[:1].lower()}{excerpt(reason[1:], 200)}{expected}{got}"
     return Fault(sentence, error.__cause__)
 
 
 def shown_name(name: str) -> str:
     """A name as people read it, cut where it is long."""
-    return repr(_shortened(name))
+    return quoted(name, _SHOWN)
 
 
 def shown_value(value: Any) -> str:
     """A value as JSON, cut where it is long."""
     if isinstance(value, str):
         value = value[: 2 * _SHOWN]
-    return _shortened((bytes(value) if isinstance(value, msgspec.Raw) else codec.encode(value)).decode())
-
-
-def _shortened(text: str, most: int = _SHOWN) -> str:
-    return text if len(text) <= most else text[:most] + "…"
+    return excerpt((bytes(value) if isinstance(value, msgspec.Raw) else codec.encode(value)).decode(), _SHOWN)

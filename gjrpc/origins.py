@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 
 from gjrpc.errors import Forbidden, Misdirected
+from gjrpc.excerpts import excerpt, quoted
 from gjrpc.messages import Head, Headers
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -16,7 +17,6 @@ LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _PROBES = frozenset({"/-/healthy", "/-/ready"})
 _CONSOLE = "/-/"
 _REMEMBERED = "600"  # seconds for which a browser need not ask again
-_ECHOED = 100  # characters of a client's text in an answer
 
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _ELSEWHERE = frozenset({"cross-site", "same-site"})
@@ -60,9 +60,9 @@ class Gate:
             return
         if not head.host:
             raise Misdirected("the request names no host, and this server answers only for certain ones: send a Host header")
-        host = head.host[:_ECHOED]
         raise Misdirected(
-            f"this server does not answer for the host {host!r}; if it should, start it with --allowed-hosts {host} "
+            f"this server does not answer for the host {quoted(head.host)}; if it should, start it with --allowed-hosts "
+            f"{excerpt(head.host)} "
             "(in Python: Application(registry, allowed_hosts=[...]))"
         )
 
@@ -80,14 +80,14 @@ class Gate:
             return
         origin = _single_origin(head)
         if not (self.lists(origin) or (not foreign and _is_same(origin, head.host, scheme))):
-            whose = "a page of another origin" if head.origin is None else f"the origin {head.origin[:_ECHOED]!r}"
+            whose = "a page of another origin" if head.origin is None else f"the origin {quoted(head.origin)}"
             raise Forbidden(
-                f"{whose} may not call {scheme}://{(head.host or '')[:_ECHOED]}; if it should, start the server with "
+                f"{whose} may not call {scheme}://{excerpt(head.host or '')}; if it should, start the server with "
                 "--allowed-origins, or with --trusted-proxies where a proxy speaks https for it"
             )
         if head.verb == "POST" and _media_type(head.content_type) != "application/json":
-            got = (head.content_type or "none")[:_ECHOED]
-            raise Forbidden(f"a call from a web page needs Content-Type: application/json, got {got!r}")
+            got = quoted(head.content_type or "none")
+            raise Forbidden(f"a call from a web page needs Content-Type: application/json, got {got}")
 
     def grants(self, origin: str | None) -> Headers:
         """The headers by which a browser lets a page of a listed origin read the answer; none for others, and the same origin.

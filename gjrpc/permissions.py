@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from gjrpc.errors import Forbidden, SettingsError
+from gjrpc.excerpts import quoted
 
 ALWAYS = frozenset({"list_methods", "method_signature", "method_help", "rpc.discover"})
 """Whoever is let in may ask what there is; the answers show what that caller may call."""
@@ -77,7 +78,7 @@ class Caller:
             Forbidden
         """
         if not self.rights.names(method):
-            raise Forbidden(f"{self.name!r} may not call {method!r}")
+            raise Forbidden(f"{self.name!r} may not call {quoted(method)}")
 
     def check_scope(self, method: str, scope: str | None) -> None:
         """Raise where the method has a scope that is not held.
@@ -89,10 +90,10 @@ class Caller:
             return
         if self.name is None:
             raise Forbidden(
-                f"{method!r} is for callers with the scope {scope!r}, and here nobody is asked who calls: "
+                f"{quoted(method)} is for callers with the scope {scope!r}, and here nobody is asked who calls: "
                 "start the server with --token-file, --htpasswd or --client-ca, or with --open to let anyone"
             )
-        raise Forbidden(f"{self.name!r} may not call {method!r}: it needs the scope {scope!r}")
+        raise Forbidden(f"{self.name!r} may not call {quoted(method)}: it needs the scope {scope!r}")
 
 
 ANYONE = Caller(None, Rights())

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, TypeVar, overload
 from gjrpc import context
 from gjrpc.binding import Binding, Bound
 from gjrpc.errors import MethodNotFound, RegistrationError
+from gjrpc.excerpts import quoted
+from gjrpc.hints import Hints
 from gjrpc.method import DeclaredError, Method
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,6 +49,7 @@ class Registry:
         self.exact = False
         """Whether a method wants the digits of its numbers; see `gjrpc.exact`."""
         self._when_exact: list[Callable[[], None]] = []
+        self._hints, self._hints_of = Hints(()), 0
         self._fallback: _Fallback | None = None
         for function in (self.list_methods, self.method_signature, self.method_help):
             self.register(function)
@@ -189,7 +192,7 @@ class Registry:
             except NameError as error:
                 # Raised by hand; the interpreter's own, which are faults, carry the name or are of the subclass.
                 if type(error) is NameError and error.name is None:
-                    raise MethodNotFound(f"no method {name!r}") from error
+                    raise MethodNotFound(f"no method {quoted(name)}") from error
                 raise
 
         return Method(name, call, _RAW, blocking=fallback.blocking, description="")
@@ -213,6 +216,12 @@ class Registry:
     def list_methods(self) -> list[str]:
         """List the names of all methods that you may call, sorted."""
         return sorted(filter(self._shows, self._methods))
+
+    def near(self, name: str) -> list[str]:
+        """The names of up to three methods that you may call and that `name` may have meant."""
+        if self._hints_of != len(self._methods):  # methods are only added
+            self._hints, self._hints_of = Hints(self._methods), len(self._methods)
+        return [*filter(self._shows, self._hints.near(name))][:3]
 
     def method_signature(self, method_name: str) -> dict[str, Any]:
         """Give the parameter names of a method."""

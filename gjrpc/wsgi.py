@@ -16,6 +16,7 @@ from gjrpc.convention import Call
 from gjrpc.dispatch import Dispatcher, Observer, failure
 from gjrpc.environ import EnvironPeer, may_have_body, read_body, read_head
 from gjrpc.errors import CallError
+from gjrpc.excerpts import excerpt, quoted
 from gjrpc.guard import Guard, Peer, Refused, Unasked
 from gjrpc.jsonrpc import MAX_ANSWER, MAX_BATCH, Dialect
 from gjrpc.messages import JSON, Head, Headers, Request, Response
@@ -229,7 +230,7 @@ class Application:
 
     def _no_verb(self, request: Request) -> Response:
         head = request.head
-        raise errors.VerbNotAllowed(f"{head.verb} is not supported here", allow=self._allowed(head.target))
+        raise errors.VerbNotAllowed(f"{excerpt(head.verb)} is not supported here", allow=self._allowed(head.target))
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """The WSGI door (PEP 3333)."""
@@ -262,7 +263,7 @@ class Application:
             response = self._native(head.call)
         if response.status == 400 and (allow := self._allowed(head.target)) == _ROOT_VERBS:
             raise errors.VerbNotAllowed(
-                f"its arguments go by position: POST them, or GET {head.target.partition('?')[0]};VALUE", allow=allow
+                f"its arguments go by position: POST them, or GET {excerpt(head.target.partition('?')[0])};VALUE", allow=allow
             )
         return response
 
@@ -315,7 +316,7 @@ class Application:
     def _page(self, target: str) -> Response:
         page = self._pages.get(target.partition("?")[0])
         if page is None:
-            raise errors.MethodNotFound(f"no page {target!r}; there are {', '.join(self._pages)}")
+            raise errors.MethodNotFound(f"no page {quoted(target)}; there are {', '.join(self._pages)}")
         return page()
 
     def _index(self) -> Response:

@@ -59,6 +59,9 @@ def test_a_target_is_read_once():
         ("/add?a=%FF", "the query 'a=%FF' is not percent-encoded UTF-8"),
         ("/add?%FF=a", "is not percent-encoded UTF-8"),
         ("/add?a=\xff", "is not percent-encoded UTF-8"),
+        ("/" + "a" * 1000 + "%FF", f"the path '{'a' * 100}…' is not"),
+        ("/add?" + "a" * 1000 + "%FF", f"the query '{'a' * 100}…' is not"),
+        ("/add?" + "a&" * 256, "over 256 arguments: send them in the body of a POST"),
     ],
 )
 def test_a_target_that_spells_no_call_is_refused(target, words):
@@ -145,6 +148,7 @@ def test_a_problem_has_what_is_known():
         "method": "",
         "ref": "abc",
     }
+    assert json.loads(problem(404, CallError("no"), "a" * 1000))["method"] == "a" * 100 + "…"
 
 
 def test_falsy_data_is_data():

@@ -17,6 +17,8 @@ PURE = [
     "_version",
     "texts",
     "errors",
+    "excerpts",
+    "hints",
     "messages",
     "codec",
     "conversion",

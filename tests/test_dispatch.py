@@ -95,9 +95,21 @@ def test_an_unknown_method_is_named(name, hint):
     assert outcome.message == hint
 
 
-def test_an_endless_name_takes_no_long():
-    """A name of megabytes is compared by its beginning only."""
-    assert isinstance(dispatcher(lambda: 0).run(Call("m" * 5_000_000, [])), MethodNotFound)
+def test_an_endless_name_is_not_repeated():
+    """Of a name of megabytes the answer has the beginning, and it is compared with no other."""
+    outcome = dispatcher(lambda: 0).run(Call("m" * 5_000_000, []))
+    assert isinstance(outcome, MethodNotFound)
+    assert outcome.message == f"no method '{'m' * 100}…'; list_methods lists them all"
+
+
+def test_hints_name_later_methods():
+    """A hint knows methods that were registered later too."""
+    registry = Registry()
+    registry.register(lambda: 0, "ping")
+    run = Dispatcher(registry, Plain()).run
+    assert "did you mean 'ping'?" in run(Call("pinh", [])).message
+    registry.register(lambda: 0, "pinb")
+    assert "did you mean 'pinb' or 'ping'?" in run(Call("pinh", [])).message
 
 
 @pytest.mark.parametrize(("arguments", "text"), [([1], False), ({"x": 1}, False), ("x", True)])

@@ -5,6 +5,7 @@ import json
 import math
 from datetime import date
 from enum import Enum
+from typing import TypedDict
 from urllib.parse import quote, unquote
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
@@ -40,6 +41,25 @@ class Load:
 
     def _secret(self):
         return SECRET
+
+
+class Point(TypedDict):
+    x: int
+
+
+def _paint(colour: Colour) -> None: ...
+
+
+def _count(n: int) -> None: ...
+
+
+def _counts(n: list[int]) -> None: ...
+
+
+def _move(to: Point) -> None: ...
+
+
+def _tally(of: dict[int, int]) -> None: ...
 
 
 class OwnError(CallError):
@@ -791,6 +811,45 @@ def test_a_chunked_body_that_the_server_keeps():
     body = b"".join(Application(registry)(environ, lambda status, headers: told.append(status)))
     assert told == ["411 Length Required"]
     assert b"Content-Length" in body
+
+
+LONG = "x" * 100_000
+LONG_TEXTS = {
+    "a name": ("POST", "/", {}, {LONG: 1}),
+    "a name in JSON-RPC": ("POST", "/", {}, {"jsonrpc": "2.0", "method": LONG, "id": 1}),
+    "a path": ("GET", "/" + LONG, {}, None),
+    "a path of two bytes a letter": ("GET", "/" + "%FF" * 3000, {}, None),
+    "a page": ("GET", "/-/" + LONG, {}, None),
+    "a path by position": ("GET", "/by_position?" + LONG, {}, None),
+    "a verb": (LONG, "/add", {}, None),
+    "a host": ("GET", "/add", {"host": LONG}, None),
+    "an origin": ("GET", "/add", {"host": "localhost", "origin": LONG}, None),
+    "a content type": ("POST", "/", {"host": "a.example", "origin": "http://a.example", "content-type": LONG}, {"add": [1]}),
+    "an argument": ("POST", "/", {}, {"add": {LONG: 1}}),
+    "many arguments": ("POST", "/", {}, {"add": {LONG[:1000] + str(number): 1 for number in range(90)}}),
+    "a choice": ("POST", "/", {}, {"paint": [LONG]}),
+    "a number": ("POST", "/", {}, {"count": [LONG]}),
+    "a text of a query": ("GET", "/count?n=" + LONG, {}, None),
+    "a member": ("POST", "/", {}, {"move": [{LONG: 1}]}),
+    "a key": ("POST", "/", {}, {"tally": [{LONG: LONG}]}),
+    "many values": ("POST", "/", {}, {"counts": [[LONG[:1000]] * 90]}),
+}
+
+
+@pytest.mark.parametrize(("verb", "target", "headers", "message"), LONG_TEXTS.values(), ids=LONG_TEXTS)
+def test_an_error_is_not_as_long_as_what_was_sent(verb, target, headers, message, caplog):
+    """Whatever text is refused, the answer and the log show its beginning at most."""
+    registry = Registry()
+    registry.register(add)
+    registry.register(lambda n, /: n, "by_position")
+    for function in (_paint, _count, _counts, _move, _tally):
+        registry.register(function, function.__name__[1:])
+    application = Application(registry, allowed_hosts=["localhost", "a.example"])
+    body = b"" if message is None else json.dumps(message).encode()
+    response = application.respond(Request(Head(verb, target, {"host": "localhost", **headers}.items()), body))
+    assert response.status >= 400 or b'"error"' in response.body
+    assert len(response.body) + sum(map(len, dict(response.headers).values())) < 1500
+    assert sum(map(len, caplog.messages)) < 1500
 
 
 def test_what_one_application_let_in_another_still_looks_at():

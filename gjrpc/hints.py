@@ -1,0 +1,65 @@
+"""Names that a misspelt one may have meant.
+
+Owns which known names are close to another text. A stranger decides how often that is asked, so that a look costs as little as a
+call: it does not grow with the number of names, and not with the text.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+
+_LONGEST = 40
+"""Characters of a name or text; for longer ones there are no hints."""
+
+_MOST_NAMES = 2000
+"""Names that are looked at; so many take some 10 MB."""
+
+_CROWD = 8  # names of which each is as close as the others: whoever has so many to choose from is not helped
+_SHORTEST_BEGINNING = 3
+_SHORTEST_FORM = 2
+
+
+class Hints:
+    """Finds names that are two edits at the most from a text, that it begins, or that begin it; capitals make no difference.
+
+    A text and a name are close where they are the same after one letter was left out of both, or of either: so one letter was too
+    many, too few or wrong, or two neighbours changed places. Names are filed under themselves and under each of these shorter
+    forms, and a text is looked up under its own.
+
+    Args:
+        names: the known names, of which the first 2,000 are looked at.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = sorted(name for name in names if len(name) <= _LONGEST)[:_MOST_NAMES]
+        self._filed: dict[str, list[str]] = {}
+        for name in self._names:
+            for form in _forms(name):
+                crowd = self._filed.setdefault(form, [])
+                if len(crowd) < _CROWD:
+                    crowd.append(name)
+
+    def near(self, text: str) -> list[str]:
+        """The names that are close to a text, the closest first."""
+        if not text or len(text) > _LONGEST:
+            return []
+        return list(dict.fromkeys(self._misspelt(text) + self._begun(text)))
+
+    def _misspelt(self, text: str) -> list[str]:
+        found = {name for form in _forms(text) for name in self._filed.get(form, ())}
+        return sorted(found, key=lambda name: (abs(len(name) - len(text)), name[:1] != text[:1], name))
+
+    def _begun(self, text: str) -> list[str]:
+        """Names of which a text is the beginning, and some of those with which it begins: its neighbours in the alphabet."""
+        at = bisect_left(self._names, text)
+        around = self._names[max(at - _CROWD, 0) : at + _CROWD]
+        return [name for name in around if min(len(name), len(text)) >= _SHORTEST_BEGINNING and _begins(name, text)]
+
+
+def _begins(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
+
+
+def _forms(text: str) -> set[str]:
+    """A text, and what is left of it without one of its characters; not less than two of them, which say little."""
+    text = text.lower()
+    return {text, *(text[:at] + text[at + 1 :] for at in range(len(text) if len(text) > _SHORTEST_FORM else 0))}
