@@ -1,6 +1,8 @@
 """Wrong credentials, counted by address."""
 
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -57,15 +59,54 @@ def test_failures_across_windows_add_up(clock):
     assert counted.blocked("192.0.2.1")
 
 
-def test_memory_is_bounded(clock, monkeypatch):
-    """Many addresses push out only what is older, and what is kept has a bound."""
-    monkeypatch.setattr(failures, "_ENTRIES", 10)
-    counted = Failures(1, clock)
-    for number in range(100):
-        counted.note(f"192.0.2.{number}", "wrong")
-        assert counted.blocked(f"192.0.2.{number}")
-        assert len(counted._young) + len(counted._old) <= 20
-    assert not counted.blocked("192.0.2.1")
+def test_memory_is_bounded(clock):
+    """Any number of addresses takes no more memory, and one that has failed often is not pushed out by those that have seldom."""
+    counted = Failures(3, clock)
+    size = len(failures._CELLS)
+    fail(counted, "198.51.100.1", 3)
+    for number in range(40_000):
+        counted.note(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", "wrong")
+    assert counted.blocked("198.51.100.1")
+    assert len(failures._CELLS) == size <= 65536
+    for _ in range(200):  # those of before are old by now, and can be
+        clock.now += WINDOW
+        counted.note("10.0.0.1", "wrong")
+    assert not counted.blocked("198.51.100.1")
+
+
+def test_each_guard_counts_for_itself(clock):
+    """Of two guards in one process none counts the other's failures."""
+    one, other = Failures(1, clock), Failures(1, clock)
+    fail(one, "192.0.2.1", 1)
+    assert (one.blocked("192.0.2.1"), other.blocked("192.0.2.1")) == (True, False)
+
+
+def test_processes_count_together():
+    """What a process counts, those hear of that were forked before and after."""
+    program = """
+import os
+from gjrpc.failures import Failures
+counted = Failures(10)
+for worker in range(5):
+    if os.fork() == 0:
+        for _ in range(2):
+            counted.note("192.0.2.1", "wrong")
+        os._exit(counted.blocked("192.0.2.1"))
+    print(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+    # A process of its own, since a fork of one with threads may hang.
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["0", "0", "0", "0", "1"]
+
+
+def test_a_count_does_not_run_over(clock):
+    """More failures than a count has room for stay as many as it has."""
+    counted = Failures(3, clock)
+    key, cells = counted._place("192.0.2.1")
+    failures._CELLS[cells[0]] = key
+    failures._CELLS[cells[0] + 1] = failures._packed(counted._generation(), failures._MOST, failures._MOST)
+    counted.note("192.0.2.1", "wrong")
+    assert counted.blocked("192.0.2.1")
 
 
 @pytest.mark.parametrize(

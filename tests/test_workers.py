@@ -83,7 +83,7 @@ def run(launch, tmp_path):
         server = launch("-m", "gjrpc.serve", target, "--workers", "2", "--bind", bind, *arguments, cwd=tmp_path, **options)
         server.wait_url()
         if "--log-level" not in arguments:
-            server.wait_for("2 workers serve")
+            server.wait_for(r"\d workers serve")
         return server
 
     return start
@@ -268,6 +268,7 @@ def test_a_moved_link(launch, tmp_path):
     shutil.rmtree(tmp_path / "release1")
     server.process.send_signal(signal.SIGHUP)
     server.wait_for("reloaded: 2 new workers serve")
+    wait_until(lambda: len(workers(server)) == 2, "the end of the old workers")
     assert requests.get(f"{server.url}/release", timeout=10).json()["release"] == [2, 2, "2", str(current)]
 
 
@@ -326,6 +327,23 @@ def test_refused(launch, tmp_path, arguments, said):
     assert refused.wait() == 2
     assert re.fullmatch(r"error: .*\n", refused.output) or "--workers" in said
     assert said in refused.output
+
+
+def test_failures_are_counted_together(run, tmp_path):
+    """The limit of wrong credentials holds for an address over all workers, also for one that takes another's place."""
+    (tmp_path / "tokens").write_text("")
+    server = run("--token-file", "tokens", "--workers", "4")
+    wrong = b"GET /ping HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer wrong\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        callers = [stack.enter_context(wire(server)) for _ in range(32)]
+        statuses = [caller.ask(wrong).status for caller in callers]
+        assert statuses == [401] * 10 + [429] * 22
+        (first, *_) = old = workers(server)
+        first.kill()
+        wait_until(lambda: len({worker.pid for worker in workers(server)} - {worker.pid for worker in old}) == 1, "a new worker")
+    with contextlib.ExitStack() as stack:
+        callers = [stack.enter_context(wire(server)) for _ in range(32)]
+        assert {caller.ask(wrong).status for caller in callers} == {429}
 
 
 def test_killed(run):
