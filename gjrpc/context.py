@@ -1,7 +1,7 @@
 """What a method can learn of the call that it answers: `from gjrpc import context; context.caller`.
 
-Owns the caller of the current call. It holds in whatever runs for the call: the entries of a batch, and a method in a thread.
-Where no credentials are asked for, nothing is set. It knows neither requests nor credentials.
+Owns the caller of the current call, and its connection. The caller holds in whatever runs for the call: the entries of a batch,
+and a method in a thread. Where no credentials are asked for, nothing is set. It knows neither requests nor credentials.
 """
 
 from contextvars import ContextVar
@@ -23,6 +23,14 @@ enter = _current.set
 
 leave = _current.reset
 """End a request: a thread or greenlet may be the next caller's."""
+
+_peer: ContextVar[Any] = ContextVar("gjrpc.peer", default=None)
+
+peer = _peer.get
+"""Who is at the other end of the wire, a `gjrpc.guard.Peer`: in blocking methods on gjrpc's own server; None elsewhere."""
+
+note_peer = _peer.set
+"""Note who is at the other end of the wire, in a context that only one call has."""
 
 
 def permits(method: Method) -> bool:

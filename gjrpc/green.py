@@ -15,6 +15,7 @@ from gevent.hub import get_hub
 from gevent.lock import Semaphore
 
 from gjrpc import children
+from gjrpc.context import note_peer
 from gjrpc.errors import DeadlineExceeded
 from gjrpc.method import Method
 from gjrpc.runtime import FEW
@@ -37,7 +38,13 @@ _askers: set[Any] = set()
 
 
 class _Helper(gevent.Greenlet):  # type: ignore[misc]  # gevent has no types
-    """Runs entries of a batch beside the greenlet that asked for it."""
+    """Runs entries of a batch beside the greenlet that asked for it.
+
+    Attributes:
+        asker: that greenlet.
+    """
+
+    asker: Any = None
 
 
 class Green:
@@ -131,6 +138,7 @@ class _Map:
     def _call_helper(self) -> None:
         if length_hint(self._todo):
             helper = _Helper(self._work)
+            helper.asker = self._asker
             context = self._asker.gr_context
             helper.gr_context = context and context.copy()
             helper.start()
@@ -139,6 +147,14 @@ class _Map:
 
 def _in_place(call: Callable[[], Any]) -> Any:
     return call()
+
+
+def _peer() -> Any:
+    """The connection whose request is answered here: it is the task of its greenlet (`gjrpc.greenlets`), or None elsewhere."""
+    greenlet = gevent.getcurrent()
+    while type(greenlet) is _Helper:
+        greenlet = greenlet.asker
+    return getattr(greenlet, "task", None)
 
 
 def _in_thread(call: Callable[[], Any]) -> Any:
@@ -150,7 +166,9 @@ def _in_thread(call: Callable[[], Any]) -> Any:
         except BaseException as error:  # noqa: BLE001  nothing is swallowed: it is raised again in the caller
             return None, error
 
-    result, error = get_hub().threadpool.spawn(copy_context().run, guarded).get()
+    context = copy_context()
+    context.run(note_peer, _peer())
+    result, error = get_hub().threadpool.spawn(context.run, guarded).get()
     if error is None:
         return result
     try:

@@ -43,6 +43,11 @@ class Peer(Protocol):
         ...
 
     @property
+    def pid(self) -> int | None:
+        """Its process, where the kernel tells: at a Unix socket, on the same host."""
+        ...
+
+    @property
     def scheme(self) -> str:
         """What it speaks: `https` over TLS, else `http`."""
         ...

@@ -8,6 +8,7 @@ import _socket
 import fcntl
 import logging
 import socket
+import struct
 import sys
 import termios
 import time
@@ -28,6 +29,7 @@ _MOST_HELD = 64 * 1024  # bytes of answers that are held back
 _LINGER = 256 * 1024  # bytes that are taken behind the last answer
 _LINGER_PIECE = 64 * 1024
 _NEVER = (float("inf"), 0)
+_CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7))
 HURRY = 1.0
 """Seconds for a client that is only waited for so as not to lose what it sends."""
 
@@ -54,6 +56,15 @@ class Sending(Gateway):
     def peer(self) -> str:
         """The client's address for people and logs."""
         return peer_name(self.client_address)
+
+    @property
+    def pid(self) -> int | None:
+        """The client's process, which the kernel tells of a Unix socket."""
+        asked = getattr(socket, "SO_PEERCRED", None)
+        if asked is None or self.socket.family != socket.AF_UNIX:
+            return None
+        pid: int = _CREDENTIALS.unpack(self.socket.getsockopt(socket.SOL_SOCKET, asked, _CREDENTIALS.size))[0]
+        return pid or None  # 0 for who is in a container
 
     @property
     def server_hosts(self) -> frozenset[str]:

@@ -12,19 +12,20 @@ What looks like a secret is shown as `********`; `gjrpc.masking` says what does.
 
 import os
 import re
-import socket
 import sys
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from itertools import accumulate
-from pathlib import Path
+from collections import deque
 from typing import Any, NamedTuple, TypedDict, TypeVar
 
 import psutil
 
+from gjrpc import context
+from gjrpc.askers import others
 from gjrpc.masking import clean, mask
+from gjrpc.processes import figures, running
 from gjrpc.registry import Registry
+from gjrpc.sockets import listed
+from gjrpc.unseen import UNSEEN, see
 
 T = TypeVar("T")
 
@@ -34,44 +35,22 @@ registry = Registry()
 SCOPE = "host"
 """What callers must hold for the methods that tell of processes, connections or the environment; see `gjrpc.permissions`."""
 
-_ARGS_LIMIT = 32_768  # characters of one command line; Java's class paths fit
-
 _DISK = ("read_count", "write_count", "read_bytes", "write_bytes", "read_time", "write_time")
 _NIC = ("bytes_sent", "bytes_recv", "packets_sent", "packets_recv", "errin", "errout", "dropin", "dropout")
 _CPU = ("user", "nice", "system", "idle", "iowait", "irq", "softirq")
 _MEMORY = ("total", "available", "percent", "used", "free", "active", "inactive", "buffers", "cached")
 _SWAP = ("total", "used", "free", "percent", "sin", "sout")
 _USAGE = ("total", "used", "free", "percent")
-_PROCESS = ("user", "pid", "pcpu", "pmem", "starttime", "args", "threadcount")
 
 # File systems in which the kernel shows itself. psutil's all=False leaves out more: a container's root (overlay), NFS, tmpfs.
 _KERNEL_FILESYSTEMS = re.compile(
     "autofs|binfmt_misc|bpf|cgroup2?|configfs|cpuset|debugfs|devfs|devpts|devtmpfs|efivarfs|fusectl|hugetlbfs|mqueue|nsfs|proc"
     "|pstore|rpc_pipefs|securityfs|selinuxfs|sysfs|tracefs"
 )
-# psutil's name of a TCP state: the word of `ss`. In the order of the kernel's numbers, which begin at 1 (net/tcp_states.h).
-_STATES = {
-    "ESTABLISHED": "ESTAB",
-    "SYN_SENT": "SYN-SENT",
-    "SYN_RECV": "SYN-RECV",
-    "FIN_WAIT1": "FIN-WAIT-1",
-    "FIN_WAIT2": "FIN-WAIT-2",
-    "TIME_WAIT": "TIME-WAIT",
-    "CLOSE": "UNCONN",
-    "CLOSE_WAIT": "CLOSE-WAIT",
-    "LAST_ACK": "LAST-ACK",
-    "LISTEN": "LISTEN",
-    "CLOSING": "CLOSING",
-    "NONE": "UNCONN",
-}
-_STATE_BY_NUMBER = ["UNCONN", *_STATES.values()]
-
 _SAMPLE_SECONDS = 0.2  # 20 ticks of the kernel's 100 Hz clock: rates in steps of 5 %
 _FRESH_SECONDS = 1.0
 _STALE_SECONDS = 10.0
 _MOUNT_SECONDS = 2.0
-
-_UNSEEN = (psutil.Error, OSError, RuntimeError)  # psutil says with a NotImplementedError what a kernel does not tell
 
 
 class Answer(TypedDict):
@@ -91,9 +70,9 @@ def ping() -> str:
 def uptime() -> Answer:
     """Tell the time, how long the host is up, how many users are logged in, and its load, as the `uptime` command does."""
     errors: list[str] = []
-    booted = _see(errors, "boot time", psutil.boot_time)
-    users = _see(errors, "users", psutil.users)
-    load = _see(errors, "load average", psutil.getloadavg)
+    booted = see(errors, "boot time", psutil.boot_time)
+    users = see(errors, "users", psutil.users)
+    load = see(errors, "load average", psutil.getloadavg)
     count = "?" if users is None else len(users)
     parts = [
         f" {time.strftime('%H:%M:%S')} up {'?' if booted is None else _duration(time.time() - booted)}",
@@ -121,7 +100,7 @@ def iostat() -> Answer:
     """Count what each disk has read and written since it came: bytes, operations, and milliseconds spent."""
     errors: list[str] = []
     # nowrap keeps state behind a lock, which gevent may have patched; a kernel's 64-bit counters don't wrap
-    disks = _see(errors, "disks", lambda: psutil.disk_io_counters(perdisk=True, nowrap=False)) or {}
+    disks = see(errors, "disks", lambda: psutil.disk_io_counters(perdisk=True, nowrap=False)) or {}
     return _answer([{clean(disk): _pick(counters, _DISK)} for disk, counters in disks.items()], errors)
 
 
@@ -129,7 +108,7 @@ def iostat() -> Answer:
 def ifconfig() -> Answer:
     """Count what each network interface has sent and received since it came: bytes, packets, errors, drops."""
     errors: list[str] = []
-    nics = _see(errors, "network interfaces", lambda: psutil.net_io_counters(pernic=True, nowrap=False)) or {}
+    nics = see(errors, "network interfaces", lambda: psutil.net_io_counters(pernic=True, nowrap=False)) or {}
     return _answer([{clean(nic): _pick(counters, _NIC)} for nic, counters in nics.items()], errors)
 
 
@@ -137,7 +116,7 @@ def ifconfig() -> Answer:
 def cpuinfo() -> Answer:
     """Tell the number of logical CPUs, how busy they are now in percent, together and each, and their seconds since the start."""
     errors: list[str] = []
-    sample = _see(errors, "CPU times", _sample_cpu)
+    sample = see(errors, "CPU times", _sample_cpu)
     if sample is not None and None in sample.percent:
         errors.append("CPU load: the CPU times stand still here")
     output = {
@@ -153,8 +132,8 @@ def cpuinfo() -> Answer:
 def meminfo() -> Answer:
     """Tell the use of memory and swap space, in bytes and percent; `sin` and `sout` are bytes swapped since the start."""
     errors: list[str] = []
-    memory = _see(errors, "memory", psutil.virtual_memory)
-    swap = _see(errors, "swap space", psutil.swap_memory)
+    memory = see(errors, "memory", psutil.virtual_memory)
+    swap = see(errors, "swap space", psutil.swap_memory)
     return _answer({"memory": _pick(memory, _MEMORY), "swap": _pick(swap, _SWAP)}, errors)
 
 
@@ -174,31 +153,34 @@ def disk_usage() -> Answer:
 def netstat() -> Answer:
     """List the TCP and UDP sockets as `ss -tua` does; a port is null for any. A listener's send-Q is 0, not its backlog."""
     errors: list[str] = []
-    return _answer(list(_linux_sockets(errors) if psutil.LINUX else _other_sockets(errors)), errors)
+    return _answer(listed(errors), errors)
 
 
 @registry.method(blocking=True, scope=SCOPE)
 def running_process() -> Answer:
     """List the command lines of all processes; those without one, as kernel threads, by their name in brackets."""
     errors: list[str] = []
-    return _answer([args for _, args in _processes(errors)], errors)
+    return _answer([args for _, args in running(errors)], errors)
 
 
 @registry.method(blocking=True, scope=SCOPE)
 def check_process(process: str) -> Answer:
     """Tell of each process whose command line, as `running_process` shows it, contains the text, in upper or lower case.
 
-    `pcpu` is the CPU time it used over the time it has lived, in percent; `pmem` its share of the memory.
+    `pcpu` is the CPU time it used over the time it has lived, in percent; `pmem` its share of the memory. Left out are the server
+    itself and who asks, as `curl …/check_process;nginx` contains `nginx`, as far as that can be told: see `gjrpc.askers`.
     """
     if not process.strip():
         return _answer([], ["the text to look for is empty"])
     errors: list[str] = []
     wanted = process.casefold()
     # the masked line is searched: otherwise a caller could find out a secret letter by letter
-    output = [_process(found, args) for found, args in _processes(errors) if wanted in args.casefold()]
-    if not output:
-        errors.insert(0, f"no process has {process[:100]!r} in its command line")
-    return _answer(output, errors)
+    found = [one for one in running(errors) if wanted in one[1].casefold()]
+    told = others(found, "check_process", process, context.peer())
+    if not told:
+        besides = f" but those that ask for it or answer ({len(found)})" * bool(found)
+        errors.insert(0, f"no process has {process[:100]!r} in its command line{besides}")
+    return _answer([figures(*one) for one in told], errors)
 
 
 @registry.method(blocking=True, scope=SCOPE)
@@ -209,14 +191,6 @@ def get_env() -> Answer:
 
 def _answer(output: Any, errors: list[str]) -> Answer:
     return {"output": output, "error": clean("; ".join(errors))}
-
-
-def _see(errors: list[str], what: str, look: Callable[[], T]) -> T | None:
-    try:
-        return look()
-    except _UNSEEN as error:
-        errors.append(f"{what}: {error}")
-        return None
 
 
 def _pick(figures: Any, names: tuple[str, ...]) -> dict[str, Any]:
@@ -291,7 +265,7 @@ class _Look:
     def run(self) -> None:
         try:
             self.usage = _pick(psutil.disk_usage(self.key[1]), _USAGE)
-        except _UNSEEN as error:
+        except UNSEEN as error:
             self.usage = {"error": clean(str(error))}
         finally:
             del _looks[self.key]
@@ -319,86 +293,5 @@ def _look(mountpoint: str) -> _Look:
 
 
 def _mounts(errors: list[str]) -> list[Any]:
-    found = _see(errors, "mounts", lambda: psutil.disk_partitions(all=True)) or []
+    found = see(errors, "mounts", lambda: psutil.disk_partitions(all=True)) or []
     return [mounted for mounted in found if not _KERNEL_FILESYSTEMS.fullmatch(mounted.fstype)]
-
-
-def _linux_sockets(errors: list[str]) -> Iterator[dict[str, Any]]:
-    """From the kernel's own tables, since psutil does not tell the queues."""
-    for table in ("udp", "udp6", "tcp", "tcp6"):
-        path = Path(psutil.PROCFS_PATH, "net", table)
-        if table.endswith("6") and not path.exists():
-            continue  # a kernel without IPv6
-        for line in (_see(errors, table, path.read_text) or "").splitlines()[1:]:
-            _, local, peer, state, queues = line.split()[:5]
-            sending, receiving = (int(length, 16) for length in queues.split(":"))
-            word = _STATE_BY_NUMBER[int(state, 16)]
-            yield _socket(table[:3], word, (receiving, sending), _address(local), _address(peer))
-
-
-def _other_sockets(errors: list[str]) -> Iterator[dict[str, Any]]:
-    for found in _see(errors, "sockets", lambda: psutil.net_connections("inet")) or ():
-        netid = "tcp" if found.type == socket.SOCK_STREAM else "udp"
-        word = _STATES.get(found.status, found.status)
-        yield _socket(netid, word, (None, None), found.laddr or ("", 0), found.raddr or ("", 0))
-
-
-def _socket(netid: str, state: str, queues: tuple[int | None, int | None], local: Any, peer: Any) -> dict[str, Any]:
-    ends = [{"local": local[0], "port": local[1] or None}, {"peer": peer[0], "port": peer[1] or None}]
-    return {"netid": netid, "state": state, "recv-Q": queues[0], "send-Q": queues[1], "address": ends}
-
-
-def _address(text: str) -> tuple[str, int]:
-    """An address as the kernel prints it: each 32-bit word as a hexadecimal number in the machine's byte order."""
-    host, port = text.split(":")
-    packed = b"".join(int(host[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(host), 8))
-    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed), int(port, 16)
-
-
-def _processes(errors: list[str]) -> list[tuple[psutil.Process, str]]:
-    """What can be seen, with masked command lines. psutil's `process_iter` would share its objects among threads."""
-    seen, unseen = [], Counter[str]()
-    pids = psutil.pids()
-    for pid in pids:
-        try:
-            process = psutil.Process(pid)
-            seen.append((process, _args(process)))
-        except psutil.NoSuchProcess:
-            unseen["ended meanwhile"] += 1
-        except psutil.AccessDenied:
-            unseen["not permitted"] += 1
-    if unseen:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in unseen.items())
-        errors.append(f"{unseen.total()} of {len(pids)} processes could not be seen ({reasons})")
-    if psutil.LINUX and 1 not in pids:
-        errors.append("the processes of other users are hidden here (mount option hidepid)")
-    return seen
-
-
-def _args(process: psutil.Process) -> str:
-    try:
-        words = process.cmdline()
-    except psutil.ZombieProcess:
-        return f"[{clean(process.name())}] <defunct>"
-    if not words:
-        return f"[{clean(process.name())}]"
-    lengths = accumulate(len(word) + 1 for word in words)
-    shown = [word for word, length in zip(words, lengths, strict=True) if length <= _ARGS_LIMIT]
-    return mask(*shown) + " …" * (len(shown) < len(words))
-
-
-def _process(process: psutil.Process, args: str) -> dict[str, Any]:
-    entry: dict[str, Any] = dict.fromkeys(_PROCESS) | {"pid": process.pid, "args": args}
-    try:
-        facts = process.as_dict(["username", "cpu_times", "memory_percent", "create_time", "num_threads"])
-    except psutil.NoSuchProcess:
-        return entry | {"error": "it ended meanwhile"}
-    entry |= {"user": facts["username"], "threadcount": facts["num_threads"]}
-    if facts["memory_percent"] is not None:
-        entry["pmem"] = round(facts["memory_percent"], 1)
-    if facts["create_time"] is not None:
-        entry["starttime"] = time.ctime(facts["create_time"])
-    if None not in (facts["create_time"], facts["cpu_times"]):
-        lived = max(1.0, time.time() - facts["create_time"])  # the kernel's start times are good to a second
-        entry["pcpu"] = round(100 * (facts["cpu_times"].user + facts["cpu_times"].system) / lived, 1)
-    return entry if None not in facts.values() else entry | {"error": "not permitted to see all of it"}

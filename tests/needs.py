@@ -77,10 +77,14 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, An
     return report
 
 
+def _noted(report: Any) -> list[tuple[str, object]]:
+    return getattr(report, "user_properties", [])  # a file that can't be imported has none
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Name each missing program, and how many tests wait for it."""
     reports = [report for kind in ("skipped", "failed", "error") for report in terminalreporter.stats.get(kind, ())]
-    waiting = Counter(value for report in reports for name, value in report.user_properties if name == PROPERTY)
+    waiting = Counter(value for report in reports for name, value in _noted(report) if name == PROPERTY)
     if waiting:
         terminalreporter.section("missing programs")
     for program, count in sorted(waiting.items()):

@@ -21,7 +21,7 @@ import msgspec
 import psutil
 import pytest
 
-from gjrpc import masking, system
+from gjrpc import masking, processes, sockets, system
 
 ROOT = Path(__file__).parent.parent
 METHODS = {"ping", "uptime", "mount", "iostat", "ifconfig", "cpuinfo", "meminfo", "disk_usage", "netstat"}
@@ -423,7 +423,7 @@ class TestNetstat:
                 client.sendall(b"12345")
                 server.recv(5, socket.MSG_PEEK | socket.MSG_WAITALL)
                 ports = [end.getsockname()[1] for end in (listener, client, udp)]
-                entries = ask("netstat")[0] if source == "netstat" else list(system._other_sockets([]))
+                entries = ask("netstat")[0] if source == "netstat" else list(sockets._other_sockets([]))
         by_ends = {(e["netid"], e["address"][0]["port"], e["address"][1]["port"]): e for e in entries}
         listening, (at, to), datagram = ports[0], (ports[1], ports[0]), ports[2]
         assert by_ends["tcp", listening, None] == entry("tcp", "LISTEN", 0, (host, listening), (anywhere, None), source)
@@ -486,7 +486,7 @@ class TestProcesses:
             start = datetime.fromtimestamp(psutil.Process(process.pid).create_time())
         # Other processes of this machine come and go.
         assert re.fullmatch(r"(\d+ of \d+ processes could not be seen \(\d+ ended meanwhile\))?", error)
-        assert tuple(found) == system._PROCESS
+        assert tuple(found) == processes.FIGURES
         assert found["pid"] == process.pid
         assert found["user"] == pwd.getpwuid(os.getuid()).pw_name
         assert found["threadcount"] == 2
@@ -496,8 +496,12 @@ class TestProcesses:
         assert abs(datetime.strptime(found["starttime"], "%a %b %d %H:%M:%S %Y") - start).total_seconds() <= 1
 
     def test_itself(self):
-        """The process that serves the call is found like any other."""
-        assert os.getpid() in {found["pid"] for found in ask("check_process", "pyt")[0]}
+        """The process that serves the call is not found; where nothing else is, the error says so."""
+        assert os.getpid() not in {found["pid"] for found in ask("check_process", "pyt")[0]}
+        own = " ".join(psutil.Process().cmdline())
+        if not [line for line in ask("running_process")[0] if own in line][1:]:
+            output, error = ask("check_process", own)
+            assert (output, "but those that ask for it or answer (1)" in error) == ([], True)
 
     def test_pcpu(self, marker):
         """The CPU use of a process is over its lifetime."""
@@ -549,7 +553,7 @@ class TestProcesses:
         with child(marker) as process:
             process.kill()
             eventually(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
-            shown = system._args(psutil.Process(process.pid))
+            shown = processes.line_of(psutil.Process(process.pid))
         assert re.fullmatch(r"\[python[\w.-]*\] <defunct>", shown)
 
     def test_ended(self, marker, monkeypatch):
@@ -564,17 +568,17 @@ class TestProcesses:
 
     def test_ends_while_seen(self, marker, monkeypatch):
         """A process that ends between two looks keeps its entry, which carries the error."""
-        real = system._args
+        real = processes.line_of
         with child(marker) as process:
 
-            def last_look(looked_at):
-                line = real(looked_at)
+            def last_look(looked_at, limit):
+                line = real(looked_at, limit)
                 if looked_at.pid == process.pid:
                     process.kill()
                     process.wait()
                 return line
 
-            monkeypatch.setattr(system, "_args", last_look)
+            monkeypatch.setattr(processes, "line_of", last_look)
             (found,), _ = ask("check_process", marker)
         assert found["error"] == "it ended meanwhile"
         assert (found["pid"], found["user"]) == (process.pid, None)

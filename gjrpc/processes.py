@@ -1,0 +1,94 @@
+"""The processes of this machine: their command lines, masked, and their figures.
+
+Owns what is told of a process that ends meanwhile, belongs to somebody else, or has a name that a stranger chose. It knows no
+methods.
+"""
+
+import re
+import time
+from collections import Counter
+from itertools import accumulate
+from typing import Any, TypeAlias
+
+import psutil
+
+from gjrpc.masking import LONGEST, clean, mask
+
+FIGURES = ("user", "pid", "pcpu", "pmem", "starttime", "args", "threadcount")
+"""What is told of a process."""
+
+
+_TOGETHER = 1024 * 1024  # characters of all command lines together; of 300 processes they have 100,000
+_SHORT = 256  # characters of each one beyond that: any local user can start many processes with long command lines
+_BLANK = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]")
+_CONTROL = re.compile(r"[\0-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+Seen: TypeAlias = tuple[psutil.Process, str]
+"""A process and its command line, masked."""
+
+
+def running(errors: list[str]) -> list[Seen]:
+    """All that can be seen, in the order of their numbers. psutil's `process_iter` would share its objects among threads."""
+    seen: list[Seen] = []
+    unseen = Counter[str]()
+    pids, together = psutil.pids(), 0
+    for pid in pids:
+        try:
+            process = psutil.Process(pid)
+            seen.append((process, line_of(process, LONGEST if together < _TOGETHER else _SHORT)))
+            together += len(seen[-1][1])
+        except psutil.NoSuchProcess:
+            unseen["ended meanwhile"] += 1
+        except psutil.AccessDenied:
+            unseen["not permitted"] += 1
+        except OSError as error:
+            unseen[f"not readable: {error.strerror}"] += 1
+    if unseen:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in unseen.items())
+        errors.append(f"{unseen.total()} of {len(pids)} processes could not be seen ({reasons})")
+    if together >= _TOGETHER:
+        errors.append(f"the command lines have more than {_TOGETHER} characters together: some are cut at {_SHORT}")
+    if psutil.LINUX and 1 not in pids:
+        errors.append("the processes of other users are hidden here (mount option hidepid)")
+    return seen
+
+
+def line_of(process: psutil.Process, limit: int = LONGEST) -> str:
+    """The command line in one line, without secrets, and cut before the argument that reaches the limit.
+
+    Where there is none, or its first argument alone is too long, the name in brackets.
+
+    Raises:
+        psutil.Error, OSError: it can't be seen.
+    """
+    try:
+        words = process.cmdline()
+    except psutil.ZombieProcess:
+        return one_line(f"[{process.name()}] <defunct>")
+    lengths = accumulate(len(word) + 1 for word in words)
+    shown = [word for word, length in zip(words, lengths, strict=True) if length <= limit]
+    line = mask(*shown) if shown else f"[{process.name()}]"
+    return one_line(line + " …" * (len(shown) < len(words)))
+
+
+def one_line(text: str) -> str:
+    """A text that a stranger chose, for people who read lines on a terminal: blanks for line breaks, no control characters."""
+    return clean(_CONTROL.sub("\ufffd", _BLANK.sub(" ", text)))
+
+
+def figures(process: psutil.Process, line: str) -> dict[str, Any]:
+    """`FIGURES` of a process, null where they can't be seen; `error` then says why."""
+    entry: dict[str, Any] = dict.fromkeys(FIGURES) | {"pid": process.pid, "args": line}
+    try:
+        facts = process.as_dict(["username", "cpu_times", "memory_percent", "create_time", "num_threads"])
+    except psutil.NoSuchProcess:
+        return entry | {"error": "it ended meanwhile"}
+    entry |= {"user": facts["username"], "threadcount": facts["num_threads"]}
+    if facts["memory_percent"] is not None:
+        entry["pmem"] = round(facts["memory_percent"], 1)
+    if facts["create_time"] is not None:
+        entry["starttime"] = time.ctime(facts["create_time"])
+    if None not in (facts["create_time"], facts["cpu_times"]):
+        lived = max(1.0, time.time() - facts["create_time"])  # the kernel's start times are good to a second
+        entry["pcpu"] = round(100 * (facts["cpu_times"].user + facts["cpu_times"].system) / lived, 1)
+    return entry if None not in facts.values() else entry | {"error": "not permitted to see all of it"}

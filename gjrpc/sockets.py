@@ -1,0 +1,121 @@
+"""The sockets of this machine, as `ss` tells of them, and which processes hold them.
+
+Owns the kernel's tables (`/proc/net`, on Linux) and what psutil tells elsewhere. A process's sockets are known by inode numbers,
+and only where this user may look at it. It knows no methods.
+"""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+
+from gjrpc.unseen import see
+
+# psutil's name of a TCP state: the word of `ss`. In the order of the kernel's numbers, which begin at 1 (net/tcp_states.h).
+_STATES = {
+    "ESTABLISHED": "ESTAB",
+    "SYN_SENT": "SYN-SENT",
+    "SYN_RECV": "SYN-RECV",
+    "FIN_WAIT1": "FIN-WAIT-1",
+    "FIN_WAIT2": "FIN-WAIT-2",
+    "TIME_WAIT": "TIME-WAIT",
+    "CLOSE": "UNCONN",
+    "CLOSE_WAIT": "CLOSE-WAIT",
+    "LAST_ACK": "LAST-ACK",
+    "LISTEN": "LISTEN",
+    "CLOSING": "CLOSING",
+    "NONE": "UNCONN",
+}
+_STATE_BY_NUMBER = ["UNCONN", *_STATES.values()]
+
+_LISTENS = 0x10000  # __SO_ACCEPTCON, the flag of a Unix socket that listens (linux/net.h)
+_MAPPED = "::ffff:"
+
+Address = tuple[str, int]
+
+
+class _Line(NamedTuple):
+    """A line of a table: the socket's state as a number, bytes that wait, its ends, and its inode."""
+
+    netid: str
+    state: int
+    queues: tuple[int, int]
+    local: Address
+    peer: Address
+    inode: int
+
+
+def listed(errors: list[str]) -> list[dict[str, Any]]:
+    """All TCP and UDP sockets, as `system.netstat` gives them; what can't be seen is named in `errors`."""
+    if not psutil.LINUX:
+        return list(_other_sockets(errors))
+    return [_entry(one.netid, _STATE_BY_NUMBER[one.state], one.queues, one.local, one.peer) for one in _lines(errors)]
+
+
+def inode_at(address: Address) -> int | None:
+    """The inode of the socket whose own address this is, or None: it is not on this machine, or in a network of its own."""
+    wanted = (address[0].removeprefix(_MAPPED), address[1])
+    ends = ((one.inode, one.local) for one in _lines([], "tcp", "tcp6"))
+    return next((inode for inode, (host, port) in ends if inode and (host.removeprefix(_MAPPED), port) == wanted), None)
+
+
+def listening() -> set[int]:
+    """The inodes of all sockets that listen, Unix ones too."""
+    found = {one.inode for one in _lines([], "tcp", "tcp6") if _STATE_BY_NUMBER[one.state] == "LISTEN"}
+    for line in _read([], "unix"):
+        fields = line.split()
+        if len(fields) > 6 and int(fields[3], 16) & _LISTENS:
+            found.add(int(fields[6]))
+    return found
+
+
+def held_by(pid: int) -> set[int]:
+    """The inodes of the sockets that a process holds; none where this user may not look."""
+    found = set()
+    try:
+        for file in os.scandir(f"{psutil.PROCFS_PATH}/{pid}/fd"):
+            kind, _, number = os.readlink(file.path).partition(":")
+            if kind == "socket":
+                found.add(int(number.strip("[]")))
+    except OSError:  # it has ended, or closes files, or is somebody else's
+        return found
+    return found
+
+
+def _lines(errors: list[str], *tables: str) -> Iterator[_Line]:
+    """From the kernel's own tables, since psutil tells neither queues nor inodes."""
+    for table in tables or ("udp", "udp6", "tcp", "tcp6"):
+        for line in _read(errors, table):
+            _, local, peer, state, queues, *_, inode = line.split()[:10]
+            sending, receiving = (int(length, 16) for length in queues.split(":"))
+            yield _Line(table[:3], int(state, 16), (receiving, sending), _address(local), _address(peer), int(inode))
+
+
+def _read(errors: list[str], table: str) -> list[str]:
+    path = Path(psutil.PROCFS_PATH, "net", table)
+    if table.endswith("6") and not path.exists():
+        return []  # a kernel without IPv6
+    return (see(errors, table, lambda: path.read_text(errors="replace")) or "").splitlines()[1:]
+
+
+def _other_sockets(errors: list[str]) -> Iterator[dict[str, Any]]:
+    for found in see(errors, "sockets", lambda: psutil.net_connections("inet")) or ():
+        netid = "tcp" if found.type == socket.SOCK_STREAM else "udp"
+        word = _STATES.get(found.status, found.status)
+        yield _entry(netid, word, (None, None), found.laddr or ("", 0), found.raddr or ("", 0))
+
+
+def _entry(netid: str, state: str, queues: tuple[int | None, int | None], local: Any, peer: Any) -> dict[str, Any]:
+    ends = [{"local": local[0], "port": local[1] or None}, {"peer": peer[0], "port": peer[1] or None}]
+    return {"netid": netid, "state": state, "recv-Q": queues[0], "send-Q": queues[1], "address": ends}
+
+
+def _address(text: str) -> tuple[str, int]:
+    """An address as the kernel prints it: each 32-bit word as a hexadecimal number in the machine's byte order."""
+    host, port = text.split(":")
+    packed = b"".join(int(host[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(host), 8))
+    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed), int(port, 16)

@@ -1,0 +1,231 @@
+"""Who only asks for a process is not found, with real servers and clients; who only resembles it is."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import uuid
+from contextlib import contextmanager
+
+import msgspec
+import pytest
+from conftest import Launched
+
+from gjrpc import askers, system
+from gjrpc.registry import Registry
+from gjrpc.wsgi import Application
+
+# A client as people write them: it takes the text as its argument, and says nothing of the method.
+CLIENT = """
+import json, socket, sys
+where, text, dialect = sys.argv[1:4]
+if where.startswith("/"):
+    wire = socket.socket(socket.AF_UNIX)
+    wire.connect(where)
+else:
+    host, port = where.rsplit(":", 1)
+    wire = socket.create_connection((host, int(port)))
+name = "check_" + "process"
+call = {"jsonrpc": "2.0", "id": 1, "method": name, "params": [text]}
+body = json.dumps({"native": {name: text}, "single": call, "batch": [call, call]}[dialect])
+head = f"POST / HTTP/1.1\\r\\nHost: localhost\\r\\nContent-Length: {len(body)}\\r\\nConnection: close\\r\\n\\r\\n"
+wire.sendall((head + body).encode())
+answer = b""
+while piece := wire.recv(65536):
+    answer += piece
+sys.stdout.write(answer.partition(b"\\r\\n\\r\\n")[2].decode())
+"""
+WAIT = "import sys; print('ready', flush=True); sys.stdin.read()"
+
+
+@pytest.fixture
+def marker():
+    """A text that no other process has in its command line."""
+    return f"Marker-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def host(launch):
+    """Start a server of the host methods: `host(*options)` gives where a client finds it."""
+
+    def start(*options, bind="127.0.0.1:0"):
+        served = launch("-m", "gjrpc.serve", "--bind", bind, *options)
+        return served.wait_url().removeprefix("http://").removeprefix("unix:")
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def local():
+    """Where a server of the host methods listens that several tests use."""
+    served = Launched([sys.executable, "-m", "gjrpc.serve", "--bind", "127.0.0.1:0"])
+    yield served.wait_url().removeprefix("http://")
+    served.end()
+
+
+@contextmanager
+def idle(*args, code=WAIT):
+    """A process with these arguments, which waits until it is killed."""
+    with subprocess.Popen([sys.executable, "-c", code, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout.readline().strip() == b"ready"
+            yield process
+        finally:
+            process.kill()
+
+
+def run(*command, **options):
+    """What a program prints, as JSON."""
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False, **options)
+    assert done.returncode == 0, done.stderr.decode()
+    return msgspec.json.decode(done.stdout)
+
+
+def ask(where, text, dialect="native"):
+    """Have a client ask; give what it was told."""
+    answer = run(sys.executable, "-c", CLIENT, where, text, dialect)
+    if dialect == "native":
+        return answer["check_process"]
+    return (answer if dialect == "single" else answer[0])["result"]
+
+
+@pytest.mark.parametrize("dialect", ["native", "single", "batch"])
+def test_the_client_is_left_out(local, marker, dialect):
+    """The process at the other end of the connection is not found, though the text is in its command line; others are."""
+    answer = ask(local, marker, dialect)
+    assert answer["output"] == []
+    assert "but those that ask for it or answer (1)" in answer["error"]
+    with idle(marker) as process:
+        assert [found["pid"] for found in ask(local, marker, dialect)["output"]] == [process.pid]
+
+
+def test_the_client_at_a_unix_socket_is_left_out(host, marker, tmp_path):
+    """At a Unix socket the kernel says which process asks."""
+    where = host(bind=f"unix:{tmp_path}/s")
+    assert ask(where, marker)["output"] == []
+    with idle(marker) as process:
+        assert [found["pid"] for found in ask(where, marker)["output"]] == [process.pid]
+
+
+def test_the_client_by_another_family_is_left_out(host, marker):
+    """A client that comes by IPv6 is left out too."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no ::1 on this machine")
+    assert ask(host(bind="[::1]:0").replace("[::1]", "::1"), marker)["output"] == []
+
+
+def test_an_idle_client_is_found(local, marker):
+    """A process that keeps a connection open, but does not ask, is found."""
+    address, port = local.split(":")
+    code = f"import socket; wire = socket.create_connection(('{address}', {port})); {WAIT}"
+    with idle(marker, code=code) as process:
+        assert [found["pid"] for found in ask(local, marker)["output"]] == [process.pid]
+
+
+@pytest.mark.skipif(shutil.which("sh") is None, reason="no shell")
+def test_what_started_the_client_is_left_out(local, marker):
+    """A shell or another program that has the client's command line in its own is not found either."""
+    script = f"\"{sys.executable}\" -c '{CLIENT}' {local} {marker} native; exit 0"
+    assert run("sh", "-c", script)["check_process"]["output"] == []
+    wrapper = [sys.executable, "-c", "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)"]
+    assert run(*wrapper, sys.executable, "-c", CLIENT, local, marker, "native")["check_process"]["output"] == []
+
+
+def test_what_started_the_client_for_another_reason_is_found(local, marker):
+    """A program that starts a client is found by a text that it has for itself."""
+    code = "import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', sys.stdin.read(), *sys.argv[2:]]).returncode)"
+    answer = run(sys.executable, "-c", code, f"agent-{marker}", local, marker, "native", input=CLIENT.encode())
+    assert [found["args"].split()[-4] for found in answer["check_process"]["output"]] == [f"agent-{marker}"]
+
+
+def test_a_proxy_is_found(local, marker):
+    """A process at the other end of the connection that listens itself is a proxy, not who asks."""
+    code = f"""
+import socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+print("ready", flush=True)
+print(listener.getsockname()[1], flush=True)
+client = listener.accept()[0]
+server = socket.create_connection({tuple(local.split(":"))!r})
+server.sendall(client.recv(65536))
+while piece := server.recv(65536):
+    client.sendall(piece)
+client.close()
+{WAIT}
+"""
+    with idle(marker, code=code) as proxy:
+        port = int(proxy.stdout.readline())
+        pids = {found["pid"] for found in ask(f"127.0.0.1:{port}", marker)["output"]}
+    assert proxy.pid in pids
+
+
+def test_the_server_is_left_out(host, marker, tmp_path):
+    """With several workers neither they nor their master are found."""
+    (tmp_path / "access").mkdir()
+    where = host("--workers", "2", "--access-log", "off", bind=f"unix:{tmp_path}/{marker}")
+    answer = ask(where, "gjrpc.serve --bind unix:" + str(tmp_path))
+    assert answer["output"] == []
+
+
+def test_a_server_elsewhere_is_found(host, tmp_path):
+    """Another server of the same program is found."""
+    first, second = (host(bind=f"unix:{tmp_path}/{name}") for name in "ab")
+    assert len(ask(first, f"gjrpc.serve --bind unix:{tmp_path}")["output"]) == 1
+    assert len(ask(second, f"gjrpc.serve --bind unix:{tmp_path}")["output"]) == 1
+
+
+def test_under_a_foreign_server(marker):
+    """Under a server that does not say who connects, a command line that spells the call is left out."""
+    with idle(f"http://localhost/check_process;{marker}"), idle(marker) as other:
+        output = system.registry.find("check_process").function(marker)["output"]
+    assert [found["pid"] for found in output] == [other.pid]
+
+
+@pytest.mark.parametrize(
+    ("line", "spells"),
+    [
+        ("curl http://h:1/check_process;nginx", True),
+        ("curl http://h:1/check_process?process=NGINX", True),
+        ("curl -d {'check_process':'nginx'} h:1", True),
+        ("sh -c curl -s h:1/check_process;nginx | jq .", True),
+        ("curl -d {'jsonrpc':'2.0','method':'host.check_process','params':['nginx'],'id':1} h", True),
+        ("nginx -c /etc/check_process;nginx", False),
+        ("python check_process.py nginx", False),
+        ("python my-check_process nginx", False),
+        ("check_process_daemon nginx", False),
+        ("nginx: master process", False),
+    ],
+)
+def test_spelled(line, spells):
+    """A command line spells the call if the text comes only behind the method's whole name."""
+    assert askers._spells(line, "check_process", "nginx") is spells
+
+
+def test_batch_knows_the_connection(serve):
+    """All entries of a batch know the connection that they came on, whichever greenlet runs them; a method in place has none."""
+    from gjrpc import context
+
+    registry = Registry()
+    registry.register(lambda: context.peer().client_address[1], "port", blocking=True)
+    registry.register(lambda: context.peer() is None, "none")
+    served = serve(Application(registry))
+    calls = [{"jsonrpc": "2.0", "id": number, "method": "port"} for number in range(5)]
+    body = msgspec.json.encode([*calls, {"jsonrpc": "2.0", "id": 9, "method": "none"}])
+    with served.wire() as wire:
+        own = wire.socket.getsockname()[1]
+        answers = wire.ask(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body), body).json()
+    assert [answer["result"] for answer in answers] == [own] * 5 + [True]
+
+
+def test_ended_meanwhile():
+    """A process that has ended has no ancestors, and is not the server's own."""
+    with idle() as process:
+        seen = askers.psutil.Process(process.pid)
+        assert os.getpid() in askers._ancestors(seen)
+        process.kill()
+        process.wait()
+    assert askers._ancestors(seen) == set()
+    assert not askers._is_own(seen)

@@ -1,0 +1,124 @@
+"""Processes with names and command lines that a stranger chose, and those that end or hide meanwhile."""
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+from gjrpc import processes
+from gjrpc.masking import MASK
+
+WAIT = "import sys; print('ready', flush=True); sys.stdin.read()"
+
+
+@contextmanager
+def child(*args, code=WAIT, **options):
+    """A process with these arguments, which waits until it is killed."""
+    command = [sys.executable, "-c", code, *args]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options) as process:
+        try:
+            assert process.stdout.readline().strip() == b"ready"
+            yield psutil.Process(process.pid)
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    ("argument", "shown"),
+    [
+        (b"caf\xe9", "caf\ufffd"),
+        ("höhe 高さ", "höhe 高さ"),
+        ("a\nb\tc\vd", "a b c d"),
+        ("\x1b[2J\x1b]0;title\x07", "\ufffd[2J\ufffd]0;title\ufffd"),
+        ("a\x9bb\x7f", "a\ufffdb\ufffd"),
+        ("gpj.\u202eexe", "gpj.\ufffdexe"),
+        ("a\u2028b\u2029c", "a b c"),
+        ("--password=a\nb", f"--password={MASK}"),
+        ("", ""),
+    ],
+)
+def test_hostile_arguments(argument, shown):
+    """A command line is one line of text that a terminal can show, whatever bytes it has."""
+    with child("begin", argument, "end") as process:
+        line = processes.line_of(process)
+    assert line.endswith(f" begin {shown} end")
+    line.encode()
+
+
+def test_long_arguments():
+    """A command line is cut before the argument that reaches the limit, however long it is; a secret behind it is not shown."""
+    with child(*["x" * 100_000] * 10, "--password", "hunter2") as process:
+        line = processes.line_of(process)
+    assert line.endswith(" …")
+    assert len(line) < 1000
+
+
+def test_long_first_argument():
+    """Where the first argument alone is too long, the name is shown."""
+    with child(executable=sys.executable, code=WAIT) as process:
+        assert processes.line_of(process, 3) == f"[{process.name()}] …"
+
+
+def test_name_of_its_own():
+    """A process that writes a title over its command line is shown by that, without its secrets."""
+    code = (
+        "import ctypes, sys; libc = ctypes.CDLL(None); libc.prctl(15, b'a\\n\\x1b[1m', 0, 0, 0);" + "print('ready', flush=True);"
+        "sys.stdin.read()"
+    )
+    with child("--token=hunter2", code=code) as process:
+        line = processes.line_of(process)
+        name = processes.one_line(process.name())
+    assert line.endswith(f"--token={MASK}")
+    assert name == "a \ufffd[1m"
+
+
+def test_zombie_with_a_hostile_name():
+    """The name of a process that has ended but is in the table still is one line too."""
+    with child(code=f"import ctypes; ctypes.CDLL(None).prctl(15, b'a\\n\\x1bb', 0, 0, 0); {WAIT}") as process:
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert processes.line_of(process) == "[a \ufffdb] <defunct>"
+
+
+def test_together(monkeypatch):
+    """All command lines together are bounded: beyond the limit each is cut short, the error says so, and none is left out."""
+    monkeypatch.setattr(processes, "_TOGETHER", 10)
+    with child("x" * 1000) as process:
+        errors = []
+        lines = {seen.pid: line for seen, line in processes.running(errors)}
+    assert lines[process.pid].endswith(f"{WAIT} …")
+    assert all(len(line) < 2 * processes._SHORT for pid, line in lines.items() if pid > 1)
+    assert "more than 10 characters together" in str(errors)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (psutil.NoSuchProcess(1), "1 ended meanwhile"),
+        (psutil.AccessDenied(1), "1 not permitted"),
+        (OSError(5, "Input/output error"), "1 not readable: Input/output error"),
+    ],
+)
+def test_unseen(monkeypatch, error, reason):
+    """A process that can't be seen is left out and counted, whatever the kernel says."""
+
+    def line_of(process, limit):
+        if process.pid == os.getpid():
+            raise error
+        return "x"
+
+    monkeypatch.setattr(processes, "line_of", line_of)
+    errors = []
+    assert os.getpid() not in {seen.pid for seen, _ in processes.running(errors)}
+    assert reason in errors[0]
+
+
+def test_kernel_threads():
+    """A process without a command line is shown by its name in brackets."""
+    threads = [psutil.Process(pid) for pid in psutil.pids() if pid == 2]
+    if not threads or threads[0].cmdline():
+        pytest.skip("kernel threads are hidden here")
+    assert processes.line_of(threads[0]) == "[kthreadd]"
