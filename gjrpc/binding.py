@@ -53,6 +53,7 @@ class Binding:
     Attributes:
         names: the parameters' names in order, `*` and `**` kept as they are written.
         takes_names: whether all that must be given can be given by name.
+        returns: the annotation of the result, `inspect.Parameter.empty` where there is none.
         exact: whether a parameter wants the digits of its numbers, which a float can't hold: it has a Decimal in its type. Then
             the arguments may come as `msgspec.Raw`, JSON that is known to be well-formed.
 
@@ -86,11 +87,14 @@ class Binding:
         "bind_positional",
         "exact",
         "names",
+        "returns",
         "takes_names",
     )
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        parameters = list(read_signature(function).parameters.values())
+        signature = read_signature(function)
+        parameters = list(signature.parameters.values())
+        self.returns = signature.return_annotation
         variable = {p.kind: p for p in parameters if p.kind in _STARS}
         required = [p for p in parameters if p.default is Parameter.empty and p.kind not in _STARS]
         nameable = [p for p in parameters if p.kind in NAMED]

@@ -198,10 +198,11 @@ def _maker(cls: type, field: Any) -> Callable[[], Any] | None:
 
 @lru_cache(maxsize=256)
 def _known_decoder(wanted: Any) -> Callable[[Any], Any]:
-    return _new_decoder(wanted)
+    return new_decoder(wanted)
 
 
-def _new_decoder(wanted: Any) -> Callable[[Any], Any]:
+def new_decoder(wanted: Any) -> Callable[[Any], Any]:
+    """As `decoder`, and not remembered."""
     prepare(wanted)
     decode: Callable[[Any], Any] = msgspec.json.Decoder(wanted).decode
     return decode
@@ -216,7 +217,7 @@ def decoder(wanted: Any) -> Callable[[Any], Any]:
     try:
         hash(wanted)
     except TypeError:
-        return _new_decoder(wanted)
+        return new_decoder(wanted)
     return _known_decoder(wanted)
 
 

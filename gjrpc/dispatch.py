@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from gjrpc import codec, context
 from gjrpc.convention import Call
-from gjrpc.errors import CallError, InternalError, MethodNotFound
+from gjrpc.errors import CallError, InternalError, MethodNotFound, WrongResult
 from gjrpc.excerpts import excerpt, quoted
 from gjrpc.method import Method
 from gjrpc.permissions import EVERYTHING, Caller
@@ -113,11 +113,13 @@ class Dispatcher:
             positional, named = binding.bind_text(call.arguments) if call.text else binding.bind(call.arguments)
             if not method.plain:
                 return codec.encode(self.runtime.call(method, positional, named))
-            return codec.encode(method.function(*positional, **named))
+            return codec.encode(method.run(*positional, **named))
         except CallError as error:
             return self._told(error, method)
         except codec.NotJSON as error:
             return failure(f"the method's result is not JSON: {error}", error, method)
+        except WrongResult as error:
+            return failure("the method's result is not what it declares; the server's log has more under this ref", error, method)
         except self.runtime.passing:
             raise
         except BaseException as error:  # noqa: BLE001  the one place: also a SystemExit in a method must not end the server

@@ -6,6 +6,7 @@ HTTP status (`wsgi` has that table) and no wire form (`convention` and `jsonrpc`
     GjrpcError
     ├── RegistrationError     a function can't be registered so (also a ValueError)
     ├── SettingsError         an option, file or address that can't be used; `serve` ends with exit code 2
+    ├── WrongResult           a method's result is not what its annotation says; goes to the log
     ├── CallError             how a call fails, told to the client; applications raise it, or a subclass
     │   ├── ParseError        the message is not JSON
     │   ├── InvalidRequest    it is JSON, but no call
@@ -37,6 +38,10 @@ class RegistrationError(GjrpcError, ValueError):
 
 class SettingsError(GjrpcError):
     """An option, file or address that can't be used; the text says which, and what to do."""
+
+
+class WrongResult(GjrpcError):
+    """A result that is not what the method's annotation says; the text says how, without the value."""
 
 
 class CallError(GjrpcError):

@@ -69,7 +69,7 @@ class Green:
         Raises:
             DeadlineExceeded: it did not end within the method's deadline.
         """
-        call = partial(method.function, *positional, **named)
+        call = partial(method.run, *positional, **named)
         run = _in_thread if method.blocking else _in_place
         if method.deadline is None:
             return run(call)

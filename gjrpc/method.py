@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 from gjrpc import codec
 from gjrpc.binding import Binding
 from gjrpc.errors import CallError, InvalidArguments, RegistrationError
+from gjrpc.results import results_of
 
 DeclaredError: TypeAlias = CallError | type[CallError]
 """How a call can fail: a class, or an error as it would be raised, whose data then is an example."""
@@ -36,10 +37,12 @@ class Method:
         name: the name it is called by.
         function: the callable.
         binding: its compiled arguments; see `gjrpc.binding.Binding`.
-        call: binds one JSON value and calls the function, in the shortest way.
+        run: calls the function, and checks its result where it has an annotation.
+        call: binds one JSON value and runs it, in the shortest way.
         blocking: whether it must run off the event loop, in a thread.
         deadline: seconds it may take, or None.
         scope: what its callers must hold, or None; see `gjrpc.permissions`.
+        check_result: whether its result must be what its annotation says.
         plain: whether a call needs nothing of this: it is run where it is called, for anyone.
         description: text for people; the docstring unless given.
         examples: calls with their results.
@@ -54,6 +57,7 @@ class Method:
         "binding",
         "blocking",
         "call",
+        "check_result",
         "deadline",
         "deprecated",
         "description",
@@ -62,6 +66,7 @@ class Method:
         "function",
         "name",
         "plain",
+        "run",
         "scope",
     )
 
@@ -74,6 +79,7 @@ class Method:
         blocking: bool = False,
         deadline: float | None = None,
         scope: str | None = None,
+        check_result: bool = True,
         description: str | None = None,
         examples: Iterable[tuple[Any, Any]] = (),
         deprecated: bool | str | None = None,
@@ -82,7 +88,11 @@ class Method:
         self.name = name
         self.function = function
         self.binding = binding
-        self.call = binding.caller(function)
+        self.check_result = check_result
+        results = results_of(binding.returns) if check_result else None
+        call = binding.caller(function)
+        self.run = function if results is None else results.checking(function)
+        self.call = call if results is None else results.checking_call(call)
         self.blocking = blocking
         self.deadline = deadline
         self.scope = scope
@@ -101,7 +111,7 @@ class Method:
         return Method(name, self.function, self.binding, **options)
 
 
-_OPTIONS = ("blocking", "deadline", "scope", "description", "examples", "deprecated", "errors")
+_OPTIONS = ("blocking", "deadline", "scope", "check_result", "description", "examples", "deprecated", "errors")
 
 
 def _each(option: str, values: Any) -> Iterable[Any]:

@@ -106,14 +106,14 @@ def misfit(name: str, annotation: str, error: msgspec.ValidationError, came: Any
         error: msgspec's, of a conversion of this value.
         came: the value.
     """
-    reason, path = _told(error)
+    reason, path = told(error)
     got = "" if _TELLS_WHAT_CAME.search(reason) else f", got {shown_value(came)}"
     return _fault(name, annotation, reason, path, got, error)
 
 
 def text_misfit(name: str, annotation: str, error: msgspec.ValidationError, texts: Sequence[str], *, as_json: bool) -> Fault:
     """A value of a query that can't be converted; `texts` is what came, several for a list, and JSON if `as_json`."""
-    reason, path = _told(error)
+    reason, path = told(error)
     step = _STEP.match(path)
     text = shown_name(texts[int(step[1])] if step and len(texts) > int(step[1]) else texts[0])
     reason = reason if as_json else _CAME_TEXT.sub("", reason)
@@ -121,7 +121,7 @@ def text_misfit(name: str, annotation: str, error: msgspec.ValidationError, text
     return _fault(name, annotation, reason, path, got, error)
 
 
-def _told(error: msgspec.ValidationError) -> tuple[str, str]:
+def told(error: msgspec.ValidationError) -> tuple[str, str]:
     """What msgspec says, without any text of others, and of which place."""
     place = _PLACE.fullmatch(str(error))
     reason, path = (place["reason"], place["path"]) if place else (str(error), "")

@@ -68,6 +68,7 @@ class Registry:
         blocking: bool = False,
         deadline: float | None = None,
         scope: str | None = None,
+        check_result: bool = True,
         description: str | None = None,
         examples: Iterable[tuple[Any, Any]] = (),
         deprecated: bool | str | None = None,
@@ -95,6 +96,7 @@ class Registry:
         blocking: bool = False,
         deadline: float | None = None,
         scope: str | None = None,
+        check_result: bool = True,
         description: str | None = None,
         examples: Iterable[tuple[Any, Any]] = (),
         deprecated: bool | str | None = None,
@@ -107,6 +109,8 @@ class Registry:
             blocking: it waits in C or computes for long: run it in a thread, so that it stalls nobody.
             deadline: seconds after which the caller gets an error (HTTP 504) instead of waiting on.
             scope: it can be called only by callers who hold this, as `admin`; see `gjrpc.permissions`.
+            check_result: answer 500 where the result is not what its annotation says; results of classes and containers are read
+                back for this, which takes about twice as long as writing them. False takes the function at its word.
             description: text for people, instead of the docstring.
             examples: pairs of arguments, by the argument convention, and the result: `[([1, 2], 3), ({"a": 1}, 11)]`.
             deprecated: True, or what to do instead; unless given, what `warnings.deprecated` says.
@@ -126,7 +130,7 @@ class Registry:
         ):
             raise RegistrationError(f"method {name!r}: scope={scope!r}; expected a word, such as 'admin'")
         try:
-            runs: dict[str, Any] = {"blocking": blocking, "deadline": deadline, "scope": scope}
+            runs: dict[str, Any] = {"blocking": blocking, "deadline": deadline, "scope": scope, "check_result": check_result}
             told: dict[str, Any] = {"description": description, "examples": examples, "deprecated": deprecated, "errors": errors}
             method = Method(name, function, Binding(function), **runs, **told)
         except RegistrationError as error:
@@ -274,6 +278,7 @@ class _Raw(Binding):
         self.names = ["params"]
         self.takes_names = True
         self.exact = False
+        self.returns = inspect.Parameter.empty
 
     def bind(self, value: Any) -> Bound:
         return (value,), {}

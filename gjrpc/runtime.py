@@ -52,7 +52,7 @@ class Plain:
 
     def call(self, method: Method, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
         """Run it here and now."""
-        return method.function(*positional, **named)
+        return method.run(*positional, **named)
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
         """One after the other."""

@@ -25,6 +25,7 @@ PURE = [
     "signatures",
     "misfits",
     "binding",
+    "results",
     "method",
     "permissions",
     "context",
