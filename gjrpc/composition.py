@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 
 import click
 import gevent
-from gevent.hub import get_hub
 
 from gjrpc import addresses, credentials, settings, systemd, tls
 from gjrpc._version import __version__
@@ -175,7 +174,6 @@ def server(
     listener: Any, callable_: Any, secured: ssl.SSLContext | None, chosen: Settings, *, kind: type[S], **options: Any
 ) -> S:
     """The server, not started; the standard library is patched by now."""
-    get_hub().threadpool.maxsize = chosen.threads
     access_log, proxies = _access_log(chosen), chosen.proxies
     return kind(
         listener,
@@ -189,6 +187,8 @@ def server(
         max_connections=chosen.max_connections,
         max_calls=chosen.max_calls,
         max_unsent=chosen.max_unsent,
+        threads=chosen.threads,
+        max_queued=chosen.max_queued,
         watchdog=Watchdog(chosen.stall_limit, offload=chosen.offload_stalls),
         **options,
     )

@@ -20,7 +20,7 @@ from gjrpc.excerpts import excerpt, quoted
 from gjrpc.method import Method
 from gjrpc.permissions import EVERYTHING, Caller
 from gjrpc.registry import Registry
-from gjrpc.runtime import Runtime, running
+from gjrpc.runtime import Plain, Runtime, running
 
 log = logging.getLogger("gjrpc.dispatch")
 
@@ -91,6 +91,11 @@ class Dispatcher:
     @runtime.setter
     def runtime(self, runtime: Runtime) -> None:
         self._runtime = runtime
+
+    def run_by(self, runtime: Runtime) -> None:
+        """Use this runtime, unless one was given that can do more than `Plain`."""
+        if self._runtime is None or isinstance(self._runtime, Plain):
+            self._runtime = runtime
 
     def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
         """Run a function over several calls, at the same time where the runtime can; what it returned comes in their order."""

@@ -1,24 +1,23 @@
-"""The runtime on gevent: blocking methods in its thread pool, deadlines by its timers.
+"""The runtime on gevent: blocking methods in native threads, deadlines by its timers.
 
 Owns what a method's `blocking` and `deadline` mean on an event loop. Imported by the server, and by `runtime` where gevent runs.
 """
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import copy_context
 from functools import partial
 from operator import length_hint
 from typing import Any, TypeVar
 
 import gevent
 from gevent.hub import get_hub
-from gevent.lock import Semaphore
 
 from gjrpc import children
 from gjrpc.context import note_peer
 from gjrpc.errors import DeadlineExceeded
 from gjrpc.method import Method
 from gjrpc.runtime import FEW
+from gjrpc.threads import MAX_QUEUED, MAX_THREADS, Threads
 
 T = TypeVar("T")
 
@@ -33,29 +32,34 @@ PASSING: tuple[type[BaseException], ...] = (KeyboardInterrupt, GeneratorExit, ge
 _PASSING_IN_BATCH: tuple[type[BaseException], ...] = (KeyboardInterrupt, GeneratorExit)
 
 
+_QUEUED_APART = 64
+"""Functions that may wait to run apart: passwords to be checked, a few seconds' worth."""
+
 _askers: set[Any] = set()
 """Greenlets that asked for a batch and now run an entry of it."""
 
 
 class _Helper(gevent.Greenlet):  # type: ignore[misc]  # gevent has no types
-    """Runs entries of a batch beside the greenlet that asked for it.
+    """Runs entries of a batch beside the greenlet that asked for it, for the same client."""
 
-    Attributes:
-        asker: that greenlet.
-    """
-
-    asker: Any = None
+    task: Any = None
 
 
 class Green:
-    """Runs blocking methods in the hub's native threads and stops a call at its deadline.
+    """Runs blocking methods in native threads and stops a call at its deadline.
 
     A call that is stopped ends where it waits; a blocking one goes on in its thread, and its result is dropped. The context
-    variables of the greenlet that calls hold in that thread, and in each greenlet that takes an entry of its batch.
+    variables of the greenlet that calls hold in that thread, and in each greenlet that takes an entry of its batch. What runs
+    `apart` has threads of its own, so that it goes on where methods hang.
+
+    Args:
+        threads: for blocking methods.
+        queue: blocking calls that may wait for one; further ones are refused.
     """
 
-    def __init__(self) -> None:
-        self._few = Semaphore(FEW)
+    def __init__(self, threads: int = MAX_THREADS, queue: int = MAX_QUEUED) -> None:
+        self._threads = Threads(threads, queue)
+        self._apart = Threads(FEW, _QUEUED_APART)
 
     @property
     def passing(self) -> tuple[type[BaseException], ...]:
@@ -70,7 +74,7 @@ class Green:
             DeadlineExceeded: it did not end within the method's deadline.
         """
         call = partial(method.run, *positional, **named)
-        run = _in_thread if method.blocking else _in_place
+        run = self._in_thread if method.blocking else _in_place
         if method.deadline is None:
             return run(call)
         with gevent.Timeout(method.deadline) as timeout:
@@ -81,15 +85,21 @@ class Green:
                     raise
                 raise DeadlineExceeded(f"the call took longer than its deadline of {method.deadline:g} s") from None
 
+    def _in_thread(self, call: Callable[[], T]) -> T:
+        return self._threads.run(partial(_for_peer, _peer(), call))
+
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """Run a function over all items, up to `WIDTH` at a time."""
         return _Map(function, items).run()
 
     def apart(self, function: Callable[[], T]) -> T:
         """Run it in a thread when its turn comes."""
-        with self._few:
-            result: T = _in_thread(function)
-            return result
+        return self._apart.run(function)
+
+    def close(self) -> None:
+        """Let the threads end as they become idle."""
+        self._threads.close()
+        self._apart.close()
 
 
 class _Map:
@@ -138,9 +148,9 @@ class _Map:
     def _call_helper(self) -> None:
         if length_hint(self._todo):
             helper = _Helper(self._work)
-            helper.asker = self._asker
             context = self._asker.gr_context
             helper.gr_context = context and context.copy()
+            helper.task = getattr(self._asker, "task", None)
             helper.start()
             self._helpers.append(helper)
 
@@ -151,27 +161,9 @@ def _in_place(call: Callable[[], Any]) -> Any:
 
 def _peer() -> Any:
     """The connection whose request is answered here: it is the task of its greenlet (`gjrpc.greenlets`), or None elsewhere."""
-    greenlet = gevent.getcurrent()
-    while type(greenlet) is _Helper:
-        greenlet = greenlet.asker
-    return getattr(greenlet, "task", None)
+    return getattr(gevent.getcurrent(), "task", None)
 
 
-def _in_thread(call: Callable[[], Any]) -> Any:
-    """Run it in gevent's pool; what it raises travels as a value, since the pool would print some kinds on its own."""
-
-    def guarded() -> tuple[Any, BaseException | None]:
-        try:
-            return call(), None
-        except BaseException as error:  # noqa: BLE001  nothing is swallowed: it is raised again in the caller
-            return None, error
-
-    context = copy_context()
-    context.run(note_peer, _peer())
-    result, error = get_hub().threadpool.spawn(context.run, guarded).get()
-    if error is None:
-        return result
-    try:
-        raise error
-    finally:
-        del error  # its traceback leads back to this frame: a cycle, which would live until it is collected
+def _for_peer(peer: Any, call: Callable[[], T]) -> T:
+    note_peer(peer)
+    return call()

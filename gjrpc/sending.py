@@ -7,16 +7,18 @@ it does not take at once, and the way a connection is closed so that its last an
 import _socket
 import fcntl
 import logging
+import select
 import socket
 import struct
 import sys
 import termios
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import gevent.socket
+from gevent import monkey
 
 from gjrpc.access import peer_name
 from gjrpc.gateway import Gateway, GoneError
@@ -28,6 +30,8 @@ _RECORD = 16 * 1024  # and for TLS, whose records are no larger (RFC 8446, 5.1)
 _MOST_HELD = 64 * 1024  # bytes of answers that are held back
 _LINGER = 256 * 1024  # bytes that are taken behind the last answer
 _LINGER_PIECE = 64 * 1024
+_poll = monkey.get_original("select", "poll")  # gevent's would wait on the event loop, for no time at all
+_LEFT = getattr(select, "POLLRDHUP", 0)  # beside what poll(2) always tells: POLLHUP and POLLERR
 _NEVER = (float("inf"), 0)
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7))
 HURRY = 1.0
@@ -224,6 +228,16 @@ class Sending(Gateway):
                     left -= len(data)
         except OSError as error:
             raise GoneError(error) from error
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Wait in here without being counted among the calls in flight."""
+        return self.server.greenlets.aside()  # type: ignore[no-any-return]  # the server is any
+
+    def has_left(self) -> bool:
+        """Whether the client is gone, or sends no more: while its call has not begun, that is taken for the same."""
+        look = _poll()
+        look.register(self.socket.fileno(), _LEFT)
+        return bool(look.poll(0))
 
     @property
     def _bare(self) -> Any:

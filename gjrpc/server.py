@@ -30,7 +30,7 @@ from gjrpc.http1 import Memory, Writer
 from gjrpc.lines import Limits
 from gjrpc.origins import LOOPBACK, hostnames, is_loopback
 from gjrpc.proxies import Proxies
-from gjrpc.runtime import Plain
+from gjrpc.threads import MAX_QUEUED, MAX_THREADS
 from gjrpc.unsent import MAX_UNSENT, Unsent
 from gjrpc.watchdog import Watchdog
 from gjrpc.wsgi import Application
@@ -64,6 +64,8 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         max_calls: how many calls may be in flight, that is, wait in the middle; 503 for further ones.
         max_unsent: bytes of answers that may wait for their clients, in all; 503 for further calls, and the answers of those
             clients that take least are given up.
+        threads: for methods registered as blocking.
+        max_queued: calls of these that may wait for a thread; 503 for further ones. They are not among `max_calls`.
         proxy_protocol: the proxies whose connections begin with a PROXY protocol header, or None.
         watchdog: tells of calls that hold the event loop, or None.
         hosts: the `Host` names that an `Application` answers for which was given none; `*` for any. By default the loopback names
@@ -95,6 +97,8 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         max_connections: int | None = None,
         max_calls: int = MAX_CALLS,
         max_unsent: int = MAX_UNSENT,
+        threads: int = MAX_THREADS,
+        max_queued: int = MAX_QUEUED,
         watchdog: Watchdog | None = None,
         proxy_protocol: Proxies | None = None,
         hosts: Iterable[str] | None = None,
@@ -134,8 +138,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             if self.hosts and application.leaves_hosts:
                 application.guard_hosts()
             application.ready = lambda: not self.draining
-            if isinstance(application.dispatcher.runtime, Plain):
-                application.dispatcher.runtime = Green()
+            application.dispatcher.run_by(Green(threads, max_queued))
 
     def __repr__(self) -> str:
         state = "draining" if self.draining else "serving" if self.started else "not started"
@@ -189,6 +192,8 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             for connection in self.connections:
                 connection.abandon()
         self.greenlets.stop()
+        if self.short_way and isinstance(self.application.dispatcher.runtime, Green):
+            self.application.dispatcher.runtime.close()
         if self.watchdog is not None:
             self.watchdog.stop()
         if self._sweeper is not None:

@@ -23,6 +23,7 @@ from gjrpc.errors import SettingsError
 from gjrpc.greenlets import MAX_CALLS
 from gjrpc.lines import Limits
 from gjrpc.proxies import HEADERS, Proxies
+from gjrpc.threads import MAX_QUEUED, MAX_THREADS
 from gjrpc.unsent import MAX_UNSENT
 from gjrpc.wsgi import MAX_BODY
 
@@ -83,7 +84,8 @@ class Settings:
     worker_timeout: int = _option(30, "A worker whose event loop stands still for so long is replaced.")
     stall_limit: float = _option(0.1, "A method that holds the event loop for longer is named in the log.")
     offload_stalls: bool = _option(False, "Run a method that held it three times in a thread from then on.")
-    threads: int = _option(10, "Threads for methods registered as blocking.")
+    threads: int = _option(MAX_THREADS, "Threads for methods registered as blocking.")
+    max_queued: int = _option(MAX_QUEUED, "Calls that may wait for such a thread; 503 for further ones.")
     backlog: int = _option(4096, "Connections that may wait to be accepted; the system may allow fewer.")
     max_connections: int | None = _option(None, "Open connections; by default as many as the limit of open files allows.")
     max_calls: int = _option(

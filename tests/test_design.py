@@ -56,6 +56,7 @@ SERVER = [
     "access",
     "proxies",
     "children",
+    "threads",
     "green",
     "greenlets",
     "unsent",

@@ -185,17 +185,18 @@ def test_a_deadline_ends_a_call(blocking):
 
 def test_a_deadline_covers_the_wait_for_a_thread():
     """Where all threads are taken a blocking call waits for one, no longer than its deadline."""
-    opened = threading.Event()
-    pool = gevent.get_hub().threadpool
-    calls = [gevent.spawn(call, lambda: opened.wait(PATIENCE), blocking=True) for _ in range(pool.maxsize)]
-    gevent.sleep(0.05)
+    opened, green = threading.Event(), Green(threads=2)
+    calls = [gevent.spawn(green.call, method(lambda: opened.wait(PATIENCE), blocking=True), (), {}) for _ in range(2)]
+    gevent.sleep(0.01)
     try:
         with pytest.raises(DeadlineExceeded):
-            call(lambda: "never", blocking=True, deadline=0.05)
+            green.call(method(lambda: "never", blocking=True, deadline=0.05), (), {})
+        assert green.apart(lambda: "has threads of its own") == "has threads of its own"
     finally:
         opened.set()
-    assert [waiting.get(timeout=PATIENCE) for waiting in calls] == [True] * pool.maxsize
-    assert call(lambda: "free again", blocking=True, deadline=PATIENCE) == "free again"
+    assert [waiting.get(timeout=PATIENCE) for waiting in calls] == [True] * 2
+    assert green.call(method(lambda: "free again", blocking=True, deadline=PATIENCE), (), {}) == "free again"
+    green.close()
 
 
 def test_an_outer_timeout_is_not_the_deadline():

@@ -1,0 +1,201 @@
+"""Native threads and who waits for one: order, bounds, and the calls that are dropped before they begin."""
+
+import base64
+import contextlib
+import threading
+from contextlib import nullcontext
+
+import bcrypt
+import gevent
+import pytest
+from conftest import TIMEOUT, wait_until
+
+from gjrpc import Application, Registry
+from gjrpc.errors import Overloaded
+from gjrpc.failures import Failures
+from gjrpc.guard import Doors, Guard
+from gjrpc.passwords import PasswordFile
+from gjrpc.permissions import read_permissions
+from gjrpc.threads import Threads
+
+PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
+BLOCK = b"GET /block HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+class Stuck:
+    """A function that blocks until it is freed, and counts how often it has begun."""
+
+    def __init__(self):
+        self.begun = 0
+        self.free = threading.Event()
+
+    def __call__(self):
+        self.begun += 1
+        assert self.free.wait(TIMEOUT)
+        return "done"
+
+
+@pytest.fixture
+def stuck():
+    """It is free at the end."""
+    made = Stuck()
+    yield made
+    made.free.set()
+
+
+class Asker:
+    """Whoever waits for an answer, and whether it has left."""
+
+    left = False
+
+    def has_left(self):
+        return self.left
+
+    def aside(self):
+        return nullcontext()
+
+
+def ask(threads, function, asker=None):
+    """Run a function in a greenlet of its own, which runs for an asker."""
+    greenlet = gevent.Greenlet(threads.run, function)
+    greenlet.task = asker
+    greenlet.start()
+    gevent.sleep(0.01)
+    return greenlet
+
+
+def test_calls_wait_in_order_up_to_a_bound(stuck):
+    """Beyond the threads calls wait, beyond the queue they are refused, and they begin in the order in which they came."""
+    threads, order = Threads(1, 3), []
+    first = ask(threads, stuck)
+    waiting = [ask(threads, lambda number=number: order.append(number)) for number in range(3)]
+    assert threads.waiting == 3
+    with pytest.raises(Overloaded, match="all 1 threads are busy, and 3 calls wait for one"):
+        threads.run(order.clear)
+    stuck.free.set()
+    assert first.get(timeout=TIMEOUT) == "done"
+    gevent.joinall(waiting, timeout=TIMEOUT)
+    assert (order, threads.waiting) == ([0, 1, 2], 0)
+    assert threads.run(lambda: "free again") == "free again"
+    threads.close()
+    assert threads.run(lambda: "a new thread") == "a new thread"
+    threads.close()
+
+
+@pytest.mark.parametrize("when", ["while it waits", "before its turn"])
+def test_nobody_s_calls_are_dropped(stuck, when):
+    """A call whose asker leaves before it has begun never begins, and takes no place."""
+    threads, asker = Threads(1), Asker()
+    first = ask(threads, stuck)
+    dropped = ask(threads, pytest.fail, asker)
+    asker.left = True
+    if when == "before its turn":
+        stuck.free.set()
+    with pytest.raises(Overloaded, match="left before a thread was free"):
+        dropped.get(timeout=TIMEOUT)
+    assert threads.waiting == 0
+    stuck.free.set()
+    assert first.get(timeout=TIMEOUT) == "done"
+    assert threads.run(lambda: "free again") == "free again"
+    threads.close()
+
+
+@pytest.mark.parametrize("when", ["while it waits", "as its turn comes"])
+def test_a_killed_wait_takes_no_place(stuck, when):
+    """A call that is ended while it waits, or just as a thread is free, leaves all threads to the others."""
+    threads = Threads(1)
+    ask(threads, stuck)
+    killed = ask(threads, pytest.fail)
+    if when == "as its turn comes":
+        stuck.free.set()
+        while threads.waiting:
+            gevent.get_hub().loop.run_callback(lambda: None)
+            gevent.sleep(0)
+    killed.kill()
+    stuck.free.set()
+    assert threads.run(lambda: "free again") == "free again"
+    assert threads.waiting == 0
+    threads.close()
+
+
+@pytest.fixture
+def registry(stuck):
+    """Methods that block and do not."""
+    registry = Registry()
+    registry.register(lambda: "pong", "ping")
+    registry.register(stuck, "block", blocking=True)
+    return registry
+
+
+def test_stuck_threads_stop_no_plain_call(serve, registry, stuck):
+    """While all threads are stuck and their queue is full, plain methods answer, however few calls may be in flight."""
+    served = serve(Application(registry), threads=2, max_queued=3, max_calls=2)
+    with contextlib.ExitStack() as stack:
+        threads = served.server.application.dispatcher.runtime._threads
+        for count in range(1, 6):
+            stack.enter_context(served.wire()).send(BLOCK)
+            wait_until(lambda count=count: threads.waiting + stuck.begun == count, "it is taken")
+        further = stack.enter_context(served.wire())
+        refused = further.ask(BLOCK)
+        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+        assert further.ask(PING).status == 200
+        wait_until(lambda: served.server.greenlets.waiting == 0, "none of them counts as a call in flight")
+        assert stuck.begun == 2
+        stuck.free.set()
+
+
+def test_a_batch_of_blocking_calls_counts_once(serve, registry, stuck):
+    """The blocking entries of a batch have the same bound, each its own error beyond it, and leave plain calls alone."""
+    served = serve(Application(registry), threads=1, max_queued=1)
+    body = b",".join(b'{"jsonrpc":"2.0","method":"block","id":%d}' % number for number in range(4))
+    with served.wire() as batch, served.wire() as other:
+        batch.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n[%b]" % (len(body) + 2, body))
+        wait_until(lambda: stuck.begun == 1, "one has begun")
+        assert other.ask(PING).status == 200
+        stuck.free.set()
+        answers = batch.answer().json()
+    assert [one["id"] for one in answers] == [0, 1, 2, 3]
+    assert sum("result" in one for one in answers) == 2
+    assert all(-32099 <= one["error"]["code"] <= -32000 for one in answers if "error" in one)
+
+
+def test_calls_of_clients_that_left_do_not_begin(serve, registry, stuck):
+    """Calls that wait for a thread end with their client's connection, and never begin."""
+    served = serve(Application(registry), threads=1)
+    with served.wire() as first:
+        first.send(BLOCK)
+        wait_until(lambda: stuck.begun == 1, "one has begun")
+        for _ in range(5):
+            with served.wire() as wire:
+                wire.send(BLOCK)
+        wait_until(lambda: served.connections == 1, "the others are gone")
+        stuck.free.set()
+        assert first.answer().status == 200
+    assert stuck.begun == 1
+
+
+def test_who_sends_no_more_is_answered_all_the_same(serve, registry, stuck):
+    """A client that has shut down its sending side gets a 503 for a call that still waits, and its answer for one that runs."""
+    served = serve(Application(registry), threads=1)
+    with served.wire() as first:
+        first.send(BLOCK)
+        wait_until(lambda: stuck.begun == 1, "one has begun")
+        assert served.exchange(BLOCK).startswith(b"HTTP/1.1 503 ")
+        stuck.free.set()
+        assert first.answer().status == 200
+    assert b'"done"' in served.exchange(BLOCK)
+
+
+def test_passwords_are_checked_while_methods_hang(serve, registry, stuck, tmp_path):
+    """Passwords have threads of their own: a caller is known although all threads for methods are stuck."""
+    path = tmp_path / "users"
+    path.write_text("alice:" + bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode() + "\n")
+    guard = Guard(lambda: Doors(basic=PasswordFile(str(path), read_permissions(None))), Failures(10))
+    served = serve(Application(registry, guard=guard), threads=1)
+    line = b"Authorization: Basic " + base64.b64encode(b"alice:secret") + b"\r\n\r\n"
+    with served.wire() as busy, served.wire() as other:
+        busy.send(BLOCK[:-2] + line)
+        wait_until(lambda: stuck.begun == 1, "the thread is taken")
+        guard.reload()  # nothing is remembered
+        assert other.ask(PING[:-2] + line).status == 200
+        stuck.free.set()
