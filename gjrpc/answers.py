@@ -4,6 +4,7 @@ Owns which answers can't be sent, and the sentence that tells the application's 
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 from wsgiref.util import is_hop_by_hop
 
@@ -57,6 +58,15 @@ def read_start(status: Any, headers: Any) -> Start:
     if not options <= {"close", "keep-alive"}:
         raise AnswerError(f"its header Connection is {_shown(', '.join(sorted(options)))}; the connection is the server's")
     return Start([field for field in fields if field[0].lower() != "connection"], "close" in options)
+
+
+def check_fields(fields: Iterable[Field]) -> tuple[Field, ...]:
+    """Check headers alone.
+
+    Raises:
+        AnswerError
+    """
+    return tuple(map(_field, fields))
 
 
 def check_length(announced: int, given: int) -> None:

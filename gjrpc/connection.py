@@ -16,13 +16,13 @@ from typing import Any
 import gevent
 import gevent.socket
 
-from gjrpc.dispatch import failure
 from gjrpc.errors import BadMessage, CallError, DeadlineExceeded, Overloaded
 from gjrpc.framing import Parsed
 from gjrpc.gateway import GoneError
 from gjrpc.http1 import CONTINUE, Reader
 from gjrpc.messages import Head, Request, Response
 from gjrpc.sending import HURRY, Sending
+from gjrpc.told import failure
 from gjrpc.wsgi import refusal
 
 log = logging.getLogger("gjrpc.connection")

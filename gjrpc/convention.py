@@ -14,9 +14,10 @@ import msgspec
 
 from gjrpc import codec
 from gjrpc.binding import Text
-from gjrpc.errors import CallError, InvalidRequest
+from gjrpc.errors import InvalidRequest
 from gjrpc.excerpts import excerpt, quoted
 from gjrpc.messages import Headers
+from gjrpc.told import Told
 
 PROBLEM: Headers = (("Content-Type", "application/problem+json"),)
 """RFC 9457, section 3."""
@@ -96,8 +97,8 @@ def success(name: str, result: bytes) -> bytes:
     return _opening(name) + result + b"}"
 
 
-def problem(status: int, error: CallError, method: str | None = None) -> bytes:
-    """Write an error as RFC 9457 asks (section 3.1); `error.data` must be known to be JSON."""
+def problem(status: int, error: Told, method: str | None = None) -> bytes:
+    """Write an error as RFC 9457 asks (section 3.1)."""
     fields: dict[str, Any] = {"type": "about:blank", "title": phrase(status), "status": status, "detail": error.message}
     if method is not None:
         fields["method"] = excerpt(method)

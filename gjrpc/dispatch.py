@@ -1,26 +1,25 @@
 """Runs a call and says how it ended.
 
-Owns the one place where exceptions become errors, the reference that ties an answer to the log, and the record of a finished
-call. It knows neither dialect nor HTTP; how a blocking method is run stands in `runtime`.
+Owns the one place where exceptions become errors, and the record of a finished call. It knows neither dialect nor HTTP; how a
+blocking method is run stands in `runtime`.
 """
 
 import logging
-import secrets
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from gjrpc import codec, context
+from gjrpc import codec, context, told
 from gjrpc.convention import Call
-from gjrpc.errors import CallError, InternalError, MethodNotFound, WrongResult
-from gjrpc.excerpts import excerpt, quoted
+from gjrpc.errors import CallError, MethodNotFound, WrongResult
+from gjrpc.excerpts import quoted
 from gjrpc.method import Method
 from gjrpc.permissions import EVERYTHING, Caller
 from gjrpc.registry import Registry
 from gjrpc.runtime import Plain, Runtime, running
+from gjrpc.told import failure
 
 log = logging.getLogger("gjrpc.dispatch")
 
@@ -159,34 +158,11 @@ class Dispatcher:
         return MethodNotFound(f"no method {quoted(name)}{hint}")
 
     def _told(self, error: CallError, method: Method) -> CallError:
-        """An error that the method means for the client, once its message and data are known to be JSON."""
+        """An error that the method means for the client, once it is known that it can be sent."""
         try:
-            codec.encode((error.code, error.message, error.data))
-        except (codec.NotJSON, AttributeError) as cause:  # a subclass's __init__ may have set neither
+            told.read(error)
+        except codec.NotJSON as cause:
             return failure(f"the method's error data is not JSON: {cause}", error, method)
+        except BaseException as cause:  # noqa: BLE001  an attribute is an application's own code
+            return told.unsendable(cause, method)
         return error
-
-
-def failure(sentence: str, error: BaseException, method: Method | None = None) -> InternalError:
-    """Log an exception under a new reference, and give the error to tell, which carries no more than that.
-
-    Args:
-        sentence: for the client and the log; it gives nothing away.
-        error: goes to the log with its traceback.
-        method: the method that raised it, if one did.
-    """
-    ref = secrets.token_hex(6)
-    named = f"method {excerpt(method.name)}: " if method else ""
-    log.error("ref %s: %s%s%s", ref, named, sentence, _remedy(error), exc_info=error)
-    return InternalError(sentence, ref=ref)
-
-
-def _remedy(error: BaseException) -> str:
-    """What the log adds where the exception alone does not tell what to do.
-
-    asyncio allows one running loop in a thread, and methods that are not blocking share a thread.
-    """
-    asyncio = sys.modules.get("asyncio")
-    if isinstance(error, RuntimeError) and asyncio is not None and asyncio._get_running_loop() is not None:
-        return " (another call runs an asyncio event loop in this thread: register methods that use asyncio with blocking=True)"
-    return ""

@@ -12,9 +12,9 @@ from urllib.parse import unquote_to_bytes
 from gevent.pywsgi import WSGIHandler
 
 from gjrpc.answers import AnswerError, check_length, read_start
-from gjrpc.dispatch import failure
 from gjrpc.green import PASSING
 from gjrpc.messages import Request
+from gjrpc.told import failure
 from gjrpc.wsgi import refusal
 
 

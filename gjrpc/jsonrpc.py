@@ -12,6 +12,7 @@ from msgspec import Raw
 from gjrpc import codec
 from gjrpc.convention import Call
 from gjrpc.errors import CallError, InvalidRequest, TooLarge
+from gjrpc.told import settled
 
 MAX_BATCH = 1000
 """Entries that a batch may have, unless told otherwise."""
@@ -96,11 +97,12 @@ class Dialect:
 
 def write_error(error: CallError, request_id: bytes = _NULL) -> bytes:
     """Write a response object with an error (section 5.1); `request_id` is JSON already."""
-    fields: dict[str, Any] = {"code": error.code, "message": error.message}
-    if error.ref is not None:
-        fields["data"] = {"ref": error.ref}
-    elif error.data is not None:
-        fields["data"] = error.data
+    told = settled(error)
+    fields: dict[str, Any] = {"code": told.code, "message": told.message}
+    if told.ref is not None:
+        fields["data"] = {"ref": told.ref}
+    elif told.data is not None:
+        fields["data"] = told.data
     return b'{"jsonrpc":"2.0","error":%b,"id":%b}' % (codec.encode(fields), request_id)
 
 

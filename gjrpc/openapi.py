@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from gjrpc import codec, convention
+from gjrpc import codec, convention, told
 from gjrpc.describe import Contract, Described, Schema
 from gjrpc.errors import CallError
 from gjrpc.forms import Forms
@@ -168,7 +168,7 @@ class _Operations:
         responses = {}
         for status, errors in found.items():
             words = [f"{error.message} (code {error.code})" for error in errors]
-            problems = (codec.decode(convention.problem(status, error, described.method.name)) for error in errors)
+            problems = (codec.decode(convention.problem(status, told.read(error), described.method.name)) for error in errors)
             response = _refusal(status, "; ".join([*words, *([refusals[status]] if status in refusals else [])]))
             response["content"]["application/problem+json"]["examples"] = _examples(problems)
             responses[str(status)] = response

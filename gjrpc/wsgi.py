@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote
 
-from gjrpc import codec, context, convention, errors, exact, jsonrpc
+from gjrpc import codec, context, convention, errors, exact, jsonrpc, told
 from gjrpc._version import __version__
+from gjrpc.answers import check_fields
 from gjrpc.binding import Binding
 from gjrpc.contracts import Contracts
 from gjrpc.convention import Call
-from gjrpc.dispatch import Dispatcher, Observer, failure
+from gjrpc.dispatch import Dispatcher, Observer
 from gjrpc.environ import EnvironPeer, may_have_body, read_body, read_head
 from gjrpc.errors import CallError
 from gjrpc.excerpts import excerpt, quoted
@@ -25,6 +26,7 @@ from gjrpc.origins import Gate, is_probe, preflight
 from gjrpc.permissions import ANYONE, EVERYTHING
 from gjrpc.registry import Registry
 from gjrpc.runtime import Runtime
+from gjrpc.told import failure
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -345,14 +347,23 @@ def _check_posted(target: str) -> None:
 
 def status_of(error: DeclaredError) -> int:
     """The HTTP status of an error, or of a class of errors."""
-    kind = error if isinstance(error, type) else type(error)
-    return error.status or next(STATUS[each] for each in kind.__mro__ if each in STATUS)
+    return error.status or _default_status(error if isinstance(error, type) else type(error))
+
+
+def _default_status(kind: type[CallError]) -> int:
+    return next(STATUS[each] for each in kind.__mro__ if each in STATUS)
 
 
 def refusal(error: CallError, method: str | None = None) -> Response:
     """An error as a response: the one place where an error gets its status, headers and problem body."""
-    status = status_of(error)
-    return Response(status, convention.problem(status, error, method), convention.PROBLEM + _headers(status, error))
+    try:
+        parts = told.read(error)
+        status = parts.status or _default_status(type(error))
+        headers = check_fields(_headers(status, error))
+    except BaseException as cause:  # noqa: BLE001  what an error carries is an application's to say, and it can be anything
+        unsendable = told.unsendable(cause)
+        parts, status, headers = told.read(unsendable), status_of(unsendable), ()
+    return Response(status, convention.problem(status, parts, method), convention.PROBLEM + headers)
 
 
 def _headers(status: int, error: CallError) -> Headers:

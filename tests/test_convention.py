@@ -7,6 +7,7 @@ import pytest
 from gjrpc.codec import Decoder
 from gjrpc.convention import Call, phrase, problem, read_message, read_named_body, read_target, success
 from gjrpc.errors import CallError, InternalError, InvalidRequest, ParseError
+from gjrpc.told import read
 
 TARGETS = {
     "a name": ("/ping", "ping", None),
@@ -138,9 +139,9 @@ def test_a_success_is_an_object_with_the_name(name):
 def test_a_problem_has_what_is_known():
     """A problem has type, title, status and detail, and method, reference and data where there are any."""
     bare = {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": "no"}
-    assert json.loads(problem(400, CallError("no"))) == bare
-    assert json.loads(problem(400, CallError("no", data={"a": [0]}), "add")) == bare | {"method": "add", "data": {"a": [0]}}
-    assert json.loads(problem(500, InternalError("no", ref="abc"), "")) == {
+    assert json.loads(problem(400, read(CallError("no")))) == bare
+    assert json.loads(problem(400, read(CallError("no", data={"a": [0]})), "add")) == bare | {"method": "add", "data": {"a": [0]}}
+    assert json.loads(problem(500, read(InternalError("no", ref="abc")), "")) == {
         "type": "about:blank",
         "title": "Internal Server Error",
         "status": 500,
@@ -154,8 +155,8 @@ def test_a_problem_has_what_is_known():
 def test_falsy_data_is_data():
     """Data that is empty or zero is sent, only None is none."""
     for data in (0, "", [], False):
-        assert json.loads(problem(400, CallError("no", data=data)))["data"] == data
-    assert "data" not in json.loads(problem(400, CallError("no", data=None)))
+        assert json.loads(problem(400, read(CallError("no", data=data))))["data"] == data
+    assert "data" not in json.loads(problem(400, read(CallError("no", data=None))))
 
 
 @pytest.mark.parametrize(("status", "words"), [(404, "Not Found"), (504, "Gateway Timeout"), (599, "Error")])

@@ -1,0 +1,100 @@
+"""What a client is told of an error, and what only the log is.
+
+Owns the moment at which an error is read to be written: an application can have put anything into it since it was made, so each
+part is read once and checked here, and what can't be written becomes an internal error. Also the reference that ties an answer
+to the log. It knows neither dialect nor status table.
+"""
+
+import logging
+import secrets
+import sys
+from typing import Any, NamedTuple
+
+import msgspec
+
+from gjrpc import codec
+from gjrpc.errors import CallError, InternalError
+from gjrpc.excerpts import excerpt
+from gjrpc.method import Method
+
+log = logging.getLogger("gjrpc.dispatch")
+
+
+class Told(NamedTuple):
+    """The parts of an error, each known to be writable.
+
+    Attributes:
+        code: the JSON-RPC 2.0 code.
+        message: the sentence.
+        data: as JSON; None without any.
+        ref: the log's reference.
+        status: the HTTP status, 400 to 599; None for that of the error's class.
+    """
+
+    code: int
+    message: str
+    data: msgspec.Raw | None
+    ref: str | None
+    status: int | None
+
+
+def read(error: CallError) -> Told:
+    """Read an error once.
+
+    Raises:
+        gjrpc.codec.NotJSON: its message or data can't be sent.
+        TypeError, ValueError: its code, status or ref is none; or whatever an attribute raises.
+    """
+    code, message, data, ref, status = error.code, error.message, error.data, error.ref, error.status
+    _check("code", isinstance(code, int) and not isinstance(code, bool), code)
+    _check("message", isinstance(message, str), message)
+    _check("ref", ref is None or isinstance(ref, str), ref)
+    _check("status", status is None or (isinstance(status, int) and not isinstance(status, bool)), status)
+    if status is not None and not 400 <= status <= 599:
+        raise ValueError(f"status={int(status)}: an error's HTTP status lies between 400 and 599")
+    codec.encode((message, ref))
+    encoded = None if data is None else msgspec.Raw(codec.encode(data))
+    return Told(int(code), message, encoded, ref, None if status is None else int(status))
+
+
+def settled(error: CallError) -> Told:
+    """The same, and where that fails what is told instead; raises nothing."""
+    try:
+        return read(error)
+    except BaseException as cause:  # noqa: BLE001  an attribute is an application's own code, and the client gets an answer always
+        return read(unsendable(cause))
+
+
+def unsendable(cause: BaseException, method: Method | None = None) -> InternalError:
+    """What is told instead of an error that can't be sent."""
+    return failure("the error can't be sent; the server's log has the details under this ref", cause, method)
+
+
+def failure(sentence: str, error: BaseException, method: Method | None = None) -> InternalError:
+    """Log an exception under a new reference, and give the error to tell, which carries no more than that.
+
+    Args:
+        sentence: for the client and the log; it gives nothing away.
+        error: goes to the log with its traceback.
+        method: the method that raised it, if one did.
+    """
+    ref = secrets.token_hex(6)
+    named = f"method {excerpt(method.name)}: " if method else ""
+    log.error("ref %s: %s%s%s", ref, named, sentence, _remedy(error), exc_info=error)
+    return InternalError(sentence, ref=ref)
+
+
+def _check(name: str, fits: bool, value: Any) -> None:
+    if not fits:
+        raise TypeError(f"the {name} of a CallError is a {type(value).__name__}")
+
+
+def _remedy(error: BaseException) -> str:
+    """What the log adds where the exception alone does not tell what to do.
+
+    asyncio allows one running loop in a thread, and methods that are not blocking share a thread.
+    """
+    asyncio = sys.modules.get("asyncio")
+    if isinstance(error, RuntimeError) and asyncio is not None and asyncio._get_running_loop() is not None:
+        return " (another call runs an asyncio event loop in this thread: register methods that use asyncio with blocking=True)"
+    return ""

@@ -1,0 +1,176 @@
+"""What a client is told of an error, whatever an application has put into it."""
+
+import json
+from http import HTTPStatus
+
+import pytest
+
+from gjrpc.errors import CallError, InternalError, Overloaded, VerbNotAllowed
+from gjrpc.guard import Refused
+from gjrpc.messages import Head, Request
+from gjrpc.registry import Registry
+from gjrpc.told import read, settled
+from gjrpc.wsgi import Application, refusal
+
+GENERIC = "the error can't be sent; the server's log has the details under this ref"
+
+
+def error(**attributes):
+    """An error with what is assigned to it later."""
+    made = CallError("no", code=7, data=[1], status=404)
+    for name, value in attributes.items():
+        setattr(made, name, value)
+    return made
+
+
+def raising(name, exception):
+    """An error of a class with a property that raises."""
+
+    def fail(self):
+        raise exception
+
+    kind = type("Failing", (CallError,), {})
+    made = kind("no")
+    made.__dict__.pop(name, None)
+    setattr(kind, name, property(fail))
+    return made
+
+
+class Forgetful(CallError):
+    """An error whose __init__ forgets to call its base's."""
+
+    def __init__(self):
+        pass
+
+
+class Once(CallError):
+    """An error that can be read once."""
+
+    reads = 0
+
+    @property
+    def ref(self):
+        self.reads += 1
+        if self.reads > 1:
+            raise RuntimeError("a secret")
+
+
+BAD = {
+    "a status that splits the response": lambda: error(status="200 OK\r\nX-Evil: 1"),
+    "a status of a success": lambda: error(status=200),
+    "a status as a truth": lambda: error(status=True),
+    "a status below all": lambda: error(status=99),
+    "a status beyond all": lambda: error(status=10**9),
+    "a status with a fraction": lambda: error(status=404.0),
+    "a code as a text": lambda: error(code="7"),
+    "a code as a truth": lambda: error(code=True),
+    "no code": lambda: error(code=None),
+    "a message that is none": lambda: error(message=None),
+    "a message of bytes": lambda: error(message=b"no"),
+    "a message with half a character": lambda: error(message="\ud800"),
+    "data that is not JSON": lambda: error(data=object()),
+    "data with NaN": lambda: error(data=[float("nan")]),
+    "a ref that is none": lambda: error(ref=5),
+    "a ref that is not JSON": lambda: error(ref=object()),
+    "nothing set": Forgetful,
+    **{
+        f"a {name} that raises {kind.__name__}": lambda name=name, kind=kind: raising(name, kind("a secret"))
+        for name in ("status", "code", "message", "data", "ref")
+        for kind in (ValueError, KeyboardInterrupt, SystemExit, GeneratorExit)
+    },
+}
+
+
+@pytest.mark.parametrize("make", BAD.values(), ids=BAD)
+def test_what_can_not_be_told(make, caplog):
+    """An error with a part that can't be written is told as an internal one, with the reference under which the log has it."""
+    parts = settled(make())
+    assert (parts.code, parts.message, parts.data, parts.status) == (-32603, GENERIC, None, None)
+    assert parts.ref in caplog.text
+    response = refusal(make(), "m")
+    problem = json.loads(response.body)
+    assert (response.status, problem["status"], problem["detail"], problem["method"]) == (500, 500, GENERIC, "m")
+    assert problem["ref"] in caplog.text
+    assert response.headers == (("Content-Type", "application/problem+json"),)
+
+
+@pytest.mark.parametrize("make", BAD.values(), ids=BAD)
+def test_a_method_may_raise_any_error(make, caplog):
+    """A method whose error can't be written is answered with 500 and a ref, in a batch for its entry alone."""
+    registry = Registry()
+
+    @registry.method
+    def fail():
+        raise make()
+
+    registry.register(lambda: "pong", "ping")
+    application = Application(registry)
+    response = application.respond(Request(Head("GET", "/fail")))
+    assert (response.status, json.loads(response.body)["ref"] in caplog.text) == (500, True)
+    entries = [{"jsonrpc": "2.0", "method": name, "id": name} for name in ("ping", "fail", "ping")]
+    answers = json.loads(application.respond(Request(Head("POST", "/"), json.dumps(entries).encode())).body)
+    assert [answer.get("result") for answer in answers] == ["pong", None, "pong"]
+    assert answers[1]["error"]["code"] == -32603
+    assert answers[1]["error"]["data"]["ref"] in caplog.text
+
+
+@pytest.mark.parametrize("make", BAD.values(), ids=BAD)
+def test_an_observer_may_spoil_an_error(make):
+    """What an observer puts into an error after the call is checked as well, since it is checked where it is written."""
+    registry = Registry()
+
+    @registry.method
+    def fail():
+        raise CallError("no", status=404)
+
+    bad = make()
+
+    def spoil(finished):
+        finished.error.__class__ = type(bad)
+        finished.error.__dict__.clear()
+        finished.error.__dict__.update(bad.__dict__)
+
+    application = Application(registry, observers=[spoil])
+    assert application.respond(Request(Head("GET", "/fail"))).status == 500
+    body = b'[{"jsonrpc":"2.0","method":"fail","id":1}]'
+    assert json.loads(application.respond(Request(Head("POST", "/"), body)).body)[0]["error"]["code"] == -32603
+
+
+def test_each_part_is_read_once():
+    """A part that changes between two readings is taken as it was at the first."""
+    assert refusal(Once("no", status=404)).status == 404
+    assert settled(Once("no")).message == "no"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Refused("no", (("WWW-Authenticate", "Bearer\r\nX-Evil: 1"),)),
+        lambda: Refused("no", (("X Y", "1"),)),
+        lambda: Refused("no", (("Transfer-Encoding", "chunked"),)),
+        lambda: Refused("no", "nonsense"),
+        lambda: Refused("no", None),
+        lambda: VerbNotAllowed("no", allow="GET\r\nX-Evil: 1"),
+        lambda: VerbNotAllowed("no", allow=None),
+    ],
+)
+def test_headers_of_an_error_are_checked(make, caplog):
+    """An error's headers that can't be written become an internal error too."""
+    response = refusal(make())
+    assert (response.status, response.headers) == (500, (("Content-Type", "application/problem+json"),))
+    assert json.loads(response.body)["ref"] in caplog.text
+
+
+def test_what_can_be_told():
+    """An error is told as it is: its own status or its class's, and numbers of enumerations as numbers."""
+    assert read(error())[:2] == (7, "no")
+    assert bytes(read(error()).data) == b"[1]"
+    assert read(error(data=None)).data is None
+    assert read(InternalError("no", ref="abc")).ref == "abc"
+    assert f"{read(error(status=HTTPStatus.CONFLICT)).status}" == "409"
+    assert [refusal(made).status for made in (error(), error(status=599), error(status=None), Overloaded("no"))] == [
+        404,
+        599,
+        500,
+        503,
+    ]
