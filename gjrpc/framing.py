@@ -133,6 +133,8 @@ def parse_head(head: bytes, limits: Limits, memory: LineMemory) -> Parsed:
 def _parse(start: Start, headers: list[Field], limits: Limits) -> Parsed:
     verb, target, version = start
     parsed = _frame(verb, target, headers, version)
+    if not limits.keep_alive:
+        parsed.keep_alive = False
     if parsed.length is not None and parsed.length > limits.body:
         raise BadMessage(f"the body has {parsed.length} bytes; the limit is {limits.body}", status=413)
     return parsed

@@ -32,6 +32,7 @@ class Limits:
         headers: header lines; 431.
         body: bytes of the body without its transfer coding; 413.
         pipelined: requests of one connection that are answered before others get their turn.
+        keep_alive: whether a connection may have more than one request.
     """
 
     target: int = 8 * 1024
@@ -39,6 +40,7 @@ class Limits:
     headers: int = 100
     body: int = 10 * 1024 * 1024
     pipelined: int = 64
+    keep_alive: bool = True
 
 
 class Lines:

@@ -37,7 +37,15 @@ from gjrpc.watchdog import Watchdog
 _BEAT = 0.5  # seconds between two signs of life
 
 # gunicorn's settings that its own workers know and this one does not.
-_WITHOUT_EFFECT = ("threads", "worker_connections", "limit_request_field_size", "proxy_protocol", "pre_request", "post_request")
+_WITHOUT_EFFECT = (
+    "threads", "worker_connections", "limit_request_field_size", "proxy_protocol", "pre_request", "post_request",
+    "forwarded_allow_ips", "secure_scheme_headers", "forwarder_headers", "header_map", "http_protocols", "sendfile",
+    "permit_unconventional_http_method", "permit_unconventional_http_version", "casefold_http_method", "permit_obsolete_folding",
+)  # fmt: skip
+
+_LONGEST_LINE = 8190  # gunicorn's MAX_REQUEST_LINE
+_UNLIMITED_LINE = 1024 * 1024  # what gunicorn's own parser takes for unlimited
+_MOST_FIELDS = 32768  # gunicorn's MAX_HEADERS, also meant by 0
 
 
 class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -60,7 +68,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
     def check_config(cls, cfg: Any, log: Any) -> None:
         """Warn of settings that have no effect here; in the master, whose log is to hold up nobody either."""
         logs.adopt()
-        for name in _WITHOUT_EFFECT:
+        for name in cfg.settings.keys() & set(_WITHOUT_EFFECT):  # not every version has them all
             if cfg.settings[name].get() != cfg.settings[name].default:
                 log.warning("%s has no effect on %s", name, cls.__name__)
         if cfg.preload_app:
@@ -98,12 +106,11 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
         cfg = self.cfg
         default = Timeouts()
         timeouts = replace(default, idle=cfg.keepalive or default.idle, grace=_within(cfg.graceful_timeout))
-        limits = Limits(target=cfg.limit_request_line or Limits().target, headers=cfg.limit_request_fields)
         options: dict[str, Any] = {"ssl_context": ssl_context(cfg)} if cfg.is_ssl else {}
         return SharingServer(
             listener,
             self.wsgi,
-            limits=limits,
+            limits=_limits(cfg),
             timeouts=timeouts,
             access_log=self._access_log(),
             watchdog=Watchdog(),
@@ -173,7 +180,9 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _access_log(self) -> AnswerLog | None:
         self.log.now = _now  # gunicorn's own has the months of the application's locale
-        noted = _GunicornLog(self.log) if self.cfg.accesslog else None
+        # There is more than a file that turns it on: syslog, a configuration of logging, and statsd, which counts by it.
+        wanted = getattr(self.log, "access_log_enabled", self.cfg.accesslog) or self.cfg.statsd_host
+        noted = _GunicornLog(self.log) if wanted else None
         return noted if self.max_requests == sys.maxsize else _Counter(self, noted)
 
 
@@ -230,6 +239,14 @@ class _Counter:
         if self._worker.nr == self._worker.max_requests:
             self._worker.log.info("worker %d ends: it has given its %d answers", self._worker.pid, self._worker.nr)
             self._worker._stop()
+
+
+def _limits(cfg: Any) -> Limits:
+    """The limits of one message by gunicorn's settings, of which 0 has the meaning that gunicorn's documentation says."""
+    default = Limits()
+    line = min(cfg.limit_request_line, _LONGEST_LINE) or _UNLIMITED_LINE
+    fields = cfg.limit_request_fields if 0 < cfg.limit_request_fields <= _MOST_FIELDS else _MOST_FIELDS
+    return replace(default, target=line, head=default.head + line, headers=fields, keep_alive=cfg.keepalive > 0)
 
 
 def _within(seconds: float) -> float:

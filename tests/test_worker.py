@@ -1,12 +1,13 @@
 """gunicorn with gjrpc's worker: `gunicorn -k gjrpc.worker.Worker app:application`, and gunicorn's settings."""
 
 import signal
+import socket
 import threading
 
 import psutil
 import pytest
 import requests
-from conftest import wait_until
+from conftest import read_all, wait_until
 
 APP = """
 import os, time
@@ -121,6 +122,46 @@ def test_limits(gunicorn):
         session.get(f"{server.url}/pid", timeout=10)
         (worker,) = psutil.Process(server.process.pid).children()
         wait_until(lambda: len(worker.net_connections()) == 1, "the end of the idle connection")
+
+
+def closes(server):
+    """Whether a connection ends after the first of two requests; of an HTTP/1.1 client, and of a 1.0 one that wants it kept."""
+    told = []
+    for version, extra in (("1.1", ""), ("1.0", "Connection: keep-alive\r\n"), ("1.1", "X-Id: 1\r\n")):
+        with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=20) as connection:
+            request = f"GET /pid HTTP/{version}\r\nHost: localhost\r\n{extra}\r\n".encode()
+            connection.sendall(request * 2 + b"GET /pid HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            answers = read_all(connection)
+            told.append(answers.count(b"HTTP/1.1 200") == 1 and b"Connection: close" in answers)
+    return told
+
+
+@pytest.mark.parametrize("target", ["app:application", "app:wsgi"])
+def test_without_keep_alive(gunicorn, target):
+    """`--keep-alive 0` means that each answer ends its connection; any other number, that it does not."""
+    assert closes(gunicorn("--keep-alive", "0", target=target)) == [True] * 3
+    assert closes(gunicorn("--keep-alive", "5", target=target)) == [False] * 3
+
+
+def test_zero_means_what_gunicorn_says(gunicorn):
+    """A limit of 0 on lines and fields means none, in as far as gunicorn has none, and for the times the same as there."""
+    server = gunicorn(
+        "--limit-request-line",
+        "0",
+        "--limit-request-fields",
+        "0",
+        "--timeout",
+        "0",
+        "--graceful-timeout",
+        "0",
+        "--max-requests",
+        "0",
+    )
+    assert requests.get(f"{server.url}/pid?{'x' * 100_000}", timeout=10).status_code == 400  # not 414: pid takes no arguments
+    headers = {f"x-{number}": "" for number in range(1000)}
+    assert requests.get(f"{server.url}/pid", headers=headers, timeout=10).status_code == 200
+    server.process.terminate()
+    assert server.wait() == 0
 
 
 def test_reload_and_kill(gunicorn):
