@@ -96,7 +96,7 @@ def application(served: Any, target: str | None, chosen: Settings, address: Addr
         allowed_origins=chosen.allowed_origins,
         scheme_of=chosen.proxies.scheme if chosen.proxies else None,
         title=target or "this host",
-        guard=_guard(chosen),
+        guard=credentials_of(chosen),
         open_to_all=chosen.open or (target is None and _is_private(chosen, address)),
     )
 
@@ -118,7 +118,7 @@ def _shared_by(chosen: Settings) -> str | None:
     return "--allowed-origins" if "*" in chosen.allowed_origins else None
 
 
-def _guard(chosen: Settings) -> Guard | None:
+def credentials_of(chosen: Settings) -> Guard | None:
     """What asks who calls; with `--open` nobody is asked."""
     proxies = chosen.proxies
     made = credentials.guard(

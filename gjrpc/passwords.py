@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import bcrypt
 
+from gjrpc import exposure
 from gjrpc.errors import SettingsError
 from gjrpc.guard import Apart
 from gjrpc.permissions import Caller, Permissions, text_lines
@@ -52,6 +53,7 @@ class PasswordFile:
                     raise SettingsError(f"{where}: {name!r} stands here a second time; leave one line of it")
                 self._hashes[name] = hashed
                 self._callers[name] = Caller(name, permissions.of(name))
+        exposure.warn("htpasswd file", path)
         # A name that is not known takes as long, so that nobody finds out which are.
         self._decoy = next(iter(self._hashes.values()), None)
 

@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from gjrpc import exposure
 from gjrpc.errors import Forbidden, SettingsError
 from gjrpc.excerpts import quoted
 
@@ -132,6 +133,7 @@ def read_permissions(path: str | None) -> Permissions:
         if name in found:
             raise SettingsError(f"{where}: {name!r} stands here a second time; put its rights on one line")
         found[name] = read_rights(where, words)
+    exposure.warn("permissions file", path, secret=False)
     return Permissions(found)
 
 

@@ -35,6 +35,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from gjrpc import exposure
 from gjrpc.errors import SettingsError
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -70,7 +71,8 @@ _log = logging.getLogger("gjrpc.tls")
 def server_context(cert: StrPath, key: StrPath | None = None, client_ca: StrPath | None = None) -> ssl.SSLContext:
     """Build the server's context: TLS 1.2 and up, resumption by tickets, ALPN `http/1.1`.
 
-    An expired certificate is loaded, as the clock may be wrong; a warning goes to the logger `gjrpc.tls`.
+    An expired certificate is loaded, as the clock may be wrong; a warning goes to the logger `gjrpc.tls`. One goes to
+    `gjrpc.exposure` if others can read the key.
 
     Args:
         cert: a PEM file with the server's certificate first, then its chain.
@@ -181,6 +183,7 @@ def _load_pair(context: ssl.SSLContext, cert: StrPath, key: StrPath) -> None:
         context.load_cert_chain(cert, key, password="")
     except (OSError, ValueError) as error:
         raise SettingsError(_trouble(cert, cert_pem, key, key_pem) or _refusal("certificate", cert, error)) from error
+    exposure.warn("key file", key)
     _warn_of_dates(cert, cert_pem)
 
 

@@ -14,6 +14,7 @@ import secrets
 
 import click
 
+from gjrpc import exposure
 from gjrpc.commands import Command
 from gjrpc.errors import SettingsError
 from gjrpc.permissions import Caller, Permissions, read_lines, read_rights
@@ -34,6 +35,8 @@ class TokenFile:
 
     Raises:
         SettingsError: it can't be read, or a line can't be understood.
+
+    A warning goes to the logger `gjrpc.exposure` if others can read or change it.
     """
 
     def __init__(self, path: str, permissions: Permissions) -> None:
@@ -46,6 +49,7 @@ class TokenFile:
             seen[digest] = where
             rights = read_rights(where, rest[1:]) if rest[1:] else permissions.of(name)
             self._known.setdefault(digest[:_PREFIX], []).append((digest, Caller(name, rights)))
+        exposure.warn("token file", path)
 
     def find(self, token: str) -> Caller | None:
         """Whose token it is, or None."""

@@ -156,7 +156,8 @@ def _run(target: str | None, **values: Any) -> None:
 def _watch(target: str | None, chosen: Settings, listener: socket.socket, address: Address) -> None:
     made = composition.throw_away(chosen, address)
     if made is None:
-        composition.context(chosen)  # so that what is wrong with it is said before anything is started
+        composition.context(chosen)  # so that what is wrong with it is said before anything is started, and once
+    composition.credentials_of(chosen)
     guarded = bool(chosen.token_file or chosen.htpasswd or chosen.client_ca)
     composition.warn_if_open(chosen, address, guarded=guarded, secured=bool(made or chosen.cert))
     Master(Fleet(target, chosen, address, made), listener, Notifier()).run()

@@ -28,6 +28,7 @@ PURE = [
     "binding",
     "results",
     "method",
+    "exposure",
     "permissions",
     "context",
     "registry",

@@ -1,0 +1,183 @@
+"""Files with secrets that others on this host can read or change: a warning, once."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from gjrpc import exposure, tls
+from gjrpc.passwords import PasswordFile
+from gjrpc.permissions import Permissions, read_permissions
+from gjrpc.tokens import TokenFile, make
+
+NOBODY = 65534
+HASHED = "me:$2b$04$abcdefghijklmnopqrstuuX6dZjqyA3XQ0iGJrl0mmaGYCdfXxYIy\n"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_told(monkeypatch):
+    monkeypatch.setattr(exposure, "_told", set())
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A file of this mode: `file(0o644)`."""
+
+    def make_file(mode):
+        path = tmp_path / "a file"
+        path.touch()
+        path.chmod(mode)
+        return path
+
+    return make_file
+
+
+@pytest.fixture
+def told(caplog):
+    """Give what was warned of since it was asked last."""
+
+    def texts():
+        found = [record.getMessage() for record in caplog.records if record.name == "gjrpc.exposure"]
+        caplog.clear()
+        return found
+
+    caplog.set_level(logging.WARNING)
+    return texts
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [
+        (0o644, "everyone on this host can read it"),
+        (0o604, "everyone on this host can read it"),
+        (0o640, "its group can read it"),
+        (0o440, "its group can read it"),
+        (0o620, "its group can change it"),
+        (0o660, "its group can change it"),
+        (0o602, "everyone on this host can change it"),
+        (0o666, "everyone on this host can change it"),
+        (0o600, None),
+        (0o400, None),
+        (0o700, None),
+        (0o711, None),
+    ],
+)
+def test_modes(file, told, mode, words):
+    """What others can read or change is told with the file, its mode, and the command that forbids it."""
+    path = file(mode)
+    exposure.warn("token file", path)
+    expected = f"token file {str(path)!r} has mode {mode:03o}: {words}; to forbid that: chmod 600 '{path}'"
+    assert told() == ([expected] if words else [])
+
+
+def test_once(file, told):
+    """A file is told of once, and again when its mode has changed to another that exposes it."""
+    path = file(0o644)
+    for _ in range(3):
+        exposure.warn("token file", path)
+    assert len(told()) == 1
+    path.chmod(0o600)
+    exposure.warn("token file", path)
+    assert told() == []
+    path.chmod(0o666)
+    exposure.warn("token file", path)
+    assert len(told()) == 1
+
+
+def test_not_secret(file, told):
+    """A file that gives nothing away is told of only if others can change it."""
+    exposure.warn("permissions file", file(0o644), secret=False)
+    assert told() == []
+    exposure.warn("permissions file", file(0o664), secret=False)
+    assert len(told()) == 1
+
+
+def test_what_systemd_hands_over(file, told, monkeypatch):
+    """A file in the folder of systemd's credentials is not told of, one beside it is."""
+    path = file(0o440)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(path.parent))
+    exposure.warn("key file", path)
+    assert told() == []
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(path.parent / "another"))
+    exposure.warn("key file", path)
+    assert len(told()) == 1
+
+
+def test_gone(tmp_path, told):
+    """A file that is gone by now is no error."""
+    exposure.warn("key file", tmp_path / "none")
+    assert told() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize(("mode", "words"), [("640", ""), ("660", "chmod 640"), ("644", "chmod 640")])
+def test_root_s_file_by_its_group(mode, words):
+    """A file of root's that a service reads by its group is as narrow as it can be; a wider one is told of."""
+    code = (
+        "import sys; from gjrpc import exposure; import logging, os; logging.basicConfig(); os.setgroups([]);"
+        f"os.setgid({NOBODY}); os.setuid({NOBODY}); exposure.warn('key file', sys.argv[1])"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o711)
+        path = Path(folder, "key")
+        path.touch()
+        os.chown(path, 0, NOBODY)
+        path.chmod(int(mode, 8))
+        done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60, check=True)
+    assert words in done.stderr
+    assert bool(done.stderr) == bool(words)
+
+
+def test_the_loaders_warn(tmp_path, told, certificate):
+    """Token, password and permission files and keys are looked at when they are read; a certificate may be read by all."""
+    tokens, users, rights, key = (tmp_path / name for name in ("tokens", "users", "rights", "key"))
+    tokens.write_text(make("me")[1])
+    users.write_text(HASHED)
+    rights.write_text("me *\n")
+    key.write_bytes(Path(certificate.key).read_bytes())
+    os.chmod(certificate.cert, 0o644)
+    everyone = Permissions({})
+
+    def load():
+        TokenFile(str(tokens), everyone)
+        PasswordFile(str(users), everyone)
+        read_permissions(str(rights))
+        tls.server_context(certificate.cert, key)
+
+    for path in (tokens, users, rights, key):
+        path.chmod(0o600)
+    load()
+    assert told() == []
+    for path in (tokens, users, rights, key):
+        path.chmod(0o666)
+    load()
+    assert [text.split(" ")[0] for text in told()] == ["token", "htpasswd", "permissions", "key"]
+
+
+def test_a_key_in_the_certificate_s_file(tmp_path, told, certificate):
+    """Where the certificate's file has the key in it, it is looked at."""
+    both = tmp_path / "both.pem"
+    both.write_bytes(Path(certificate.cert).read_bytes() + Path(certificate.key).read_bytes())
+    both.chmod(0o644)
+    tls.server_context(both)
+    assert len(told()) == 1
+    tls.self_signed()
+    assert told() == []
+
+
+@pytest.mark.parametrize("workers", [[], ["--workers", "2"]], ids=["one process", "workers"])
+def test_a_server_warns_once(launch, tmp_path, workers):
+    """A server says it once at its start, also where several workers read the file, and not again at a reload."""
+    tokens = tmp_path / "tokens"
+    tokens.write_text(make("me")[1] + "\n")
+    tokens.chmod(0o644)
+    served = launch("-m", "gjrpc.serve", "--bind", "127.0.0.1:0", "--token-file", str(tokens), *workers)
+    served.wait_for("try: curl")
+    served.process.send_signal(signal.SIGHUP)
+    served.wait_for("new workers serve" if workers else "read again")
+    assert served.output.count("has mode 644: everyone on this host can read it") == 1
