@@ -12,6 +12,7 @@ from typing import Any
 import gevent
 import gevent.socket
 
+from gjrpc import forks
 from gjrpc.access import peer_name
 from gjrpc.proxies import MAX_HEADER, ProxyHeaderError, Unnamed, header_end, source
 from gjrpc.sending import HURRY
@@ -72,6 +73,10 @@ class Arrival:
         """Close the connection at once."""
         self._forget()
         self._socket.close()
+
+    def disown(self) -> None:
+        """Close its descriptor in this process, and leave the connection to the one that this was forked from."""
+        forks.close(self._socket)
 
     def expire(self) -> None:
         """End it: the client has taken too long."""

@@ -16,6 +16,7 @@ from typing import Any
 import gevent
 import gevent.socket
 
+from gjrpc import forks
 from gjrpc.errors import BadMessage, CallError, DeadlineExceeded, Overloaded
 from gjrpc.framing import Parsed
 from gjrpc.gateway import GoneError
@@ -181,6 +182,10 @@ class Connection(Sending):
             return
         self.give_up()
         self.server.connections.discard(self)
+
+    def disown(self) -> None:
+        """Close its descriptor in this process, and leave the connection to the one that this was forked from."""
+        forks.close(self.socket)
 
     def expire(self) -> None:
         """End the connection: its client has taken too long. One that still takes its answer gets more time."""

@@ -45,6 +45,10 @@ class Open(Protocol):
         """Close it to make room."""
         ...
 
+    def disown(self) -> None:
+        """Close its descriptor in a forked child, without a word to the client, which is the parent's."""
+        ...
+
     def expire(self) -> None:
         """End it: the client has taken too long."""
         ...

@@ -108,6 +108,11 @@ class Greenlets:
         idle, self._idle = self._idle, []
         gevent.killall(idle, block=False)
 
+    def disown(self) -> None:
+        """Let the greenlet that runs now, in a forked child, be the last one: the tasks are the parent's."""
+        self.ready.clear()
+        self._keep = -1
+
     def _run(self) -> None:
         """Run all that is ready; in the hub, to which a greenlet comes back when it waits or has done everything."""
         count = len(self.ready)

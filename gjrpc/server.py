@@ -18,7 +18,7 @@ import gevent
 import gevent.ssl
 from gevent.pywsgi import LoggingLogAdapter, WSGIServer
 
-from gjrpc import descriptors
+from gjrpc import descriptors, forks
 from gjrpc.access import AnswerLog
 from gjrpc.arrivals import Arrival
 from gjrpc.connection import Connection, Timeouts
@@ -168,6 +168,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             OSError: the address can't be bound.
         """
         super().start()
+        forks.watch(self)
         self.greenlets.start()
         if self.watchdog is not None:
             self.watchdog.start(self.loop)
@@ -194,10 +195,18 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         self.greenlets.stop()
         if self.short_way and isinstance(self.application.dispatcher.runtime, Green):
             self.application.dispatcher.runtime.close()
+        forks.forget(self)
         if self.watchdog is not None:
             self.watchdog.stop()
         if self._sweeper is not None:
             self._sweeper.kill()
+
+    def disown(self) -> None:
+        """Close all sockets in a process that was forked from this one, without a word to anybody."""
+        for connection in self.connections:
+            connection.disown()
+        forks.close(self.socket)
+        self.greenlets.disown()
 
     def do_read(self) -> Any:
         """Accept one connection, as a bare socket: gevent's own is made where a client must be waited for."""

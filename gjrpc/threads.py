@@ -13,6 +13,7 @@ import gevent
 import gevent.event
 from gevent.threadpool import ThreadPool
 
+from gjrpc import forks
 from gjrpc.errors import Overloaded
 
 T = TypeVar("T")
@@ -110,6 +111,8 @@ class Threads:
                 return function(), None
             except BaseException as error:  # noqa: BLE001  nothing is swallowed: it is raised again in the caller
                 return None, error
+            finally:
+                forks.end_if_strayed()
 
         try:
             if self._pool is None:

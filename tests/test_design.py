@@ -58,6 +58,7 @@ SERVER = [
     "http1",
     "access",
     "proxies",
+    "forks",
     "children",
     "threads",
     "green",
