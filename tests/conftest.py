@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -318,6 +319,20 @@ def read_all(connection: socket.socket) -> bytes:
     return b"".join(pieces)
 
 
+def untraced(**more: str) -> dict[str, str]:
+    """The environment for a program whose lines coverage need not count: it makes one several times slower."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")} | more
+
+
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "pytest_timeout", "-p", "xdist.plugin"]
+"""Runs pytest with no more plugins than it needs: others' take longer to load than a test takes."""
+
+
+def bare_environment(**more: str) -> dict[str, str]:
+    """The environment for `PYTEST`."""
+    return untraced(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", PYTEST_ADDOPTS="", PYTHONDONTWRITEBYTECODE="1", **more)
+
+
 def curl(line: str) -> str:
     """Run a curl command, as a program printed it, and give the body of the answer."""
     program, *words = shlex.split(line)
@@ -342,9 +357,9 @@ def serve() -> Iterator[Callable[..., Served]]:
         served.join()
 
 
-@pytest.fixture
-def launch() -> Iterator[Callable[..., Launched]]:
-    """Start a program: `launch("-m", "gjrpc.serve", …, cwd=…)` runs this Python with these arguments."""
+@contextmanager
+def launcher() -> Iterator[Callable[..., Launched]]:
+    """Start programs, which end with the block: see the fixture `launch`."""
     started: list[Launched] = []
 
     def start(*arguments: str, **options: Any) -> Launched:
@@ -357,6 +372,13 @@ def launch() -> Iterator[Callable[..., Launched]]:
     yield start
     for launched in started:
         launched.end()
+
+
+@pytest.fixture
+def launch() -> Iterator[Callable[..., Launched]]:
+    """Start a program: `launch("-m", "gjrpc.serve", …, cwd=…)` runs this Python with these arguments."""
+    with launcher() as start:
+        yield start
 
 
 class Certificate:

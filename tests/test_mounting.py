@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TIMEOUT, Wire
+from conftest import TIMEOUT, Wire, launcher
 
 APP = """
 import sys
@@ -191,9 +191,11 @@ class Mounted:
 
     Attributes:
         program: its process.
+        name: what it is called above.
     """
 
-    def __init__(self, start, launch, folder):
+    def __init__(self, start, launch, folder, name=""):
+        self.name = name
         self.program = start(launch, folder)
         host, port = (self.program.url or self.program.wait_url()).removeprefix("http://").split(":")
         self._address = host, int(port)
@@ -208,13 +210,20 @@ class Mounted:
             return wire.ask(data, verb=data.split()[0].decode())
 
 
-@pytest.mark.parametrize("name", SERVERS)
-def test_each_server_answers_the_same(launch, folder, name):
+@pytest.fixture(scope="module", params=SERVERS)
+def mounted(request, tmp_path_factory):
+    """Each server in turn, started once for the tests that change nothing in it."""
+    folder = tmp_path_factory.mktemp("mounted")
+    (folder / "app.py").write_text(APP, encoding="utf-8")
+    with launcher() as launch:
+        yield Mounted(SERVERS[request.param], launch, folder, request.param)
+
+
+def test_each_server_answers_the_same(mounted):
     """The same requests get the same statuses, headers and bodies on each server."""
-    mounted = Mounted(SERVERS[name], launch, folder)
     for asked, status, body in CALLS:
         answer = mounted.ask(asked)
-        if name == "waitress" and asked.startswith(b"GET //"):  # it gives an application the path with a single slash
+        if mounted.name == "waitress" and asked.startswith(b"GET //"):  # it gives an application the path with a single slash
             assert answer.json() == {"ping": "pong"}
             continue
         assert answer.status == status, asked
@@ -230,11 +239,9 @@ def test_each_server_answers_the_same(launch, folder, name):
             assert (answer.headers["content-type"], answer.json()) == ("application/json", body)
 
 
-@pytest.mark.parametrize("name", SERVERS)
-def test_a_chunked_body(launch, folder, name):
+def test_a_chunked_body(mounted):
     """A chunked body is read to its end and no further than the limit; uWSGI, which keeps it back, is told so honestly."""
-    mounted = Mounted(SERVERS[name], launch, folder)
-    if name == "uwsgi":
+    if mounted.name == "uwsgi":
         answer = mounted.ask(CHUNKED)
         assert (answer.status, "Content-Length" in answer.json()["detail"]) == (411, True)
         return

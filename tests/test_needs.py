@@ -1,12 +1,12 @@
 """Tests that need a program which is not installed: skipped and counted, or failed in CI."""
 
 import ast
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from conftest import PYTEST, bare_environment
 from programs import PACKAGES, find
 
 TESTS = Path(__file__).parent
@@ -50,8 +50,8 @@ def suite(tmp_path):
     (tmp_path / "conftest.py").write_text(CONFTEST)
 
     def run(*options, ci):
-        environ = {**os.environ, "PYTHONPATH": str(TESTS), "CI": ci}
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--strict-markers", *options, "test_it.py"]
+        environ = bare_environment(PYTHONPATH=str(TESTS), CI=ci)
+        command = [*PYTEST, "--strict-markers", *options, "test_it.py"]
         done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60, check=False)
         return done.returncode, done.stdout + done.stderr
 
@@ -97,7 +97,9 @@ def programs_of(function):
 def functions():
     """Each function of the tests, with where it is."""
     for path in sorted(TESTS.glob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = path.read_text(encoding="utf-8")
+        tree = ast.parse(text if any(f'"{program}"' in text for program in PACKAGES) else "")
+        for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
                 yield f"{path.name}:{node.lineno} {node.name}", node
 

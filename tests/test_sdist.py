@@ -1,6 +1,5 @@
 """The source distribution: the whole tree, which passes its tests from there, and metadata that a package index shows."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
+from conftest import PYTEST, bare_environment
 
 ROOT = Path(__file__).parent.parent
 BUILT = {"PKG-INFO", "setup.cfg"}
@@ -69,10 +69,10 @@ def test_complete(checkout, unpacked):
 
 def test_its_own_tests(unpacked):
     """Tests pass from the unpacked sdist, those too that read the bench, the documents and deploy/."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "PYTEST_"))}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *READERS]
-    environ |= {"PYTHONPATH": str(unpacked), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(command, cwd=unpacked, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    environ = bare_environment(PYTHONPATH=str(unpacked))
+    done = subprocess.run(
+        [*PYTEST, *READERS], cwd=unpacked, env=environ, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^\d\d\d passed", done.stdout, re.MULTILINE), done.stdout
 

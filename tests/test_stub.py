@@ -1,13 +1,13 @@
 """The stub: how methods are written, and that mypy reads it as it is meant."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import contract_app
 import pytest
+from conftest import untraced
 
 import gjrpc
 from gjrpc import Application, Client
@@ -189,9 +189,7 @@ def check(folder, program):
     path = (
         {} if root.name == "site-packages" else {"MYPYPATH": str(root)}
     )  # mypy knows the installed ones, and wants no second word
-    done = subprocess.run(
-        command, cwd=folder, env={**os.environ, **path}, capture_output=True, text=True, timeout=120, check=False
-    )
+    done = subprocess.run(command, cwd=folder, env=untraced(**path), capture_output=True, text=True, timeout=120, check=False)
     return done.stdout.splitlines()
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from conftest import Wire, curl, refuses, wait_until
+from conftest import Wire, curl, refuses, untraced, wait_until
 from programs import find
 
 import gjrpc
@@ -474,7 +474,7 @@ def test_broken_certificate(run, certificate, tmp_path):
 def test_reloads_under_load(launch):
     """Reloads and a change of the certificate lose no call of 64 clients."""
     root = Path(__file__).parent.parent
-    told = launch("-m", "bench.reloads", "--seconds", "4", "--reloads", "2", cwd=root)
+    told = launch("-m", "bench.reloads", "--seconds", "4", "--reloads", "2", cwd=root, env=untraced())
     assert told.wait(60) == 0, told.output
     assert json.loads(told.output)["failed"] == 0
 
