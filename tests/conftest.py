@@ -24,8 +24,8 @@ from gjrpc.errors import BadMessage
 from gjrpc.http1 import Memory, Reader
 from gjrpc.lines import Limits
 
-TIMEOUT = 20.0
-"""Seconds after which a test that waits for something has failed."""
+TIMEOUT = 60.0
+"""Seconds after which a test that waits for something has failed, also on a busy machine."""
 
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -183,8 +183,8 @@ class Launched:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait(10)
-        self._reader.join(10)
+                self.process.wait(TIMEOUT)
+        self._reader.join(TIMEOUT)
         if self.process.stdout is not None:
             self.process.stdout.close()
 

@@ -135,7 +135,7 @@ def test_a_socket_of_another_user_stays(tmp_path):
     )
     with listen(Address(path=str(path)), 5, mode=0o600):
         before = os.lstat(path)
-        told = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, timeout=20, check=False)
+        told = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, timeout=60, check=False)
         assert "SettingsError: can't listen on unix:" in told.stderr
         assert os.lstat(path) == before
 

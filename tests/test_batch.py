@@ -94,7 +94,7 @@ def test_a_broken_block_sends_nothing(client):
 def test_notification(client):
     """A notification gives None, also one that fails, and is run."""
     assert client.notify.notes.take("hello") is None
-    assert client.noted.wait(10)
+    assert client.noted.wait(60)
     assert client.notes == ["hello"]
     assert client.notify.refuse() is None
     assert client.notify.no.such() is None

@@ -97,7 +97,7 @@ class Running:
     def stop(self):
         """Stop it, and wait until it has."""
         self.server.shutdown()
-        self.thread.join(20)
+        self.thread.join(60)
         assert not self.thread.is_alive()
         self.server.server_close()
 
@@ -120,7 +120,7 @@ def call(port, *arguments, ca=None):
     """Run the client example and give what it prints."""
     env = {**os.environ, **({"REQUESTS_CA_BUNDLE": ca} if ca else {})}
     command = [sys.executable, "-c", CLIENT, str(port), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, env=env, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=env, check=True).stdout
 
 
 def started(launch, tmp_path, script):
@@ -225,7 +225,7 @@ def test_a_host_of_another_name(run):
     """On a loopback address the server answers for loopback names only."""
     url = f"http://127.0.0.1:{run(SimpleTCPServer(('127.0.0.1', 0))).port}"
     statuses = [
-        requests.get(f"{url}/list_methods", headers={"Host": host}, timeout=10).status_code
+        requests.get(f"{url}/list_methods", headers={"Host": host}, timeout=60).status_code
         for host in ("localhost", "evil.example")
     ]
     assert statuses == [200, 421]
@@ -272,14 +272,14 @@ def test_threads_run_at_the_same_time(run):
         pass
 
     server = Server(("localhost", 0), logging=False)
-    server.register_function(lambda: everyone.wait(10) >= 0, "meet")
+    server.register_function(lambda: everyone.wait(60) >= 0, "meet")
     port = run(server).port
     answers = []
     callers = [threading.Thread(target=lambda: answers.append(SimpleTCPClient("localhost", port).meet())) for _ in range(4)]
     for caller in callers:
         caller.start()
     for caller in callers:
-        caller.join(20)
+        caller.join(60)
     assert answers == ['{"meet":true}'] * 4
 
 
@@ -296,7 +296,7 @@ def test_life():
         server.register_function(ping)
         assert SimpleTCPClient("127.0.0.1", server.server_address[1]).ping() == '{"ping":"pong"}'
         server.shutdown()
-        running.join(10)
+        running.join(60)
         assert not running.is_alive()
     with pytest.raises(URLError):
         SimpleTCPClient("127.0.0.1", server.server_address[1])

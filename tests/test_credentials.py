@@ -73,7 +73,7 @@ def run(launch, tmp_path):
 def get(url, token=None, **options):
     """Send a GET, with a token, and give status and decoded body."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    response = requests.get(url, headers=headers, timeout=20, **options)
+    response = requests.get(url, headers=headers, timeout=60, **options)
     return response.status_code, response.json()
 
 
@@ -142,7 +142,7 @@ def test_each_entry_of_a_batch_knows_its_caller(run, files):
         told = []
         with requests.Session() as session:
             for token in (files[who], files[1 - who]) * 2:
-                response = session.post(url, json=batch, headers={"Authorization": f"Bearer {token}"}, timeout=20)
+                response = session.post(url, json=batch, headers={"Authorization": f"Bearer {token}"}, timeout=60)
                 told.append({answer["result"] for answer in response.json()})
         return told
 
@@ -159,12 +159,12 @@ def test_tokens_are_read_again_on_sighup(run, files, tmp_path):
     url = server.wait_url() + "/who"
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {bob}"
-        assert session.get(url, timeout=20).status_code == 200
+        assert session.get(url, timeout=60).status_code == 200
         lines = (tmp_path / "tokens").read_text().splitlines()
         (tmp_path / "tokens").write_text(lines[0])
         server.process.send_signal(signal.SIGHUP)
         server.wait_for("the credentials were read again")
-        assert session.get(url, timeout=20).status_code == 401
+        assert session.get(url, timeout=60).status_code == 401
     (tmp_path / "tokens").write_text("nonsense")
     server.process.send_signal(signal.SIGHUP)
     server.wait_for("the old credentials stay in use: tokens:1: expected NAME")
@@ -175,14 +175,14 @@ def test_passwords(run, files):
     """Names and passwords of an htpasswd file are asked for by HTTP Basic, which requests and curl speak."""
     server = run("app:registry", "--htpasswd", "htpasswd", "--max-failures", "2", "--access-log", "common")
     url = server.wait_url() + "/who"
-    refused = requests.get(url, timeout=20)
+    refused = requests.get(url, timeout=60)
     assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, 'Basic realm="gjrpc", charset="UTF-8"')
     assert get(url, auth=("carol", "secret")) == (200, {"who": "carol"})
     server.wait_for(r'127\.0\.0\.1 - carol \[.*\] "GET /who HTTP/1\.1" 200')
     with Client(server.url, auth=("carol", "secret")) as client:
         assert client.who() == "carol"
     for status in (401, 401, 429):
-        wrong = requests.get(url, auth=("carol", "guess"), timeout=20)
+        wrong = requests.get(url, auth=("carol", "guess"), timeout=60)
         assert wrong.status_code == status
     assert wrong.headers["Retry-After"] == "60"
     assert get(url, auth=("carol", "secret"))[0] == 429
@@ -239,7 +239,7 @@ def test_client_certificates(run, files, certificate, client_files, tmp_path):
             assert session.get(f"{url}/who", **options).json() == {"who": "probe"}
         assert session.get(f"{url}/apart", **options).status_code == 403
     with pytest.raises(requests.ConnectionError):
-        requests.get(f"{url}/who", verify=certificate.ca, timeout=20)
+        requests.get(f"{url}/who", verify=certificate.ca, timeout=60)
 
 
 def test_a_certificate_or_a_token(run, files, certificate, client_files, tmp_path):

@@ -155,8 +155,8 @@ def test_the_application_of_the_manifests(launch, tmp_path):
     (tmp_path / "app.py").write_text(manifest("ConfigMap")["data"]["app.py"])
     (target,) = manifest("Deployment")["spec"]["template"]["spec"]["containers"][0]["args"]
     url = launch("-m", "gjrpc.serve", target, "--bind", "127.0.0.1:0", cwd=tmp_path).wait_url()
-    assert requests.get(f"{url}/ping", timeout=10).text == '{"ping":"pong"}'
-    assert requests.post(url, data='{"add":[1,2]}', timeout=10).text == '{"add":3}'
+    assert requests.get(f"{url}/ping", timeout=60).text == '{"ping":"pong"}'
+    assert requests.post(url, data='{"add":[1,2]}', timeout=60).text == '{"add":3}'
 
 
 def test_the_containers_are_confined():
@@ -192,9 +192,9 @@ def test_uwsgi(launch, tmp_path):
     server = launch(*command, program=str(Path(sys.executable).parent / "uwsgi"), cwd=tmp_path)
     server.wait_for("gracefully_kill_them_all")
     wait_until(lambda: answers(where), "an answer")
-    assert requests.get(f"http://{where}/ping", headers={"X-Filler": "x" * 30_000}, timeout=10).json() == {"ping": "pong"}
+    assert requests.get(f"http://{where}/ping", headers={"X-Filler": "x" * 30_000}, timeout=60).json() == {"ping": "pong"}
     told = []
-    caller = threading.Thread(target=lambda: told.append(requests.get(f"http://{where}/nap?seconds=0.7", timeout=10).json()))
+    caller = threading.Thread(target=lambda: told.append(requests.get(f"http://{where}/nap?seconds=0.7", timeout=60).json()))
     caller.start()
     server.wait_for("napping")
     server.process.send_signal(signal.SIGTERM)
@@ -206,7 +206,7 @@ def test_uwsgi(launch, tmp_path):
 def answers(where):
     """Whether a server answers already."""
     try:
-        return requests.get(f"http://{where}/ping", timeout=10).ok
+        return requests.get(f"http://{where}/ping", timeout=60).ok
     except requests.RequestException:
         return False
 

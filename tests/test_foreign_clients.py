@@ -109,7 +109,7 @@ class JsonRpcClient:
         return [self._outcome(one) for one in jsonrpcclient.parse(response.json())] if response.content else []
 
     def _post(self, message):
-        response = requests.post(self._url, json=message, timeout=20)
+        response = requests.post(self._url, json=message, timeout=60)
         response.raise_for_status()
         return response
 
@@ -155,7 +155,7 @@ class Tiny:
     """tinyrpc: refuses a response with any member too many."""
 
     def __init__(self, url):
-        transport = tinyrpc.transports.http.HttpPostClientTransport(url, timeout=20)
+        transport = tinyrpc.transports.http.HttpPostClientTransport(url, timeout=60)
         self._client = tinyrpc.client.RPCClient(tinyrpc.protocols.jsonrpc.JSONRPCProtocol(), transport)
 
     def call(self, method, params):

@@ -25,7 +25,7 @@ def client(notes):
     with Client(f"http://127.0.0.1:{server.server_address[1]}", dialect="jsonrpc") as client:
         yield client
     server.shutdown()
-    thread.join(10)
+    thread.join(60)
     server.server_close()
 
 

@@ -577,7 +577,7 @@ def test_no_entry_is_lost(concurrent, registry, notes, width):
 def test_entries_can_wait_for_each_other(concurrent, registry):
     """An entry that waits for a later one is no deadlock, and one that is answered later keeps its place."""
     event = gevent.event.Event()
-    registry.register(lambda: event.wait(20), "wait")
+    registry.register(lambda: event.wait(60), "wait")
     registry.register(event.set, "release")
     answers = on_a_hub(lambda: ask(concurrent, [call("wait", id=1), call("echo", ["x"], id=2), call("release", id=3)]))
     assert answers == [result(True, 1), result("x", 2), result(None, 3)]
@@ -649,11 +649,11 @@ def test_a_killed_batch_stops(concurrent, registry, notes):
 
     def run():
         asker = gevent.spawn(ask, concurrent, [call("hang", [n], id=n) for n in range(2)])
-        assert waiting.wait(20)
+        assert waiting.wait(60)
         asker.kill(block=False)
         gevent.sleep(0.01)
         assert not asker.dead
-        asker.kill(timeout=20)
+        asker.kill(timeout=60)
         assert isinstance(asker.value, gevent.GreenletExit)
         gevent.sleep(0.01)
 
@@ -676,7 +676,7 @@ def test_a_batch_of_one_is_run_in_place(concurrent, registry):
 
 def test_blocking_methods_run_at_the_same_time(concurrent, registry):
     """Blocking entries run in threads beside each other, and the other entries do not wait for them."""
-    barrier = threading.Barrier(4, timeout=20)
+    barrier = threading.Barrier(4, timeout=60)
     order, threads = [], []
 
     def meet(n):

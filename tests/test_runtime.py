@@ -38,7 +38,7 @@ def test_plain_runs_a_few_apart():
     def compute():
         running.append(1)
         entered.release()
-        assert go.wait(20)
+        assert go.wait(60)
         most = len(running)
         running.pop()
         return most
@@ -46,7 +46,7 @@ def test_plain_runs_a_few_apart():
     with ThreadPoolExecutor(6) as pool:
         results = [pool.submit(plain.apart, compute) for _ in range(6)]
         for _ in range(FEW):
-            assert entered.acquire(timeout=20)
+            assert entered.acquire(timeout=60)
         assert len(running) == FEW
         go.set()
         assert max(result.result(20) for result in results) <= FEW

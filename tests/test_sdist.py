@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 from email.message import Message
 from email.parser import Parser
 from pathlib import Path
@@ -49,8 +48,7 @@ def unpacked(checkout, tmp_path_factory):
     done = subprocess.run([sys.executable, "-c", build], cwd=checkout, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     (archive,) = folder.glob("gjrpc-*.tar.gz")
-    with tarfile.open(archive) as packed:
-        packed.extractall(folder, filter="data")
+    shutil.unpack_archive(archive, folder)
     (found,) = [path for path in folder.iterdir() if path.is_dir()]
     return found
 

@@ -79,7 +79,7 @@ def test_host_methods(run):
 )
 def test_targets(run, target, path, answer):
     """A registry, a factory, an Application and any WSGI callable are served from the current folder."""
-    assert requests.get(run(target).wait_url() + path, timeout=10).text == answer
+    assert requests.get(run(target).wait_url() + path, timeout=60).text == answer
 
 
 def test_console_script(launch, tmp_path):
@@ -87,7 +87,7 @@ def test_console_script(launch, tmp_path):
     (tmp_path / "app.py").write_text(APP)
     script = str(Path(sys.executable).parent / "gjrpc-serve")
     server = launch("app:registry", "--bind", "127.0.0.1:0", program=script, cwd=tmp_path)
-    assert requests.get(server.wait_url() + "/ping", timeout=10).json() == {"ping": "pong"}
+    assert requests.get(server.wait_url() + "/ping", timeout=60).json() == {"ping": "pong"}
     completion = launch(program=script, env={"_GJRPC_SERVE_COMPLETE": "zsh_source"})
     assert completion.wait() == 0
     assert "#compdef gjrpc-serve" in completion.output
@@ -157,7 +157,7 @@ def test_certificate_and_reload(run, certificate, tmp_path):
     server = run("app:registry", "--cert", str(cert), "--client-ca", certificate.ca)
     url = server.wait_url().replace("127.0.0.1", "localhost")
     with pytest.raises(requests.exceptions.RequestException):
-        requests.get(f"{url}/ping", verify=certificate.ca, timeout=10)
+        requests.get(f"{url}/ping", verify=certificate.ca, timeout=60)
     mine = tmp_path / "client.pem"
     leaf = certificate.authority.issue_cert("me@example.org")
     mine.write_bytes(leaf.private_key_and_cert_chain_pem.bytes())
@@ -214,14 +214,14 @@ def test_stop(run, number):
     server = run("app:registry")
     url = server.wait_url()
     answers = []
-    caller = threading.Thread(target=lambda: answers.append(requests.get(f"{url}/nap?seconds=1", timeout=10)))
+    caller = threading.Thread(target=lambda: answers.append(requests.get(f"{url}/nap?seconds=1", timeout=60)))
     with requests.Session() as idle:
-        idle.get(f"{url}/ping", timeout=10)
+        idle.get(f"{url}/ping", timeout=60)
         caller.start()
         server.wait_for("napping")
         server.process.send_signal(number)
         server.wait_for("stopping; calls in flight have 30 s")
-    caller.join(10)
+    caller.join(60)
     assert [answer.json() for answer in answers] == [{"nap": 1.0}]
     assert answers[0].headers["Connection"] == "close"
     assert server.wait() == 0
@@ -246,7 +246,7 @@ def test_logs(run):
     """The access log has a line for each answer, and an exception's text is in the log under the ref that the client got."""
     server = run("app:registry", "--access-log", "json")
     url = server.wait_url()
-    failed = requests.get(f"{url}/fail", timeout=10)
+    failed = requests.get(f"{url}/fail", timeout=60)
     assert failed.status_code == 500
     assert "secret" not in failed.text
     server.wait_for(f"ref {failed.json()['ref']}")
@@ -260,19 +260,19 @@ def test_allowed_hosts_of_an_application(run):
     server = run("app:application", "--allowed-hosts", "rpc.example")
     url = server.wait_url()
     for host, status in (("rpc.example", 200), ("localhost", 421)):
-        assert requests.get(f"{url}/ping", headers={"Host": host}, timeout=10).status_code == status
+        assert requests.get(f"{url}/ping", headers={"Host": host}, timeout=60).status_code == status
     assert "no effect" not in server.output
     url = run("app:application").wait_url()
     for host, status in (("rpc.example", 421), ("localhost", 200)):
-        assert requests.get(f"{url}/ping", headers={"Host": host}, timeout=10).status_code == status
+        assert requests.get(f"{url}/ping", headers={"Host": host}, timeout=60).status_code == status
 
 
 def test_allowed_hosts(run):
     """On loopback only the loopback names are answered for, unless told otherwise."""
     url = run("app:registry").wait_url()
-    assert requests.get(f"{url}/ping", headers={"Host": "evil.example"}, timeout=10).status_code == 421
+    assert requests.get(f"{url}/ping", headers={"Host": "evil.example"}, timeout=60).status_code == 421
     url = run("app:registry", "--allowed-hosts", "*").wait_url()
-    assert requests.get(f"{url}/ping", headers={"Host": "evil.example"}, timeout=10).status_code == 200
+    assert requests.get(f"{url}/ping", headers={"Host": "evil.example"}, timeout=60).status_code == 200
 
 
 def test_open_address(run):

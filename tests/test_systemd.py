@@ -33,7 +33,7 @@ def manager(tmp_path):
     """A service manager's end of the notes."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notes:
         notes.bind(str(tmp_path / "notify"))
-        notes.settimeout(20)
+        notes.settimeout(60)
         yield notes
 
 
@@ -95,7 +95,7 @@ def test_systemds_own_tool(launch, tmp_path, workers):
     keep = [f"--setenv={name}" for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ]
     tool = launch(f"--listen=127.0.0.1:{port}", *keep, *command, program="systemd-socket-activate", cwd=tmp_path)
     tool.wait_for("Listening on")
-    assert requests.get(f"http://127.0.0.1:{port}/ping", timeout=20).json() == {"ping": "pong"}
+    assert requests.get(f"http://127.0.0.1:{port}/ping", timeout=60).json() == {"ping": "pong"}
     tool.process.terminate()
     assert tool.wait() == 0
 
@@ -113,7 +113,7 @@ def test_refused(program, said):
     rest = "os.environ['LISTEN_PID'] = str(os.getpid()); from gjrpc.systemd import inherited; inherited()"
     environ = {**os.environ, "LISTEN_FDS": "1"}
     command = [sys.executable, "-c", f"{program}; {rest}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=environ, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environ, check=False)
     assert re.search(rf"SettingsError: socket activation: .*{said}", done.stderr)
 
 

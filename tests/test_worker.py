@@ -64,15 +64,15 @@ def test_serves(gunicorn, tmp_path):
     server = gunicorn(
         "-w", "2", "--access-logfile", "-", "--access-logformat", "%(t)s %(r)s %(s)s %({user-agent}i)s", "-p", str(pidfile)
     )
-    assert requests.get(f"{server.url}/early", headers={"User-Agent": "me"}, timeout=10).json() == {"early": True}
+    assert requests.get(f"{server.url}/early", headers={"User-Agent": "me"}, timeout=60).json() == {"early": True}
     server.wait_for(r"\n\[\d\d/[A-Z][a-z]{2}/\d{4}:[\d:]{8} [-+]\d{4}\] GET /early HTTP/1.1 200 me\n")
     assert int(pidfile.read_text()) == server.process.pid
     answers = []
-    caller = threading.Thread(target=lambda: answers.append(requests.get(f"{server.url}/nap?seconds=1", timeout=10)))
+    caller = threading.Thread(target=lambda: answers.append(requests.get(f"{server.url}/nap?seconds=1", timeout=60)))
     caller.start()
     server.wait_for("napping")
     server.process.terminate()
-    caller.join(10)
+    caller.join(60)
     assert answers[0].json() == {"nap": 1.0}
     assert server.wait() == 0
     assert not pidfile.exists()
@@ -83,7 +83,7 @@ def test_a_line_cannot_be_forged(gunicorn):
     server = gunicorn("--access-logfile", "-", "--access-logformat", "<%({x-evil}i)s>")
     evil = "a\x85b\xa0"
     headers = {"X-Evil": evil.encode("latin-1")}
-    failed = requests.get(f"{server.url}/fail", params={"text": "x\n2026 FORGED\x1b"}, headers=headers, timeout=10)
+    failed = requests.get(f"{server.url}/fail", params={"text": "x\n2026 FORGED\x1b"}, headers=headers, timeout=60)
     assert failed.status_code == 500
     server.wait_for(r"<a\\x85b\\xa0>\n")
     server.wait_for(r"\n    2026 FORGED\\x1b\n")
@@ -92,34 +92,34 @@ def test_a_line_cannot_be_forged(gunicorn):
 def test_any_wsgi(gunicorn):
     """Any WSGI callable is served, and told that there are other processes."""
     server = gunicorn("-w", "2", target="app:wsgi")
-    assert requests.get(server.url, timeout=10).text == f"True {server.url.rpartition(':')[2]}"
+    assert requests.get(server.url, timeout=60).text == f"True {server.url.rpartition(':')[2]}"
 
 
 def test_tls(gunicorn, certificate):
     """gunicorn's certificate is served."""
     server = gunicorn("--certfile", certificate.cert, "--keyfile", certificate.key)
     url = server.url.replace("127.0.0.1", "localhost")
-    assert requests.get(f"{url}/early", verify=certificate.ca, timeout=10).json() == {"early": True}
+    assert requests.get(f"{url}/early", verify=certificate.ca, timeout=60).json() == {"early": True}
 
 
 def test_max_requests(gunicorn):
     """After `max_requests` answers a worker ends in good order, and another takes its place."""
     server = gunicorn("--max-requests", "3")
     with requests.Session() as session:
-        answers = [session.get(f"{server.url}/pid", timeout=10) for _ in range(3)]
+        answers = [session.get(f"{server.url}/pid", timeout=60) for _ in range(3)]
         assert len({answer.json()["pid"] for answer in answers}) == 1
-    wait_until(lambda: requests.get(f"{server.url}/pid", timeout=10).json() != answers[0].json(), "another worker")
+    wait_until(lambda: requests.get(f"{server.url}/pid", timeout=60).json() != answers[0].json(), "another worker")
     server.wait_for("it has given its 3 answers")
 
 
 def test_limits(gunicorn):
     """gunicorn's limits and times hold, and settings that have no effect are named."""
     server = gunicorn("--limit-request-line", "100", "--limit-request-fields", "10", "--keep-alive", "1", "--threads", "3")
-    assert requests.get(f"{server.url}/{'x' * 100}", timeout=10).status_code == 414
-    assert requests.get(f"{server.url}/pid", headers={f"x-{number}": "" for number in range(10)}, timeout=10).status_code == 431
+    assert requests.get(f"{server.url}/{'x' * 100}", timeout=60).status_code == 414
+    assert requests.get(f"{server.url}/pid", headers={f"x-{number}": "" for number in range(10)}, timeout=60).status_code == 431
     assert "threads has no effect on Worker" in server.output
     with requests.Session() as session:
-        session.get(f"{server.url}/pid", timeout=10)
+        session.get(f"{server.url}/pid", timeout=60)
         (worker,) = psutil.Process(server.process.pid).children()
         wait_until(lambda: len(worker.net_connections()) == 1, "the end of the idle connection")
 
@@ -128,7 +128,7 @@ def closes(server):
     """Whether a connection ends after the first of two requests; of an HTTP/1.1 client, and of a 1.0 one that wants it kept."""
     told = []
     for version, extra in (("1.1", ""), ("1.0", "Connection: keep-alive\r\n"), ("1.1", "X-Id: 1\r\n")):
-        with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=60) as connection:
             request = f"GET /pid HTTP/{version}\r\nHost: localhost\r\n{extra}\r\n".encode()
             connection.sendall(request * 2 + b"GET /pid HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             answers = read_all(connection)
@@ -157,9 +157,9 @@ def test_zero_means_what_gunicorn_says(gunicorn):
         "--max-requests",
         "0",
     )
-    assert requests.get(f"{server.url}/pid?{'x' * 100_000}", timeout=10).status_code == 400  # not 414: pid takes no arguments
+    assert requests.get(f"{server.url}/pid?{'x' * 100_000}", timeout=60).status_code == 400  # not 414: pid takes no arguments
     headers = {f"x-{number}": "" for number in range(1000)}
-    assert requests.get(f"{server.url}/pid", headers=headers, timeout=10).status_code == 200
+    assert requests.get(f"{server.url}/pid", headers=headers, timeout=60).status_code == 200
     server.process.terminate()
     assert server.wait() == 0
 
@@ -172,4 +172,4 @@ def test_reload_and_kill(gunicorn):
     server.wait_for("(?s)Booting worker.*Booting worker")
     server.process.send_signal(signal.SIGHUP)
     server.wait_for("(?s)(Booting worker.*){3}")
-    assert requests.get(f"{server.url}/pid", timeout=10).json()["pid"] != first.pid
+    assert requests.get(f"{server.url}/pid", timeout=60).json()["pid"] != first.pid

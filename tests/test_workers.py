@@ -45,7 +45,7 @@ def early():
 
 @registry.method
 def outside(url: str):
-    return requests.get(url, timeout=10).status_code
+    return requests.get(url, timeout=60).status_code
 
 @registry.method
 def nap(seconds: float):
@@ -96,7 +96,7 @@ def workers(server):
 
 def wire(server):
     """A new connection."""
-    return Wire(socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=20))
+    return Wire(socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=60))
 
 
 def pids(server, count):
@@ -140,9 +140,9 @@ def test_tls_and_options(run):
     url = server.url.replace("127.0.0.1", "localhost")
     with contextlib.ExitStack() as stack:
         sessions = [stack.enter_context(requests.Session()) for _ in range(12)]
-        seen = {session.get(f"{url}/pid", verify=ca, timeout=10).json()["pid"] for session in sessions}
+        seen = {session.get(f"{url}/pid", verify=ca, timeout=60).json()["pid"] for session in sessions}
         assert seen == {worker.pid for worker in workers(server)}
-        assert {session.post(f"{url}/ping", "x" * 11, verify=ca, timeout=10).status_code for session in sessions} == {413}
+        assert {session.post(f"{url}/ping", "x" * 11, verify=ca, timeout=60).status_code for session in sessions} == {413}
     server.wait_for(r'\{"time".*"target":"/pid","status":200')
     with contextlib.ExitStack() as stack:
         for silent in [stack.enter_context(wire(server)) for _ in range(12)]:
@@ -154,10 +154,10 @@ def test_client_certificates(run, certificate, tmp_path):
     server = run("--cert", certificate.cert, "--key", certificate.key, "--client-ca", certificate.ca)
     url = server.url.replace("127.0.0.1", "localhost")
     with pytest.raises(requests.exceptions.RequestException):
-        requests.get(f"{url}/ping", verify=certificate.ca, timeout=10)
+        requests.get(f"{url}/ping", verify=certificate.ca, timeout=60)
     mine = tmp_path / "client.pem"
     mine.write_bytes(certificate.authority.issue_cert("me@example.org").private_key_and_cert_chain_pem.bytes())
-    told = requests.get(f"{url}/outside", params={"url": f"{server.url}/ping"}, verify=certificate.ca, cert=str(mine), timeout=10)
+    told = requests.get(f"{url}/outside", params={"url": f"{server.url}/ping"}, verify=certificate.ca, cert=str(mine), timeout=60)
     assert told.status_code == 500  # the method's own request was refused, by a client that works under the patched ssl
 
 
@@ -211,7 +211,7 @@ def test_the_options_of_python(launch, tmp_path, options, said):
     (tmp_path / "app.py").write_text(FLAGS)
     command = ["-m", "gjrpc.serve", "app:registry", "--workers", "2", "--bind", "127.0.0.1:0"]
     server = launch(*options, *command, cwd=tmp_path)
-    told = requests.get(f"{server.wait_url()}/flags", timeout=10).json()["flags"]
+    told = requests.get(f"{server.wait_url()}/flags", timeout=60).json()["flags"]
     assert {name: told[name] for name in said} == said
     given = [option for before, option in itertools.pairwise(options) if before == "-X"]
     assert told["x"] == {option.partition("=")[0]: option.partition("=")[2] or True for option in given}
@@ -228,7 +228,7 @@ def test_an_isolated_python(tmp_path, option):
         f"sys.path.insert(0, {str(Path(gjrpc.__file__).parents[1])!r})\n"
         "from gjrpc import workers; workers.become_master()"
     )
-    told = subprocess.run([sys.executable, option, "-c", program], capture_output=True, text=True, timeout=20, check=True).stdout
+    told = subprocess.run([sys.executable, option, "-c", program], capture_output=True, text=True, timeout=60, check=True).stdout
     assert told.startswith(f"[{sys.executable!r}, {option!r}, ")
 
 
@@ -262,14 +262,14 @@ def test_a_moved_link(launch, tmp_path):
     )
     server.wait_url()
     server.wait_for("2 workers serve")
-    assert requests.get(f"{server.url}/release", timeout=10).json()["release"] == [1, 1, "1", str(current)]
+    assert requests.get(f"{server.url}/release", timeout=60).json()["release"] == [1, 1, "1", str(current)]
     (tmp_path / "new").symlink_to("release2")
     (tmp_path / "new").rename(current)
     shutil.rmtree(tmp_path / "release1")
     server.process.send_signal(signal.SIGHUP)
     server.wait_for("reloaded: 2 new workers serve")
     wait_until(lambda: len(workers(server)) == 2, "the end of the old workers")
-    assert requests.get(f"{server.url}/release", timeout=10).json()["release"] == [2, 2, "2", str(current)]
+    assert requests.get(f"{server.url}/release", timeout=60).json()["release"] == [2, 2, "2", str(current)]
 
 
 def test_unix_socket(run, tmp_path):
@@ -402,7 +402,7 @@ def test_master_is_killed(run):
         caller.send(CALL % b"spin")
         server.wait_for("spinning")
         server.process.kill()
-        server.process.wait(20)
+        server.process.wait(60)
         wait_until(lambda: not any(worker.is_running() and worker.status() != "zombie" for worker in left), "no workers")
 
 
@@ -413,7 +413,7 @@ def test_stop(run, number):
     two_answer(server)
     answers = []
     callers = [
-        threading.Thread(target=lambda: answers.append(requests.get(f"{server.url}/nap?seconds=1", timeout=10))) for _ in range(8)
+        threading.Thread(target=lambda: answers.append(requests.get(f"{server.url}/nap?seconds=1", timeout=60))) for _ in range(8)
     ]
     for caller in callers:
         caller.start()
@@ -421,7 +421,7 @@ def test_stop(run, number):
     os.killpg(server.process.pid, number)
     server.wait_for(f"{number.name}: stopping; calls in flight have 30 s")
     for caller in callers:
-        caller.join(10)
+        caller.join(60)
     assert [(answer.status_code, answer.headers["Connection"]) for answer in answers] == [(200, "close")] * 8
     assert server.wait() == 0
     assert "ERROR" not in server.output
@@ -468,7 +468,7 @@ def test_broken_certificate(run, certificate, tmp_path):
     server.process.send_signal(signal.SIGHUP)
     server.wait_for("SIGHUP: the old workers serve on: certificate file .*")
     url = server.url.replace("127.0.0.1", "localhost")
-    assert requests.get(f"{url}/ping", verify=certificate.ca, timeout=10).json() == {"ping": "pong"}
+    assert requests.get(f"{url}/ping", verify=certificate.ca, timeout=60).json() == {"ping": "pong"}
 
 
 def test_reloads_under_load(launch):
@@ -503,7 +503,7 @@ def confined(*command):
 def can_be_confined():
     """Whether this machine lets us."""
     command = confined("true")
-    return find(command[0]) is None or subprocess.run(command, capture_output=True, timeout=20, check=False).returncode == 0
+    return find(command[0]) is None or subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 0
 
 
 @pytest.mark.needs("unshare")
