@@ -173,7 +173,7 @@ class SimpleTCPServer(SimpleTCPDispatcher):
         return int(self.socket.fileno())
 
     def serve_forever(self, poll_interval: float = 0.5) -> None:
-        """Serve until `shutdown`, or until an exception such as KeyboardInterrupt; `poll_interval` is not needed and ignored."""
+        """Serve until `shutdown`, SIGINT or SIGTERM, as `Server.serve_forever` does; `poll_interval` is ignored."""
         if self.socket is None:
             self.server_bind()
         listener, context = _unwrapped(self.socket)

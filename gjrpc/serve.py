@@ -26,6 +26,7 @@ from gjrpc.errors import SettingsError
 from gjrpc.guard import Guard, Unasked
 from gjrpc.server import Server
 from gjrpc.settings import Settings
+from gjrpc.stopping import on_signals
 from gjrpc.systemd import Notifier
 
 log = logging.getLogger("gjrpc.serve")
@@ -60,15 +61,15 @@ def _serve(target: str | None, chosen: Settings, listener: socket.socket, addres
     server = composition.server(listener, application, context, chosen, kind=Server)
     notifier = Notifier()
     guard = composition.guard_of(application)
-    _stop_on_signals(server, notifier)
     _reload_on_signal(context, chosen, guard, notifier)
-    server.start()
-    composition.announce(server, served, target, composition.for_curl(chosen, made))
-    composition.warn_if_open(chosen, address, guarded=isinstance(guard, Guard), secured=context is not None)
-    notifier.ready()
-    if notifier.interval is not None:
-        gevent.spawn(_live, notifier, notifier.interval)
-    server.serve_forever()
+    with on_signals(server, notifier.stopping):
+        server.start()
+        composition.announce(server, served, target, composition.for_curl(chosen, made))
+        composition.warn_if_open(chosen, address, guarded=isinstance(guard, Guard), secured=context is not None)
+        notifier.ready()
+        if notifier.interval is not None:
+            gevent.spawn(_live, notifier, notifier.interval)
+        server.serve_forever()
 
 
 def _live(notifier: Notifier, interval: float) -> None:
@@ -76,22 +77,6 @@ def _live(notifier: Notifier, interval: float) -> None:
     while True:
         notifier.alive()
         gevent.sleep(interval / 2)
-
-
-def _stop_on_signals(server: Server, notifier: Notifier) -> None:
-    """The first SIGINT or SIGTERM lets the calls in flight end; a second one does not."""
-
-    def stop(name: str) -> None:
-        if server.draining:
-            log.warning("%s again: stopping at once", name)
-            gevent.spawn(server.stop, timeout=0)
-        else:
-            log.info("%s: stopping; calls in flight have %g s", name, server.timeouts.grace)
-            notifier.stopping()
-            gevent.spawn(server.stop)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        gevent.signal_handler(number, stop, number.name)
 
 
 def _reload_on_signal(

@@ -30,6 +30,7 @@ from gjrpc.http1 import Memory, Writer
 from gjrpc.lines import Limits
 from gjrpc.origins import LOOPBACK, hostnames, is_loopback
 from gjrpc.proxies import Proxies
+from gjrpc.stopping import on_signals, say
 from gjrpc.threads import MAX_QUEUED, MAX_THREADS
 from gjrpc.unsent import MAX_UNSENT, Unsent
 from gjrpc.watchdog import Watchdog
@@ -207,6 +208,30 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             connection.disown()
         forks.close(self.socket)
         self.greenlets.disown()
+
+    @property
+    def grace(self) -> float:
+        """Seconds for the calls in flight at a stop."""
+        return self.timeouts.grace
+
+    def serve_forever(self, stop_timeout: float | None = None) -> None:
+        """Serve until `stop` is called in another greenlet, or SIGINT or SIGTERM comes; then end the calls in flight and return.
+
+        A second signal ends it at once; see `gjrpc.stopping.on_signals` for where signals are left alone. Where it listens and
+        that it stops is said in the log, or on standard error if there is none.
+
+        Args:
+            stop_timeout: seconds for the calls in flight, instead of the `grace` timeout.
+
+        Raises:
+            OSError: the address can't be bound.
+        """
+        with on_signals(self):
+            if not self.started:
+                self.start()
+                say(f"serving on {self.url}")
+            super().serve_forever(stop_timeout)
+        say("stopped")
 
     def do_read(self) -> Any:
         """Accept one connection, as a bare socket: gevent's own is made where a client must be waited for."""

@@ -72,6 +72,7 @@ SERVER = [
     "descriptors",
     "watchdog",
     "tls",
+    "stopping",
     "server",
 ]
 LEAVES = [
