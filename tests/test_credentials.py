@@ -3,12 +3,13 @@
 import base64
 import json
 import signal
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import bcrypt
 import pytest
 import requests
-from conftest import curl
+from conftest import curl, read_all
 
 from gjrpc import Client, RemoteError
 from gjrpc.credentials import certificate_name, guard
@@ -355,3 +356,23 @@ def test_what_can_not_be_used_is_told(run, files, arguments, said):
     server = run(*arguments)
     assert server.wait() == 2
     assert said in server.output
+
+
+def test_no_credential_reaches_the_log(run, files):
+    """Tokens and passwords, right or wrong, well-formed or not, are in no line of any log, down to debugging."""
+    options = ("--token-file", "tokens", "--htpasswd", "htpasswd", "--access-log", "json", "--log-level", "debug")
+    server = run("app:registry", *options)
+    host, port = server.wait_url().removeprefix("http://").split(":")
+    basic, wrong = (base64.b64encode(f"carol:{password}".encode()).decode() for password in ("secret", "Wr0ngPassword"))
+    lines = [f"Authorization: Bearer {token}" for token in (files[0], "gjrpc_guessed", f"{files[0]} {files[1]}")]
+    lines += [f"Authorization: Basic {text}" for text in (basic, wrong, f"{wrong}!")]
+    lines += [f"Authorization: Bearer {files[0]}\r\nAuthorization: Bearer {files[1]}", f"Authorization: {files[0]}"]
+    lines += [f"Authorization : Bearer {files[0]}", f"Authorization: Bearer {files[0]}\x00", f"Authorization Bearer {files[0]}"]
+    for line in lines:
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(f"GET /who HTTP/1.1\r\nHost: localhost\r\n{line}\r\nConnection: close\r\n\r\n".encode("latin-1"))
+            assert read_all(connection).startswith(b"HTTP/1.1 ")
+    get(f"http://{host}:{port}/-/ready")
+    server.wait_for('"target":"/-/ready"')
+    for secret in (*files, basic, wrong, "guessed", "Wr0ngPassword"):
+        assert secret not in server.output

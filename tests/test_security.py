@@ -1,32 +1,140 @@
-"""What SECURITY.md promises is kept and tested where it says so."""
+"""What SECURITY.md promises is kept where it says so, and tested by functions that are there, run and assert something."""
 
+import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
+from test_design import asserting
+
+from gjrpc import settings
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
-ROWS = [line for line in TEXT.splitlines() if line.startswith("| ") and "`" in line]
+REFERENCE = re.compile(r"`(tests/test_\w+\.py)::((?:\w+::)?test_\w+)(?:\[([^\]`]+)\])?`")
+SKIPS = {"skip", "skipif", "xfail", "needs", "peers"}
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:gjrpc|tests|bench|deploy)/[\w/.]+)`", TEXT))))
+def promises():
+    """The items of the section that promises something, each as one line."""
+    section = re.search(r"^## What is promised\n(.*?)^## ", TEXT, re.DOTALL | re.MULTILINE)
+    assert section, "SECURITY.md has no section of promises"
+    items = re.split(r"^- ", section[1], flags=re.MULTILINE)[1:]
+    return [" ".join(re.split(r"^###", item, flags=re.MULTILINE)[0].split()) for item in items]
+
+
+@cache
+def tree(path):
+    """A file of tests, parsed."""
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+@cache
+def asserts(path):
+    """The names of the functions of a file that assert something."""
+    return asserting(ROOT / path)
+
+
+def found(path, name):
+    """The function of a file by its name, behind its class's where it has one; None where there is none."""
+    node = tree(path)
+    for part in name.split("::"):
+        node = next((one for one in getattr(node, "body", ()) if getattr(one, "name", None) == part), None)
+    return node if isinstance(node, ast.FunctionDef) else None
+
+
+def marks(path, name):
+    """What may keep a test from running: the names in its decorators, in those of its class, and in `pytestmark`."""
+    body = tree(path).body
+    decorated = [found(path, name), *(one for one in body if getattr(one, "name", None) == name.split("::")[0])]
+    places = [decorator for one in decorated if one is not None for decorator in one.decorator_list]
+    places += [one for one in body if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == "pytestmark"]
+    return {node.attr for place in places for node in ast.walk(place) if isinstance(node, ast.Attribute)} & SKIPS
+
+
+def begins_by_skipping(function):
+    """Whether the first thing that a test does is to skip itself."""
+    first = function.body[1] if ast.get_docstring(function) and len(function.body) > 1 else function.body[0]
+    return bool(re.match(r"pytest\.(skip|xfail|importorskip)\(", ast.unparse(first)))
+
+
+def test_there_are_promises():
+    """The page has promises, and none stands there twice."""
+    told = promises()
+    assert len(told) > 20
+    assert len(set(told)) == len(told)
+
+
+@pytest.mark.parametrize("promise", promises(), ids=lambda promise: promise[:50])
+def test_each_promise_is_kept_and_tested(promise):
+    """Each promise names a module that keeps it, and a test function that runs wherever the tests do."""
+    assert re.search(r"`gjrpc/\w+\.py`", promise)
+    named = REFERENCE.findall(promise)
+    assert named, "name a test: `tests/test_x.py::test_y`"
+    assert promise.count("`tests/") == len(named), "a file is no test: name its function"
+    assert [name for path, name, _ in named if not marks(path, name)], "all of its tests may be skipped"
+
+
+@pytest.mark.parametrize(("path", "name", "case"), sorted(set(REFERENCE.findall(TEXT))))
+def test_each_named_test_is_one(path, name, case):
+    """Each test that the page names is there, is not always skipped, asserts something, and has the case that is named."""
+    function = found(path, name)
+    assert function is not None, f"there is no {name} in {path}"
+    assert not {"skip", "xfail"} & marks(path, name)
+    assert not begins_by_skipping(function)
+    assert function.name in asserts(path)
+    assert not case or repr(case) in {ast.unparse(node) for decorator in function.decorator_list for node in ast.walk(decorator)}
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:gjrpc|tests|bench|deploy)/[\w/.]+)[`:]", TEXT))))
 def test_what_is_named_exists(path):
-    """Each file that the page names is there."""
-    assert (ROOT / path).is_file()
-
-
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.split("|")[1].strip()[:40])
-def test_each_promise_is_kept_and_tested(row):
-    """Each promise names a module that keeps it, and a test or fault script."""
-    _, kept, tested = row.strip("| ").split(" | ")
-    assert kept.count("`gjrpc/")
-    assert tested.count("`tests/") + tested.count("`bench/faults/")
+    """Each file or folder that the page names is there."""
+    assert (ROOT / path).exists()
 
 
 @pytest.mark.parametrize("option", sorted(set(re.findall(r"`(--[\w-]+)`", TEXT))))
 def test_each_option_exists(option):
     """Each option that the page names is one."""
-    from gjrpc import settings
-
     assert option in settings.table()
+
+
+EMPTY = '''
+import pytest
+pytestmark = pytest.mark.{mark}
+
+def test_hollow():
+    """It says what holds."""
+    {body}
+
+class TestIn:
+    {decorator}
+    def test_deep(self):
+        assert True
+'''
+
+
+@pytest.mark.parametrize(
+    ("name", "mark", "body", "decorator", "words"),
+    [
+        ("test_gone", "a", "assert 1", "", "no test_gone"),
+        ("TestIn::test_gone", "a", "assert 1", "", "no TestIn::test_gone"),
+        ("TestIn", "a", "assert 1", "", "no TestIn"),
+        ("test_hollow", "a", "pass", "", "asserts"),
+        ("test_hollow", "a", "pytest.skip('later'); assert 1", "", "begins_by_skipping"),
+        ("test_hollow", "skip", "assert 1", "", "marks"),
+        ("TestIn::test_deep", "a", "assert 1", "@pytest.mark.xfail", "marks"),
+    ],
+)
+def test_what_the_check_refuses(tmp_path, monkeypatch, name, mark, body, decorator, words):
+    """A test that is gone, hollow or always skipped is not taken for one."""
+    monkeypatch.setattr("test_security.ROOT", tmp_path)
+    (tmp_path / "test_x.py").write_text(EMPTY.format(mark=mark, body=body, decorator=decorator))
+    tree.cache_clear()
+    asserts.cache_clear()
+    try:
+        with pytest.raises(AssertionError, match=words):
+            test_each_named_test_is_one("test_x.py", name, "")
+    finally:
+        tree.cache_clear()
+        asserts.cache_clear()
