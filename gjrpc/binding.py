@@ -5,10 +5,8 @@ call only runs what was compiled. It knows no names of methods, no message, no H
 `misfits`'.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from decimal import Decimal, InvalidOperation
 from functools import partial
 from inspect import Parameter
 from typing import Any, TypeAlias
@@ -17,13 +15,12 @@ import msgspec
 from msgspec import Raw
 
 from gjrpc import codec, misfits
-from gjrpc.conversion import decoder, items, members
-from gjrpc.errors import ParseError
+from gjrpc.conversion import items, members
 from gjrpc.misfits import Fault
+from gjrpc.results import Results
 from gjrpc.signatures import (
     NAMED,
     POSITIONAL,
-    Form,
     form_of,
     is_typed,
     read_signature,
@@ -31,6 +28,7 @@ from gjrpc.signatures import (
     taken_names,
     text_struct_of,
 )
+from gjrpc.values import Convert, Unfit, from_json, from_texts, from_value
 
 Bound: TypeAlias = tuple[Sequence[Any], dict[str, Any]]
 """What `function(*positional, **named)` is called with."""
@@ -38,13 +36,8 @@ Bound: TypeAlias = tuple[Sequence[Any], dict[str, Any]]
 Text: TypeAlias = str | dict[str, list[str]] | None
 """Arguments of a GET: the text behind `;`, the query's values by name, or nothing."""
 
-Convert: TypeAlias = Callable[[str, Form, Any], Any]
-"""Makes an argument of what came for it, by its name and form."""
-
 _NOTHING: Bound = ((), {})
 _STARS: dict[Any, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
-_MOST_DIGITS = 4300
-_NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,5})?", re.ASCII)
 
 
 class Binding:
@@ -146,20 +139,34 @@ class Binding:
             return self.bind_positional([])
         return self.bind_positional([value])
 
-    def caller(self, function: Callable[..., Any]) -> Callable[[Any], Any]:
+    def caller(self, function: Callable[..., Any], results: Results | None = None) -> Callable[[Any], Any]:
         """Compile the shortest way to call a function with one JSON value: `bind`, without its steps where they are not needed.
 
-        What comes back raises InvalidArguments as `bind` does, and whatever the function raises.
+        What comes back raises InvalidArguments as `bind` does, WrongResult where `results` finds one, and whatever the function
+        raises.
         """
         least, most = self._required_positional, len(self._positional) if self._most is None else self._most
+        run = function if results is None else results.checking(function)
         bind = self.bind
 
         def bound(value: Any) -> Any:
             positional, named = bind(value)
-            return function(*positional, **named)
+            return run(*positional, **named)
 
         def direct(value: Any) -> Any:
-            return function(*value) if type(value) is list and least <= len(value) <= most else bound(value)
+            return run(*value) if type(value) is list and least <= len(value) <= most else bound(value)
+
+        if self._keywords or self._watched or self.exact:
+            return bound
+        if self.bind_positional == self._check_positional:
+            return direct
+        return self._converting(function, bound, results)
+
+    def _converting(
+        self, function: Callable[..., Any], bound: Callable[[Any], Any], results: Results | None
+    ) -> Callable[[Any], Any]:
+        """The shortest way for a full array of typed arguments; `bound` is the way for all else, and finds the words for it."""
+        struct, convert, astuple, most = self._typed_positional, self._convert, msgspec.structs.astuple, len(self._positional)
 
         def converted(value: Any) -> Any:
             if type(value) is not list or len(value) != most:
@@ -167,13 +174,24 @@ class Binding:
             try:
                 arguments = astuple(convert(value, struct))
             except msgspec.ValidationError:
-                return bound(value)  # which finds the words for it
+                return bound(value)
             return function(*arguments)
 
-        struct, convert, astuple = self._typed_positional, self._convert, msgspec.structs.astuple
-        if self._keywords or self._watched or self.exact:
-            return bound
-        return direct if self.bind_positional == self._check_positional else converted
+        if results is None:
+            return converted
+        usual, check = results.usual, results.check
+
+        def checked(value: Any) -> Any:  # the same, with the usual result checked on the spot
+            if type(value) is not list or len(value) != most:
+                return bound(value)
+            try:
+                arguments = astuple(convert(value, struct))
+            except msgspec.ValidationError:
+                return bound(value)
+            result = function(*arguments)
+            return result if type(result) is usual else check(result)
+
+        return checked
 
     def bind_text(self, text: Text) -> Bound:
         """Bind a GET's arguments, each text converted to its parameter's annotation; without one it stays text.
@@ -184,12 +202,12 @@ class Binding:
         if text is None or (text == "" and not self._takes_value):
             return self._nothing or self.bind_positional([])
         if isinstance(text, str):
-            return self._each_positional([[text]], _from_texts)
+            return self._each_positional([[text]], from_texts)
         if text.keys() <= self._simple:
             bound = self._bind_simple(text)
             if bound is not None:
                 return bound
-        return self._each_named(text, _from_texts)
+        return self._each_named(text, from_texts)
 
     def _bind_simple(self, texts: dict[str, list[str]]) -> Bound | None:
         """Bind plain texts in one step; None where something has to be said of them."""
@@ -223,20 +241,20 @@ class Binding:
 
     def _convert_positional(self, values: list[Any]) -> Bound:
         if len(values) > len(self._positional) or self._watched or not self._fits_positional(len(values)):
-            return self._each_positional(values, _from_value)
+            return self._each_positional(values, from_value)
         try:
             return msgspec.structs.astuple(self._convert(values, self._typed_positional))[: len(values)], {}
         except msgspec.ValidationError:
-            return self._each_positional(values, _from_value)
+            return self._each_positional(values, from_value)
 
     def _convert_named(self, values: dict[str, Any]) -> Bound:
         given = values.keys()
         if self._watched or not self._fits_named(given) or not given <= self._nameable:
-            return self._each_named(values, _from_value)
+            return self._each_named(values, from_value)
         try:
             converted = self._convert(values, self._typed_named)
         except msgspec.ValidationError:
-            return self._each_named(values, _from_value)
+            return self._each_named(values, from_value)
         return (), {name: getattr(converted, name) for name in values}
 
     def _bind_exactly(self, values: list[Any]) -> Bound:
@@ -245,10 +263,10 @@ class Binding:
             return self._convert_positional(values)
         text = bytes(values[0]).strip()
         if text[:1] == b"{":
-            return self._each_named(members(text), _from_json)
+            return self._each_named(members(text), from_json)
         if text[:1] == b"[":
-            return self._each_positional(items(text), _from_json)
-        return self._each_positional([] if text in (b"null", b'""') and not self._takes_value else [Raw(text)], _from_json)
+            return self._each_positional(items(text), from_json)
+        return self._each_positional([] if text in (b"null", b'""') and not self._takes_value else [Raw(text)], from_json)
 
     def _each_positional(self, values: Sequence[Any], convert: Convert) -> Bound:
         faults = [] if self._fits_positional(len(values)) else self._positional_faults(len(values))
@@ -272,7 +290,7 @@ class Binding:
             form = self._forms[declared]
             try:
                 converted.append(convert(name, form, value))
-            except _Unfit as unfit:
+            except Unfit as unfit:
                 faults.append(unfit.fault)
         if faults:
             raise misfits.refusal(faults)
@@ -301,72 +319,3 @@ class Binding:
 
     def _listing(self) -> str:
         return ", ".join(self.names) if self.names else "no arguments"
-
-
-class _Unfit(Exception):
-    """One argument that does not fit; it never leaves this module."""
-
-    def __init__(self, fault: Fault) -> None:
-        self.fault = fault
-
-
-def _from_value(name: str, form: Form, value: Any) -> Any:
-    """An argument of decoded JSON."""
-    if form.wanted is Any:
-        return value
-    try:
-        return _finite(name, msgspec.convert(value, form.wanted, str_keys=True), form.watched)
-    except msgspec.ValidationError as error:
-        raise _Unfit(misfits.misfit(name, form.shown, error, value)) from None
-
-
-def _from_json(name: str, form: Form, value: Raw) -> Any:
-    """An argument of JSON text that is known to be well-formed."""
-    try:
-        return _finite(name, decoder(form.wanted)(value), form.watched)
-    except msgspec.ValidationError as error:
-        raise _Unfit(misfits.misfit(name, form.shown, error, value)) from None
-
-
-def _from_texts(name: str, form: Form, texts: list[str]) -> Any:
-    """An argument of a query's texts: several make a list, objects are read as JSON, the others as what they spell."""
-    if len(texts) > 1 and not form.repeated:
-        raise _Unfit(misfits.repeated(name, len(texts)))
-    try:
-        if form.as_json:
-            joined = ",".join(map(_json_text, texts))
-            return _finite(name, decoder(form.wanted)(f"[{joined}]" if form.repeated else joined), form.watched)
-        read = [_whole(text) for text in texts] if form.whole else list(texts)
-        plain = not form.numeric and not any(text.lower() == "null" for text in read)
-        value = msgspec.convert(read if form.repeated else read[0], form.wanted, strict=plain)
-        return _finite(name, value, form.watched_text)
-    except ParseError as error:
-        raise _Unfit(misfits.no_json(name, error.message)) from None
-    except msgspec.ValidationError as error:
-        raise _Unfit(misfits.text_misfit(name, form.shown, error, texts, as_json=form.as_json)) from None
-
-
-def _finite(name: str, value: Any, watched: bool) -> Any:
-    number = codec.not_finite(value) if watched else None
-    if number is not None:
-        raise _Unfit(misfits.not_finite(name, number))
-    return value
-
-
-def _json_text(text: str) -> str:
-    """Raises: ParseError: it is not JSON."""
-    codec.decode(text.encode())
-    return text
-
-
-def _whole(text: str) -> str:
-    """The text of an integer that is spelled as 5.0 or 1e3, with all its digits; any other text as it is."""
-    if text.isdecimal() or len(text) > _MOST_DIGITS:
-        return text
-    try:
-        number = Decimal(text) if _NUMBER.fullmatch(text) else None
-    except InvalidOperation:
-        number = None
-    if number is None or number.adjusted() >= _MOST_DIGITS or number != number.to_integral_value():
-        return text
-    return str(int(number))

@@ -90,9 +90,8 @@ class Method:
         self.binding = binding
         self.check_result = check_result
         results = results_of(binding.returns) if check_result else None
-        call = binding.caller(function)
         self.run = function if results is None else results.checking(function)
-        self.call = call if results is None else results.checking_call(call)
+        self.call = binding.caller(function, results)
         self.blocking = blocking
         self.deadline = deadline
         self.scope = scope

@@ -283,7 +283,7 @@ class _Raw(Binding):
     def bind(self, value: Any) -> Bound:
         return (value,), {}
 
-    def caller(self, function: Callable[..., Any]) -> Callable[[Any], Any]:
+    def caller(self, function: Callable[..., Any], results: Any = None) -> Callable[[Any], Any]:
         return function
 
     def bind_text(self, text: Any) -> Bound:

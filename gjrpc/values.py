@@ -1,0 +1,94 @@
+"""One argument, made of what came for it.
+
+Owns the three ways in which a value comes: as decoded JSON, as JSON text, and as texts of a query. It knows one parameter's form, and
+no signature.
+"""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec import Raw
+
+from gjrpc import codec, misfits
+from gjrpc.conversion import decoder
+from gjrpc.errors import ParseError
+from gjrpc.misfits import Fault
+from gjrpc.signatures import Form
+
+Convert: TypeAlias = Callable[[str, Form, Any], Any]
+"""Makes an argument of what came for it, by its name and form; raises Unfit."""
+
+_MOST_DIGITS = 4300
+_NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,5})?", re.ASCII)
+
+
+class Unfit(Exception):
+    """One argument that does not fit; the binder tells it with the others."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+
+
+def from_value(name: str, form: Form, value: Any) -> Any:
+    """An argument of decoded JSON."""
+    if form.wanted is Any:
+        return value
+    try:
+        return _finite(name, msgspec.convert(value, form.wanted, str_keys=True), form.watched)
+    except msgspec.ValidationError as error:
+        raise Unfit(misfits.misfit(name, form.shown, error, value)) from None
+
+
+def from_json(name: str, form: Form, value: Raw) -> Any:
+    """An argument of JSON text that is known to be well-formed."""
+    try:
+        return _finite(name, decoder(form.wanted)(value), form.watched)
+    except msgspec.ValidationError as error:
+        raise Unfit(misfits.misfit(name, form.shown, error, value)) from None
+
+
+def from_texts(name: str, form: Form, texts: list[str]) -> Any:
+    """An argument of a query's texts: several make a list, objects are read as JSON, the others as what they spell."""
+    if len(texts) > 1 and not form.repeated:
+        raise Unfit(misfits.repeated(name, len(texts)))
+    try:
+        if form.as_json:
+            joined = ",".join(map(_json_text, texts))
+            return _finite(name, decoder(form.wanted)(f"[{joined}]" if form.repeated else joined), form.watched)
+        read = [_whole(text) for text in texts] if form.whole else list(texts)
+        plain = not form.numeric and not any(text.lower() == "null" for text in read)
+        value = msgspec.convert(read if form.repeated else read[0], form.wanted, strict=plain)
+        return _finite(name, value, form.watched_text)
+    except ParseError as error:
+        raise Unfit(misfits.no_json(name, error.message)) from None
+    except msgspec.ValidationError as error:
+        raise Unfit(misfits.text_misfit(name, form.shown, error, texts, as_json=form.as_json)) from None
+
+
+def _finite(name: str, value: Any, watched: bool) -> Any:
+    number = codec.not_finite(value) if watched else None
+    if number is not None:
+        raise Unfit(misfits.not_finite(name, number))
+    return value
+
+
+def _json_text(text: str) -> str:
+    """Raises: ParseError: it is not JSON."""
+    codec.decode(text.encode())
+    return text
+
+
+def _whole(text: str) -> str:
+    """The text of an integer that is spelled as 5.0 or 1e3, with all its digits; any other text as it is."""
+    if text.isdecimal() or len(text) > _MOST_DIGITS:
+        return text
+    try:
+        number = Decimal(text) if _NUMBER.fullmatch(text) else None
+    except InvalidOperation:
+        number = None
+    if number is None or number.adjusted() >= _MOST_DIGITS or number != number.to_integral_value():
+        return text
+    return str(int(number))
