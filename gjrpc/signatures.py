@@ -39,17 +39,28 @@ _OBJECTS = (
 _NUMBERS = (msgspec.inspect.FloatType, msgspec.inspect.DecimalType)
 _WORDS = (msgspec.inspect.BoolType, msgspec.inspect.NoneType)
 _TIMES = (msgspec.inspect.DateTimeType, msgspec.inspect.TimeDeltaType)
+_CACHED = type(functools.lru_cache(len))
 _LONGEST = 200  # characters of an annotation in a sentence
+
+
+_NO_PLAIN_FUNCTIONS: dict[Callable[[Any], bool], str] = {
+    inspect.isgeneratorfunction: "it is a generator function, and items are not sent one by one; return a list of them instead",
+    inspect.iscoroutinefunction: "it is an async function; plain functions are served (gevent makes their waiting concurrent), "
+    "so make it one, or register one that runs it, as with asyncio.run",
+    inspect.isasyncgenfunction: "it is an async function with yield, and plain functions are served; return a list of the items",
+}
 
 
 def read_signature(function: Callable[..., Any]) -> inspect.Signature:
     """The signature, with annotations that are text evaluated.
 
     Raises:
-        RegistrationError: there is none that can be read, or the callable is asynchronous.
+        RegistrationError: there is none that can be read, or the callable gives no result but something that makes one.
     """
-    if any(inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner) for inner in _innermost(function)):
-        raise RegistrationError("it is an async function; plain functions are served (gevent makes their waiting concurrent)")
+    for inner in _innermost(function):
+        refused = next((sentence for is_of, sentence in _NO_PLAIN_FUNCTIONS.items() if is_of(inner)), None)
+        if refused is not None:
+            raise RegistrationError(refused)
     try:
         return inspect.signature(function, eval_str=True)
     except (TypeError, ValueError) as error:
@@ -68,6 +79,8 @@ def _innermost(function: Any) -> Iterator[Callable[..., Any]]:
     """The functions that a call ends in, which bind what the callables around them have bound already."""
     if isinstance(function, functools.partial):
         yield from _innermost(function.func)
+    elif isinstance(function, (staticmethod, _CACHED)):
+        yield from _innermost(function.__wrapped__)  # these hand on what the function gives
     elif inspect.ismethod(function):
         yield from _innermost(function.__func__)
     elif inspect.isclass(function):

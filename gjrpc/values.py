@@ -1,7 +1,7 @@
 """One argument, made of what came for it.
 
-Owns the three ways in which a value comes: as decoded JSON, as JSON text, and as texts of a query. It knows one parameter's form, and
-no signature.
+Owns the three ways in which a value comes: as decoded JSON, as JSON text, and as texts of a query. It knows one parameter's form,
+and no signature.
 """
 
 import re

@@ -573,7 +573,38 @@ def tagged() -> Any:
     return A | B
 
 
+def items():
+    """A generator."""
+    yield 1
+
+
+class Items:
+    def method(self):
+        yield 1
+
+    __call__ = method
+
+    @staticmethod
+    def static():
+        yield 1
+
+    @classmethod
+    def made(cls):
+        yield 1
+
+
 UNBINDABLE = {
+    "a generator function": (items, "return a list of them instead"),
+    "a generator method": (Items().method, "return a list of them instead"),
+    "a generator callable": (Items(), "return a list of them instead"),
+    "a generator static method": (Items.static, "return a list of them instead"),
+    "a static method as it is in the class": (vars(Items)["static"], "return a list of them instead"),
+    "a generator class method": (Items.made, "return a list of them instead"),
+    "a partial of a generator function": (functools.partial(functools.partial(items)), "return a list of them instead"),
+    "a partial of a generator method": (functools.partial(Items().method), "return a list of them instead"),
+    "a cached generator function": (functools.cache(items), "return a list of them instead"),
+    "a cached coroutine function": (functools.lru_cache(coroutine), "async function"),
+    "a cached partial of one": (functools.partial(functools.cache(items)), "return a list of them instead"),
     "a coroutine function": (coroutine, "async function"),
     "an asynchronous generator": (generator, "async function"),
     "an asynchronous method": (AsyncThing().method, "async function"),
