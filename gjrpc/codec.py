@@ -61,6 +61,13 @@ _PLAIN = frozenset({str, int, bool, bytes, type(None)})
 _CAPITAL_N, _CAPITAL_I = b"NI"
 
 
+# What the encoder says on its own.
+_REASON = re.compile(
+    r"Encoding objects of type [\w.<>]+ is unsupported"
+    r"|Only dicts with [\w` -]+ keys are supported|Exceeds the limit .*|can't serialize .*"
+)
+
+
 class NotJSON(GjrpcError):
     """A value that JSON can't hold; the text names its type."""
 
@@ -158,18 +165,28 @@ def encode(value: Any) -> bytes:
         encoded = _encode(value)
     except RecursionError:
         raise NotJSON(f"a {type(value).__name__} that contains itself or is nested too deep") from None
-    except UnicodeEncodeError as error:
-        raise NotJSON(f"a str with a lone surrogate ({error.reason})") from error
-    except (TypeError, ValueError, OverflowError) as error:
-        raise NotJSON(str(error)) from error
-    except Exception as error:  # a field that is not set, or whatever else an object does when it is read
-        raise NotJSON(f"a {type(value).__name__} that can't be read") from error
+    except Exception as error:
+        raise NotJSON(_unwritable(value, error)) from error
     if type(value) in _PLAIN or not _may_hold_nan(encoded):
         return encoded
     number = not_finite(value)
     if number is not None:
-        raise NotJSON(f"a {type(number).__name__} that is {number}: JSON has no such number")
+        raise NotJSON(f"a {type(number).__name__} that is {_spelled(number)}: JSON has no such number")
     return encoded
+
+
+def _unwritable(value: Any, error: Exception) -> str:
+    """Why a value can't be written, without a word of its own: its classes run code, and what that raises is not for a client."""
+    foreign = error.__traceback__ is None or error.__traceback__.tb_next is not None
+    if not foreign and type(error) is UnicodeEncodeError:
+        return "a str with a lone surrogate"
+    if not foreign and _REASON.fullmatch(str(error)):
+        return str(error)
+    return f"a {type(value).__name__} that can't be read"
+
+
+def _spelled(number: float | Decimal) -> str:
+    return float.__repr__(number) if isinstance(number, float) else Decimal.__str__(number)
 
 
 def not_finite(value: Any) -> float | Decimal | None:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from gjrpc import codec, context, told
 from gjrpc.convention import Call
-from gjrpc.errors import CallError, MethodNotFound, WrongResult
+from gjrpc.errors import CallError, InvalidArguments, MethodNotFound, WrongResult
 from gjrpc.excerpts import quoted
 from gjrpc.method import Method
 from gjrpc.permissions import EVERYTHING, Caller
@@ -159,6 +159,8 @@ class Dispatcher:
 
     def _told(self, error: CallError, method: Method) -> CallError:
         """An error that the method means for the client, once it is known that it can be sent."""
+        if isinstance(error, InvalidArguments) and error.foreign is not None:
+            told.note(error, error.foreign, method)
         try:
             told.read(error)
         except codec.NotJSON as cause:

@@ -126,6 +126,7 @@ class InvalidArguments(CallError):
     """
 
     code = -32602
+    foreign: BaseException | None = None
 
     def __init__(self, message: str | None = None, *, foreign: BaseException | None = None, **options: Any) -> None:
         super().__init__(message, **options)

@@ -79,9 +79,18 @@ def failure(sentence: str, error: BaseException, method: Method | None = None) -
         method: the method that raised it, if one did.
     """
     ref = secrets.token_hex(6)
-    named = f"method {excerpt(method.name)}: " if method else ""
-    log.error("ref %s: %s%s%s", ref, named, sentence, _remedy(error), exc_info=error)
+    log.error("ref %s: %s%s%s", ref, _named(method), sentence, _remedy(error), exc_info=error)
     return InternalError(sentence, ref=ref)
+
+
+def note(error: CallError, cause: BaseException, method: Method) -> None:
+    """Give an error a reference, under which the log has what led to it."""
+    error.ref = secrets.token_hex(6)
+    log.warning("ref %s: %s%s", error.ref, _named(method), error.message, exc_info=cause)
+
+
+def _named(method: Method | None) -> str:
+    return f"method {excerpt(method.name)}: " if method else ""
 
 
 def _check(name: str, fits: bool, value: Any) -> None:

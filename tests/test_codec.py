@@ -5,7 +5,7 @@ import math
 import types
 from collections import Counter, OrderedDict, defaultdict
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -494,3 +494,73 @@ def test_a_value_is_written_when_it_has_numbers_only(value):
         assert not finite
     else:
         assert finite
+
+
+class Secretive(Exception):
+    """An exception of an application."""
+
+
+def raising(error):
+    """A value whose own code raises this when it is written: a field, a time zone."""
+
+    @dataclass
+    class Field:
+        x: int = 5
+
+        def __getattribute__(self, name):
+            if name == "x":
+                raise error
+            return object.__getattribute__(self, name)
+
+    class Zone(tzinfo):
+        def utcoffset(self, moment):
+            raise error
+
+    return [Field(), datetime(2020, 1, 1, tzinfo=Zone()), [Field()], {"a": datetime(2020, 1, 1, tzinfo=Zone())}]
+
+
+def said(value):
+    """What the encoder makes of a value: its JSON, or the sentence that says why there is none."""
+    try:
+        return encode(value).decode()
+    except NotJSON as told:
+        return str(told)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("hunter2"),
+        TypeError("hunter2"),
+        TypeError("Encoding objects of type hunter2 is unsupported"),
+        OverflowError("hunter2"),
+        KeyError("hunter2"),
+        AttributeError("hunter2"),
+        UnicodeEncodeError("utf-8", "hunter2", 0, 1, "hunter2"),
+        RecursionError("hunter2"),
+        Secretive("hunter2"),
+    ],
+)
+def test_what_a_value_raises_is_not_repeated(error):
+    """Whatever the code of a value raises when it is written, the sentence has no word of it."""
+    for value in raising(error):
+        assert "hunter2" not in said(value)
+    if not isinstance(error, (AttributeError, RecursionError)):
+        assert said(raising(error)[1]) == "a datetime that can't be read"
+
+
+def test_a_number_spells_itself_in_no_words_of_its_own():
+    """A float of an application's class that is NaN is named as Python names NaN."""
+
+    class Own(float):
+        def __repr__(self):
+            return "hunter2"
+
+        __str__ = __repr__
+
+        def __format__(self, spec):
+            return "hunter2"
+
+    with pytest.raises(NotJSON) as caught:
+        encode([Own("nan")])
+    assert "hunter2" not in str(caught.value)

@@ -49,13 +49,7 @@ def told(function, verb="POST", target="/f", body=b""):
 
 def test_all_arguments_that_do_not_fit_are_told():
     """One answer names each argument that does not fit, of an array, of an object and of a query."""
-    words = [
-        "'a': expected `int`",
-        "'b': expected `float`",
-        "'c': expected `bool`",
-        "'d': invalid decimal",
-        "'e': invalid RFC3339",
-    ]
+    words = ["a': expected `int`", "b': expected `float`", "c': expected `bool`", "d': invalid decimal", "e': invalid RFC3339"]
     for body in (b'["x","y","z","n","o"]', b'{"a":"x","b":"y","c":"z","d":"n","e":"o"}'):
         status, problem = told(all_of, body=body)
         assert status == 400
