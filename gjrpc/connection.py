@@ -20,6 +20,7 @@ from gjrpc import forks
 from gjrpc.errors import BadMessage, CallError, DeadlineExceeded, Overloaded
 from gjrpc.framing import Parsed
 from gjrpc.gateway import GoneError
+from gjrpc.green import passes
 from gjrpc.http1 import CONTINUE, Reader
 from gjrpc.messages import Head, Request, Response
 from gjrpc.sending import HURRY, Sending
@@ -32,6 +33,7 @@ _RECEIVE = 8 * 1024  # bytes for one read between bodies: a buffer of more is sl
 _RECEIVE_BODY = 64 * 1024
 _NEVER = float("inf")
 _LARGE = 64 * 1024  # bytes of a body that are not copied to stand behind their head
+_FAILED = "the server failed; its log has the details under this ref"
 _CUT_OFF = "the server stopped before the call ended; the call had begun, and may have taken effect"
 
 
@@ -143,7 +145,12 @@ class Connection(Sending):
         except GoneError as error:
             log.debug("%s went away: %s", self.peer, error)
         except Exception as error:  # noqa: BLE001  a fault of the server itself: logged with its ref, and told
-            self._refuse(failure("the server failed; its log has the details under this ref", error))
+            self._refuse(failure(_FAILED, error))
+        except BaseException as error:  # a timeout that a call left running, say, or somebody ends the greenlet
+            if passes(error):
+                self.abandon()
+                raise
+            self._fail(error)
         finally:  # also where the greenlet is killed in the middle of a call
             if goes_on and self._watcher is not None:
                 self._busy = False
@@ -154,6 +161,12 @@ class Connection(Sending):
                     self._watcher.start(self.server.greenlets.ready.append, self)
             else:
                 self.close()
+
+    def _fail(self, error: BaseException) -> None:
+        """Tell the client, if no part of its answer is sent yet."""
+        refused = failure(_FAILED, error)
+        if self.expires == _NEVER and not self.begun:
+            self._refuse(refused)
 
     def refuse(self) -> None:
         """Read what has come, and answer that the server has too much to do."""
@@ -334,9 +347,7 @@ class Connection(Sending):
         start = clock()
         response = server.application.respond(request, self)
         goes_on = self._give(response, request.head)
-        server.access_log.write(
-            self.client_address, request.head, response.status, len(response.body), clock() - start, response.caller
-        )
+        self._log_answer(request.head, response.status, len(response.body), clock() - start, response.caller)
         return goes_on
 
     def _answer_busy(self, request: Request) -> bool:
@@ -354,7 +365,7 @@ class Connection(Sending):
         return refusal(Overloaded(f"{self.server.overload}: come back later"))
 
     def _note(self, head: Head, response: Response, seconds: float) -> None:
-        self.server.access_log.write(self.client_address, head, response.status, len(response.body), seconds, response.caller)
+        self._log_answer(head, response.status, len(response.body), seconds, response.caller)
 
     def _give(self, response: Response, head: Head) -> bool:
         """Send a response; say whether the connection goes on."""

@@ -124,9 +124,9 @@ class Dispatcher:
             return failure(f"the method's result is not JSON: {error}", error, method)
         except WrongResult as error:
             return failure("the method's result is not what it declares; the server's log has more under this ref", error, method)
-        except self.runtime.passing:
-            raise
-        except BaseException as error:  # noqa: BLE001  the one place: also a SystemExit in a method must not end the server
+        except BaseException as error:  # the one place: also a SystemExit in a method must not end the server
+            if self.runtime.passes(error):
+                raise
             return failure("the method failed; the server's log has the details under this ref", error, method)
 
     def _caller(self) -> Caller:
@@ -148,7 +148,9 @@ class Dispatcher:
         for observe in self._observers:
             try:
                 observe(finished)
-            except Exception:
+            except BaseException as error:
+                if self.runtime.passes(error):
+                    raise
                 log.exception("observer %r failed", observe)
         return outcome
 

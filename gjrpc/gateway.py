@@ -4,6 +4,7 @@ Owns the environ (PEP 3333) and what pywsgi leaves open when it writes a respons
 sent, is the connection's, which derives from this.
 """
 
+import logging
 import time
 from io import BytesIO
 from typing import Any
@@ -12,17 +13,16 @@ from urllib.parse import unquote_to_bytes
 from gevent.pywsgi import WSGIHandler
 
 from gjrpc.answers import AnswerError, check_length, read_start
-from gjrpc.green import PASSING
-from gjrpc.messages import Request
+from gjrpc.green import passes
+from gjrpc.messages import Head, Request
 from gjrpc.told import failure
 from gjrpc.wsgi import refusal
+
+log = logging.getLogger("gjrpc.connection")
 
 
 class GoneError(Exception):
     """The client is gone, or takes nothing any more."""
-
-
-_PASSING: tuple[type[BaseException], ...] = (GoneError, *PASSING)
 
 
 class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
@@ -53,9 +53,11 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         try:
             self.run_application()
             self._end_answer()
-        except _PASSING:
+        except GoneError:
             raise
-        except BaseException as error:  # noqa: BLE001  whatever the application raises, or gives, is told as a 500
+        except BaseException as error:  # whatever the application raises, or gives, is told as a 500
+            if passes(error):
+                raise
             refused = failure("the application failed; the server's log has the details under this ref", error)
             self.close_connection = True
             if not self.begun:
@@ -63,8 +65,17 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
                 self.code, self._size = response.status, len(response.body)
                 self._send(self.server.writer.write(response, False, head))
         if self.server.access_log:
-            self.server.access_log.write(self.client_address, head, self.code, self._size, time.perf_counter() - start)
+            self._log_answer(head, self.code, self._size, time.perf_counter() - start)
         return not self.close_connection
+
+    def _log_answer(self, head: Head, status: int, size: int, seconds: float, caller: str | None = None) -> None:
+        """Note an answer that was sent: where that fails, the client has its answer, and nothing else is to be sent."""
+        try:
+            self.server.access_log.write(self.client_address, head, status, size, seconds, caller)
+        except BaseException as error:
+            if passes(error):
+                raise
+            log.exception("the access log failed")
 
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         """Take status and headers.

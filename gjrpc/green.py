@@ -16,7 +16,7 @@ from gjrpc import children
 from gjrpc.context import note_peer
 from gjrpc.errors import DeadlineExceeded
 from gjrpc.method import Method
-from gjrpc.runtime import FEW
+from gjrpc.runtime import FEW, comes_from_outside, is_interrupt
 from gjrpc.threads import MAX_QUEUED, MAX_THREADS, Threads
 
 T = TypeVar("T")
@@ -25,12 +25,6 @@ children.install()  # while no loop exists yet: blocking methods start programs 
 
 WIDTH = 32
 """Entries of one batch that may wait at the same time."""
-
-PASSING: tuple[type[BaseException], ...] = (KeyboardInterrupt, GeneratorExit, gevent.GreenletExit)
-"""What ends the greenlet that runs a call, and is no answer to it."""
-
-_PASSING_IN_BATCH: tuple[type[BaseException], ...] = (KeyboardInterrupt, GeneratorExit)
-
 
 _QUEUED_APART = 64
 """Functions that may wait to run apart: passwords to be checked, a few seconds' worth."""
@@ -43,6 +37,14 @@ class _Helper(gevent.Greenlet):  # type: ignore[misc]  # gevent has no types
     """Runs entries of a batch beside the greenlet that asked for it, for the same client."""
 
     task: Any = None
+
+
+def passes(error: BaseException) -> bool:
+    """Whether it ends the greenlet that runs a call: an interrupt of the process, or the kill of the greenlet by somebody else.
+
+    Whatever a method raises by itself, of these classes too, is its answer.
+    """
+    return is_interrupt(error) or (isinstance(error, gevent.GreenletExit) and comes_from_outside(error))
 
 
 class Green:
@@ -61,11 +63,12 @@ class Green:
         self._threads = Threads(threads, queue)
         self._apart = Threads(FEW, _QUEUED_APART)
 
-    @property
-    def passing(self) -> tuple[type[BaseException], ...]:
-        """`PASSING`; but a greenlet that is killed in a batch ends the entry that it runs, with an error, and takes the next."""
-        current = gevent.getcurrent()
-        return _PASSING_IN_BATCH if current in _askers or type(current) is _Helper else PASSING
+    def passes(self, error: BaseException) -> bool:
+        """As `passes`; but a kill in a batch ends the entry that runs there, with an error, and the next is taken."""
+        if isinstance(error, gevent.GreenletExit):
+            current = gevent.getcurrent()
+            return current not in _askers and type(current) is not _Helper and passes(error)
+        return passes(error)
 
     def call(self, method: Method, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
         """Run it as it was registered.

@@ -4,6 +4,8 @@ Owns the seam between `dispatch`, which is pure, and whatever makes calls concur
 which is right under servers that give each request a thread or a process; `gjrpc.green.Green` knows gevent.
 """
 
+import dis
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,6 +15,8 @@ from gjrpc.method import Method
 
 T = TypeVar("T")
 
+_RAISE = dis.opmap["RAISE_VARARGS"]
+
 FEW = 2
 """Functions that run apart at the same time: each computes on a core of its own, or would."""
 
@@ -20,9 +24,8 @@ FEW = 2
 class Runtime(Protocol):
     """Runs the methods that are registered as blocking or with a deadline."""
 
-    @property
-    def passing(self) -> tuple[type[BaseException], ...]:
-        """What is never an answer: it ends the thread, greenlet or process that runs the call."""
+    def passes(self, error: BaseException) -> bool:
+        """Whether what came out of a call is no answer to it, but ends the thread, greenlet or process that runs it."""
         ...
 
     def call(self, method: Method, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
@@ -45,10 +48,12 @@ class Runtime(Protocol):
 class Plain:
     """Runs a method where it is called. A thread can't be stopped, so here a deadline only binds servers that have their own."""
 
-    passing: tuple[type[BaseException], ...] = (KeyboardInterrupt, GeneratorExit)
-
     def __init__(self) -> None:
         self._few = threading.BoundedSemaphore(FEW)
+
+    def passes(self, error: BaseException) -> bool:
+        """Whether it is an interrupt of this process."""
+        return is_interrupt(error)
 
     def call(self, method: Method, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
         """Run it here and now."""
@@ -62,6 +67,26 @@ class Plain:
         """Run it here, in the thread of its request, when its turn comes."""
         with self._few:
             return function()
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether it is a KeyboardInterrupt that Python itself raises for a SIGINT, and not one that a method raises."""
+    return (
+        isinstance(error, KeyboardInterrupt)
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        and comes_from_outside(error)
+    )
+
+
+def comes_from_outside(error: BaseException) -> bool:
+    """Whether no `raise` statement raised it: it came in between two instructions, or at a switch of greenlets."""
+    trace = error.__traceback__
+    if trace is None:
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code, at = trace.tb_frame.f_code.co_code, trace.tb_lasti
+    return not 0 <= at < len(code) or code[at] != _RAISE
 
 
 def gevent_patched() -> bool:

@@ -19,6 +19,7 @@ log = logging.getLogger("gjrpc.server")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _heard: list["Stoppable"] = []  # the servers that the signals stop now
+_before: dict[int, Any] = {}  # handlers, as they were before the first of them
 
 _UNTOUCHED = (signal.SIG_DFL, signal.default_int_handler)
 
@@ -60,7 +61,9 @@ def on_signals(server: Stoppable, stopping: Callable[[], object] = nothing) -> I
         yield
         return
     free = [number for number in SIGNALS if get_hub().loop.default and signal.getsignal(number) in _UNTOUCHED]
-    before = {number: signal.getsignal(number) for number in free}
+    if not _heard:
+        for number in free:  # no more Python's own: a KeyboardInterrupt is what a method raises, and nothing else
+            _before[number] = signal.signal(number, signal.SIG_DFL)
     _heard.append(server)
     watchers: list[Any] = [gevent.signal_handler(number, _stop, server, stopping, number.name) for number in free]
     try:
@@ -69,9 +72,8 @@ def on_signals(server: Stoppable, stopping: Callable[[], object] = nothing) -> I
         _heard.remove(server)
         for watcher in watchers:
             watcher.cancel()
-        for number, handler in before.items():
-            if not _heard:
-                signal.signal(number, handler)  # libev has left the system's default
+        while _before and not _heard:
+            signal.signal(*_before.popitem())  # libev has left the system's default
 
 
 def say(text: str) -> None:

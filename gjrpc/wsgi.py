@@ -171,8 +171,8 @@ class Application:
             if head.call is not None or (head.target == "/" and head.verb == "POST"):
                 head.reader = self  # from now on the shorter way: all that was looked at is a pure function of the head
             return response
-        except CallError as error:
-            return refusal(error)
+        except BaseException as error:  # noqa: BLE001  a page or a look at the host, but for what a method raises
+            return self._failed(error)
 
     def admit(self, head: Head, peer: Peer | None = None) -> Response | None:
         """Answer a request by its head alone where that is reason enough to refuse it; None where its body may come.
@@ -206,11 +206,19 @@ class Application:
                 response = handle(request)
             else:
                 response = self._as_caller(self.guard, handle, request, peer)
-        except CallError as error:
-            response = refusal(error)
+        except BaseException as error:  # noqa: BLE001  a guard may be an application's own
+            response = self._failed(error)
         if gate.has_list:
             response.headers += gate.grants(head.origin)
         return response
+
+    def _failed(self, error: BaseException) -> Response:
+        """The answer to a request that was refused, or failed outside of a method."""
+        if isinstance(error, CallError):
+            return refusal(error)
+        if self.dispatcher.runtime.passes(error):
+            raise error
+        return refusal(failure("the server failed; its log has the details under this ref", error))
 
     def _scheme(self, head: Head, peer: Peer | None) -> str:
         """What the client speaks."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import math
 import re
+import signal
 from dataclasses import dataclass
 
 import pytest
@@ -133,6 +134,9 @@ FAULTS = [
     OSError(5, SECRET),
     UnicodeDecodeError("utf-8", b"\xff", 0, 1, SECRET),
     SystemExit(SECRET),
+    KeyboardInterrupt(SECRET),
+    GeneratorExit(SECRET),
+    BaseException(SECRET),
     type("Own", (BaseException,), {})(SECRET),
 ]
 
@@ -163,12 +167,24 @@ def test_each_failure_has_its_own_reference(caplog):
     assert len({run(raising(ValueError())).ref for _ in range(50)}) == 50
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, GeneratorExit])
-def test_what_is_never_an_answer_passes(kind, caplog):
-    """An interrupt ends what runs the call, and is no answer to it."""
-    with pytest.raises(kind):
-        run(raising(kind()))
+def test_an_interrupt_of_the_process_passes(caplog):
+    """A SIGINT that comes while a method runs ends what runs the call, and is no answer to it."""
+    with pytest.raises(KeyboardInterrupt):
+        run(lambda: signal.raise_signal(signal.SIGINT))
     assert not caplog.records
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, GeneratorExit, SystemExit, BaseException])
+def test_an_observer_may_raise_anything(kind, caplog):
+    """Whatever an observer raises goes to the log, the others are told, and the call has its result."""
+    told = []
+
+    def observe(finished):
+        raise kind(SECRET)
+
+    assert run(lambda: 5, observers=[observe, told.append]) == b"5"
+    assert len(told) == 1
+    assert SECRET in caplog.text
 
 
 def test_an_argument_s_own_fault_is_an_internal_error(caplog):

@@ -1,5 +1,6 @@
 """The seam between dispatch and whatever makes calls concurrent."""
 
+import signal
 import subprocess
 import sys
 import threading
@@ -52,9 +53,41 @@ def test_plain_runs_a_few_apart():
         assert max(result.result(20) for result in results) <= FEW
 
 
-def test_plain_passes_on_what_is_never_an_answer():
-    """An interrupt and the end of a generator are no answers to a call, all other exceptions are."""
-    assert set(Plain.passing) == {KeyboardInterrupt, GeneratorExit}
+def caught(function):
+    """What a function raises."""
+    with pytest.raises(BaseException) as raised:  # noqa: PT011  of any class
+        function()
+    return raised.value
+
+
+def raising(kind):
+    """A function that raises."""
+
+    def fail():
+        raise kind
+
+    return fail
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit, BaseException, ValueError])
+def test_what_a_method_raises_is_its_answer(kind):
+    """Whatever a method raises by itself is an answer to its call."""
+    assert not Plain().passes(caught(raising(kind)))
+
+
+def test_an_interrupt_of_the_process_is_no_answer():
+    """A SIGINT that comes in the middle of a method is no answer to it, but for a program that handles the signal itself."""
+
+    def interrupted():
+        signal.raise_signal(signal.SIGINT)
+
+    error = caught(interrupted)
+    assert Plain().passes(error)
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        assert not Plain().passes(error)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 ASK = """

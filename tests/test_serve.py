@@ -37,6 +37,10 @@ def nap(seconds: float):
 def fail():
     raise ValueError("a secret")
 
+@registry.method
+def interrupt():
+    raise KeyboardInterrupt
+
 application = Application(registry)
 
 def wsgi(environ, start_response):
@@ -225,6 +229,17 @@ def test_stop(run, number):
     assert [answer.json() for answer in answers] == [{"nap": 1.0}]
     assert answers[0].headers["Connection"] == "close"
     assert server.wait() == 0
+
+
+def test_a_method_is_no_signal(run):
+    """A method that raises KeyboardInterrupt is answered with 500, by a worker too, and the server goes on until a SIGINT."""
+    for workers in ("1", "2"):
+        server = run("app:registry", "--workers", workers)
+        url = server.wait_url()
+        assert [requests.get(f"{url}/interrupt", timeout=10).status_code for _ in range(4)] == [500] * 4
+        assert requests.get(f"{url}/ping", timeout=10).status_code == 200
+        server.process.send_signal(signal.SIGINT)
+        assert server.wait() == 0
 
 
 def test_second_signal(run):

@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from functools import partial
+from types import MappingProxyType
 
 import gevent
 import pytest
@@ -74,7 +75,15 @@ def raising(error):
     return method
 
 
-RAISED = {"exit": SystemExit(3), "timeout": gevent.Timeout(1), "base": BaseException("on purpose")}
+RAISED = {
+    "exit": SystemExit(3),
+    "timeout": gevent.Timeout(1),
+    "base": BaseException("on purpose"),
+    "interrupt": KeyboardInterrupt(),
+    "greenlet_exit": gevent.GreenletExit(),
+    "generator_exit": GeneratorExit(),
+    "stop": StopIteration(),
+}
 
 
 @pytest.fixture
@@ -90,7 +99,6 @@ def registry(gate):
     for name, error in RAISED.items():
         registry.register(raising(error), name)
         registry.register(raising(error), f"{name}.thread", blocking=True)
-    registry.register(raising(gevent.GreenletExit()), "greenlet_exit")
     return registry
 
 
@@ -232,7 +240,7 @@ def test_an_application_s_own_runtime_is_kept(serve, registry):
     """The server gives its runtime to an application that has the plain one, and leaves any other."""
 
     class Own:
-        passing = ()
+        passes = Plain.passes
         call, map = Plain.call, Plain.map
 
     for runtime, expected in ((None, Green), (Plain(), Green), (Own(), Own)):
@@ -318,15 +326,104 @@ def test_a_method_that_raises_what_is_no_exception(serve, application, name):
             assert wire.ask(PING).body == PONG
 
 
-def test_a_method_that_ends_its_greenlet(serve, application):
-    """A method that raises GreenletExit ends its connection, without an answer, and no other."""
-    served = serve(application)
+@pytest.mark.parametrize("name", RAISED)
+def test_whatever_raises_it_there_is_an_answer(serve, registry, name):
+    """An observer, an access log, a guard and a value's own code may raise anything: each request has its one answer."""
+
+    def fail(*_, **__):
+        raise RAISED[name]
+
+    class Odd(dict):
+        items = __iter__ = keys = fail
+
+    class Log:
+        write = fail
+
+    class Doorkeeper:
+        schemes = MappingProxyType({})
+        identify = fail
+
+    registry.register(lambda: Odd(a=1), "odd")
+    served = serve(Application(registry, observers=[fail]), access_log=Log())
+    with served.wire() as wire:
+        for _ in range(2):
+            assert wire.ask(PING).body == PONG
+            assert wire.ask(get("odd")).status in (200, 500)  # msgspec may read it without its methods
+    with serve(Application(registry, guard=Doorkeeper())).wire() as wire:
+        for asked in (PING, PING.replace(b"\r\n\r\n", b"\r\nContent-Length: 0\r\n\r\n")):
+            answer = wire.ask(asked)
+            assert (answer.status, bool(answer.json()["ref"])) == (500, True)
+
+
+@pytest.mark.parametrize("name", RAISED)
+def test_an_entry_of_a_batch_raises_anything(serve, application, name):
+    """Whatever an entry of a batch raises, it alone is an error, and the others have their results."""
+    entries = [{"jsonrpc": "2.0", "method": called, "id": called} for called in ("ping", name, f"{name}.thread", "ping")]
+    body = json.dumps(entries).encode()
+    with serve(application).wire() as wire:
+        answers = wire.ask(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)).json()
+        assert [answer.get("result", answer.get("error", {}).get("code")) for answer in answers] == [
+            "pong",
+            -32603,
+            -32603,
+            "pong",
+        ]
+
+
+@pytest.mark.parametrize("name", RAISED)
+def test_a_foreign_application_raises_anything(serve, name):
+    """Whatever a foreign application raises, also in its answer, the client is told, and the server goes on."""
+
+    def broken(environ, start_response):
+        if environ["PATH_INFO"] == "/late":
+            return iter(raising(RAISED[name]), None)
+        raise RAISED[name]
+
+    served = serve(broken)
+    for path in (b"/", b"/late", b"/"):
+        assert served.exchange(b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path).startswith(b"HTTP/1.1 500 ")
+
+
+def test_a_timeout_that_a_method_leaves_running(serve, registry, caplog):
+    """A timeout that a method left running ends no answer that is not begun: the call that it hits is told of a failure."""
+
+    @registry.method
+    def leave():
+        gevent.Timeout.start_new(0.05, BaseException("on purpose"))
+
+    @registry.method
+    def nap():
+        gevent.sleep(TIMEOUT)
+
+    with serve(Application(registry)).wire() as wire:
+        assert wire.ask(get("leave") + get("nap")).status == 200
+        assert wire.answer().status == 500
+    caplog.clear()
+
+
+def test_a_method_whose_greenlet_is_killed(serve, registry):
+    """A call whose greenlet somebody else ends is answered all the same, its connection ends, and no other."""
+    running = []
+
+    @registry.method
+    def waits():
+        running.append(gevent.getcurrent())
+        gevent.sleep(TIMEOUT)
+
+    @registry.method
+    def kill():
+        gevent.kill(running.pop())
+
+    served = serve(Application(registry))
     with served.wire() as other:
+        for _ in range(2):
+            with served.wire() as wire:
+                wire.send(get("waits"))
+                wait_until(lambda: running, "the call")
+                assert other.ask(get("kill")).status == 200
+                answer = wire.answer()
+                assert (answer.status, answer.headers["connection"], wire.rest()) == (504, "close", b"")
         assert other.ask(PING).body == PONG
-        for _ in range(3):
-            assert served.exchange(get("greenlet_exit")) == b""
-        assert other.ask(PING).body == PONG
-        wait_until(lambda: served.connections == 1, "the end of the connections")
 
 
 # Stopping.
