@@ -5,6 +5,7 @@ knows no option and no command.
 """
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -14,7 +15,25 @@ from gjrpc.texts import printable
 
 
 class Command(click.Command):
-    """Ends with one clear line and exit code 2 where an option, a file or an address can't be used."""
+    """Ends with one clear line and exit code 2 where an option, a file or an address can't be used.
+
+    Args:
+        hints: for options of other programs what to write here.
+        the rest: as for `click.Command`.
+    """
+
+    def __init__(self, *args: Any, hints: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._hints = hints or {}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if (hint := self._hints.get(error.option_name)) is None:
+                raise
+            raise click.UsageError(f"there is no option {error.option_name}: {hint}", ctx) from error
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line."""

@@ -40,6 +40,8 @@ HOST = "gjrpc.system:registry"
 
 _LOCAL_NAMES = frozenset(LOOPBACK)
 
+_ROLES = {"certificate": "--cert", "private key": "--key", "client CA": "--client-ca"}
+
 _MOMENT = 0.1  # seconds until the lines of the access log go out together
 
 # Options that make the Application of a Registry; a target that is an application has its own.
@@ -164,10 +166,19 @@ def context(chosen: Settings) -> ssl.SSLContext | None:
         if chosen.key or chosen.client_ca:
             raise SettingsError("--key and --client-ca need --cert (or --self-signed) to turn TLS on")
         return None
-    made = tls.server_context(chosen.cert, chosen.key, chosen.client_ca)
+    try:
+        made = tls.server_context(chosen.cert, chosen.key, chosen.client_ca)
+    except SettingsError as error:
+        raise SettingsError(f"{_option_of(str(error), chosen)}: {error}") from error
     if chosen.client_ca and (chosen.token_file or chosen.htpasswd):
         made.verify_mode = ssl.CERT_OPTIONAL  # any credentials will do; the guard refuses who has none
     return made
+
+
+def _option_of(trouble: str, chosen: Settings) -> str:
+    """The option of the file with which there is trouble; `tls` begins with what the file is."""
+    option = next((option for role, option in _ROLES.items() if trouble.startswith(role)), "--cert")
+    return "--cert" if option == "--key" and chosen.key is None else option  # the key is in the certificate's file
 
 
 def server(
@@ -214,9 +225,10 @@ def for_curl(chosen: Settings, made: tls.SelfSigned | None) -> str:
 
 def announce(running: Server, served: Any, target: str | None, options: str) -> None:
     """Say what is served, where, and how to try it, with these options for curl."""
-    if isinstance(served, Registry):
-        what = f"{len(served)} methods of {target or 'this host'}"
-        names = served.list_methods()
+    registry = served.registry if isinstance(served, Application) else served
+    if isinstance(registry, Registry):
+        what = f"{len(registry)} methods of {target or 'this host'}"
+        names = registry.list_methods()
         path = "/" + next((name for name in ("cpuinfo", "ping") if name in names), "list_methods")
     else:
         what, path = str(target), "/"

@@ -33,7 +33,7 @@ _RECEIVE = 8 * 1024  # bytes for one read between bodies: a buffer of more is sl
 _RECEIVE_BODY = 64 * 1024
 _NEVER = float("inf")
 _LARGE = 64 * 1024  # bytes of a body that are not copied to stand behind their head
-_FAILED = "the server failed; its log has the details under this ref"
+_FAILED = "the server failed; the server's log has the details under this ref"
 _CUT_OFF = "the server stopped before the call ended; the call had begun, and may have taken effect"
 
 

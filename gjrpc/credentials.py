@@ -5,7 +5,7 @@ and `permissions` to read.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from gjrpc.errors import SettingsError
 from gjrpc.failures import Failures
@@ -14,6 +14,8 @@ from gjrpc.messages import Head
 from gjrpc.passwords import PasswordFile
 from gjrpc.permissions import Caller, Permissions, read_permissions
 from gjrpc.tokens import TokenFile
+
+T = TypeVar("T")
 
 MAX_FAILURES = 10
 """Wrong credentials from one address within a minute or two, after which it is not heard."""
@@ -47,14 +49,22 @@ def guard(
         return None
 
     def load() -> Doors:
-        known = read_permissions(permissions)
+        known = _read("--permissions", read_permissions, permissions)
         return Doors(
-            bearer=None if token_file is None else TokenFile(token_file, known),
-            basic=None if htpasswd is None else PasswordFile(htpasswd, known),
+            bearer=None if token_file is None else _read("--token-file", TokenFile, token_file, known),
+            basic=None if htpasswd is None else _read("--htpasswd", PasswordFile, htpasswd, known),
             certificate=_Certificates(known) if certificates else None,
         )
 
     return Guard(load, Failures(max_failures), client_of)
+
+
+def _read(option: str, read: Callable[..., T], *arguments: Any) -> T:
+    """Read a file, and name the option where that fails."""
+    try:
+        return read(*arguments)
+    except SettingsError as error:
+        raise SettingsError(f"{option}: {error}") from error
 
 
 class _Certificates:

@@ -4,12 +4,18 @@ Owns the checks against DNS rebinding and cross-site calls, and what a browser i
 CORS protocol, https://fetch.spec.whatwg.org/#http-cors-protocol). It knows the request's head and no method.
 """
 
+import logging
 from collections.abc import Iterable
 from ipaddress import ip_address
+from typing import TypeVar
 
-from gjrpc.errors import Forbidden, Misdirected
+from gjrpc.errors import CallError, Forbidden, Misdirected
 from gjrpc.excerpts import excerpt, quoted
 from gjrpc.messages import Head, Headers
+
+E = TypeVar("E", bound=CallError)
+
+log = logging.getLogger("gjrpc.origins")
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 """The hosts that a server on a loopback address answers for, unless told otherwise."""
@@ -59,12 +65,15 @@ class Gate:
         if not hosts or hostname(head.host or "") in hosts or is_probe(head):
             return
         if not head.host:
-            raise Misdirected("the request names no host, and this server answers only for certain ones: send a Host header")
-        raise Misdirected(
+            raise _noted(
+                Misdirected("the request names no host, and this server answers only for certain ones: send a Host header")
+            )
+        refused = Misdirected(
             f"this server does not answer for the host {quoted(head.host)}; if it should, start it with --allowed-hosts "
             f"{excerpt(head.host)} "
             "(in Python: Application(registry, allowed_hosts=[...]))"
         )
+        raise _noted(refused)
 
     def check_page(self, head: Head, scheme: str) -> None:
         """Refuse a request that a web page may not send.
@@ -81,13 +90,14 @@ class Gate:
         origin = _single_origin(head)
         if not (self.lists(origin) or (not foreign and _is_same(origin, head.host, scheme))):
             whose = "a page of another origin" if head.origin is None else f"the origin {quoted(head.origin)}"
-            raise Forbidden(
+            refused = Forbidden(
                 f"{whose} may not call {scheme}://{excerpt(head.host or '')}; if it should, start the server with "
                 "--allowed-origins, or with --trusted-proxies where a proxy speaks https for it"
             )
+            raise _noted(refused)
         if head.verb == "POST" and _media_type(head.content_type) != "application/json":
             got = quoted(head.content_type or "none")
-            raise Forbidden(f"a call from a web page needs Content-Type: application/json, got {got}")
+            raise _noted(Forbidden(f"a call from a web page needs Content-Type: application/json, got {got}"))
 
     def grants(self, origin: str | None) -> Headers:
         """The headers by which a browser lets a page of a listed origin read the answer; none for others, and the same origin.
@@ -104,6 +114,12 @@ class Gate:
     def lists(self, origin: str | None) -> bool:
         """Whether an origin is on the list; what names none is only where any may call."""
         return "*" in self._origins or (origin is not None and origin.lower() in self._origins)
+
+
+def _noted(refused: E) -> E:
+    """Log a refusal: that a page or a name is not on a list is mostly for who runs the server to mend, not for who calls."""
+    log.warning("refused: %s", refused.message)
+    return refused
 
 
 def is_probe(head: Head) -> bool:

@@ -23,6 +23,7 @@ from gjrpc._version import __version__
 from gjrpc.addresses import Address
 from gjrpc.commands import Command
 from gjrpc.errors import SettingsError
+from gjrpc.foreign_options import HINTS
 from gjrpc.guard import Guard, Unasked
 from gjrpc.server import Server
 from gjrpc.settings import Settings
@@ -92,6 +93,7 @@ def _reload_on_signal(
             _reload_certificate(context, chosen)
         elif not isinstance(guard, Guard):
             log.info("SIGHUP: there is nothing to read again: neither a certificate nor credentials")
+        log.info("SIGHUP: one process keeps the code that it has; to load it anew, serve from several: --workers 2")
         notifier.ready()
 
     gevent.signal_handler(signal.SIGHUP, reload)
@@ -111,6 +113,7 @@ main = Command(
     "gjrpc-serve",
     callback=_run,
     params=composition.parameters(),
+    hints=HINTS,
     help=_HELP,
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},

@@ -6,7 +6,7 @@ derived from the fields below. It knows what an option means only in words.
 
 import itertools
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -20,6 +20,7 @@ from gjrpc.codec import MAX_DEPTH, MAX_VALUES
 from gjrpc.connection import Timeouts
 from gjrpc.credentials import MAX_FAILURES
 from gjrpc.errors import SettingsError
+from gjrpc.foreign_options import HINTS
 from gjrpc.greenlets import MAX_CALLS
 from gjrpc.lines import Limits
 from gjrpc.proxies import HEADERS, Proxies
@@ -39,8 +40,8 @@ _limits = Limits()
 _timeouts = Timeouts()
 
 
-def _option(default: Any, text: str, metavar: str | None = None) -> Any:
-    return field(default=default, metadata={"help": text, "metavar": metavar})
+def _option(default: Any, text: str, metavar: str | None = None, wrong: str = "") -> Any:
+    return field(default=default, metadata={"help": text, "metavar": metavar, "wrong": wrong})
 
 
 class Mode(int):
@@ -70,7 +71,11 @@ class Settings:
         None, "Host names to answer for, * for any; by default the loopback names on a loopback address, else any.", "NAMES"
     )
     allowed_origins: tuple[str, ...] = _option((), "Origins of web pages that may call, besides the same one.", "ORIGINS")
-    access_log: Literal["off", "common", "json"] = _option("off", "A line on standard output for each answer.")
+    access_log: Literal["off", "common", "json"] = _option(
+        "off",
+        "A line on standard output for each answer.",
+        wrong="Its format turns it on: common is Apache's, json an object a line. It goes to standard output.",
+    )
     trusted_proxies: tuple[str, ...] = _option(
         (), "Addresses and networks of proxies that are believed when they say who called; unix for a Unix socket.", "NETWORKS"
     )
@@ -79,7 +84,9 @@ class Settings:
         "The header in which trusted proxies say it, with X-Forwarded-Proto beside the first; no other is read.",
     )
     proxy_protocol: bool = _option(False, "Connections of trusted proxies begin with a PROXY protocol header, version 1 or 2.")
-    log_level: Literal["debug", "info", "warning", "error"] = _option("info", "What goes to the log on standard error.")
+    log_level: Literal["debug", "info", "warning", "error"] = _option(
+        "info", "What goes to the log on standard error.", wrong="A fatal error is an error here, and a warn is a warning."
+    )
     workers: int = _option(1, "Processes that serve; from two on, a master watches over them.")
     worker_timeout: int = _option(30, "A worker whose event loop stands still for so long is replaced.")
     stall_limit: float = _option(0.1, "A method that holds the event loop for longer is named in the log.")
@@ -157,6 +164,20 @@ class _Words(click.ParamType):  # type: ignore[type-arg]  # generic only since c
         return tuple(str(word).strip() for word in words if str(word).strip())
 
 
+class _Choice(click.Choice):  # type: ignore[type-arg]  # as above
+    """One of some words; what is none gets a hint."""
+
+    def __init__(self, choices: Sequence[str], hint: str) -> None:
+        super().__init__(choices)
+        self._hint = hint
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            raise click.BadParameter(f"{error.message} {self._hint}".rstrip(), ctx, param) from error
+
+
 class _Mode(click.ParamType):  # type: ignore[type-arg]  # as above
     """Octal digits; a number in the file is meant as it is, since TOML has octal ones."""
 
@@ -193,6 +214,8 @@ _TYPES: dict[Any, Any] = {
 }
 
 
+_CONFIG = "TOML file with any of these options, as in: access-log = 'json'."
+
 _MANY = frozenset(declared.name for declared in fields(Settings) if _WORDS in (declared.type, *get_args(declared.type)))
 """The options that take words."""
 
@@ -209,7 +232,7 @@ def options() -> list[click.Option]:
             is_eager=True,
             expose_value=False,
             callback=lambda context, _, path: _read_config(context, path),
-            help="TOML file with any of these options, as in: access-log = 'json'.",
+            help=_CONFIG,
         )
     ]
 
@@ -220,6 +243,7 @@ def table() -> str:
     for declared in fields(Settings):
         default = "" if declared.default in (None, (), False) else f"`{declared.default}`"
         rows.append(f"| `{_flag(declared)}` | {default} | {declared.metadata['help']} |")
+    rows.append(f"| `--config` |  | {_CONFIG} |")
     return "\n".join(rows) + "\n"
 
 
@@ -237,7 +261,7 @@ def _click_option(declared: Field[Any]) -> click.Option:
     words = kind == _WORDS
     return click.Option(
         [_flag(declared)],
-        type=click.Choice(choices) if choices else _TYPES[kind],
+        type=_Choice(choices, declared.metadata["wrong"]) if choices else _TYPES[kind],
         is_flag=kind is bool,
         default=None if words else declared.default,
         multiple=words,
@@ -265,7 +289,8 @@ def _read_config(context: click.Context, path: str | None) -> None:
     named = {key.replace("-", "_"): value for key, value in values.items()}
     unknown = sorted(named.keys() - {declared.name for declared in fields(Settings)} - {"target"})
     if unknown:
-        raise SettingsError(f"{path}: there is no option {unknown[0]!r}; --help lists them all")
+        hint = HINTS.get("--" + unknown[0].replace("_", "-"), "--help lists them all")
+        raise SettingsError(f"{path}: there is no option {unknown[0]!r}: {hint}")
     named = {name: [value] if name in _MANY and isinstance(value, str) else value for name, value in named.items()}
     context.default_map = {**(context.default_map or {}), **named}
 

@@ -65,6 +65,9 @@ def settled(error: CallError) -> Told:
         return read(unsendable(cause))
 
 
+_POINTER = "; the server's log has"
+
+
 def unsendable(cause: BaseException, method: Method | None = None) -> InternalError:
     """What is told instead of an error that can't be sent."""
     return failure("the error can't be sent; the server's log has the details under this ref", cause, method)
@@ -79,7 +82,8 @@ def failure(sentence: str, error: BaseException, method: Method | None = None) -
         method: the method that raised it, if one did.
     """
     ref = secrets.token_hex(6)
-    log.error("ref %s: %s%s%s", ref, _named(method), sentence, _remedy(error), exc_info=error)
+    # Where the client is told to look is here.
+    log.error("ref %s: %s%s%s", ref, _named(method), sentence.partition(_POINTER)[0], _remedy(error), exc_info=error)
     return InternalError(sentence, ref=ref)
 
 

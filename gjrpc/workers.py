@@ -22,6 +22,7 @@ from gjrpc.addresses import Address
 from gjrpc.arbiter import Master, QuietLogger, Telling
 from gjrpc.commands import Command
 from gjrpc.errors import SettingsError
+from gjrpc.foreign_options import HINTS
 from gjrpc.settings import Settings
 from gjrpc.sharing import SharingServer
 from gjrpc.systemd import Notifier
@@ -163,7 +164,7 @@ def _watch(target: str | None, chosen: Settings, listener: socket.socket, addres
     Master(Fleet(target, chosen, address, made), listener, Notifier()).run()
 
 
-main = Command("gjrpc-serve", callback=_run, params=composition.parameters())
+main = Command("gjrpc-serve", callback=_run, params=composition.parameters(), hints=HINTS)
 """The command line, as `serve` has it."""
 
 if __name__ == "__main__":

@@ -20,6 +20,20 @@ def test_settings_error(capsys):
     assert capsys.readouterr() == ("", "error: no\\nfile \\x1b[2J\n")
 
 
+def test_hints(capsys):
+    """An option of another program's is answered with what to write here, any other one as click does."""
+    command = Command("run", hints={"--port": "use --bind HOST:PORT"}, params=[click.Option(["--bind"])])
+    for arguments, said in [
+        (["--port", "80"], "there is no option --port: use --bind HOST:PORT"),
+        (["--port=80"], "there is no option --port: use --bind HOST:PORT"),
+        (["--bin", "80"], "--bind"),
+    ]:
+        with pytest.raises(SystemExit) as ended:
+            command.main(arguments)
+        assert ended.value.code == 2
+        assert said in capsys.readouterr().err
+
+
 def test_other_errors_stay_loud():
     """Any other exception is not swallowed."""
 

@@ -168,7 +168,7 @@ def test_tokens_are_read_again_on_sighup(run, files, tmp_path):
         assert session.get(url, timeout=60).status_code == 401
     (tmp_path / "tokens").write_text("nonsense")
     server.process.send_signal(signal.SIGHUP)
-    server.wait_for("the old credentials stay in use: tokens:1: expected NAME")
+    server.wait_for("the old credentials stay in use: --token-file: tokens:1: expected NAME")
     assert get(url, alice) == (200, {"who": "alice"})
 
 

@@ -85,6 +85,7 @@ LEAVES = [
     "tokens",
     "passwords",
     "credentials",
+    "foreign_options",
     "settings",
     "secretnames",
     "secretplaces",

@@ -119,6 +119,11 @@ def test_tells_of_itself(launch, option):
         (["app:registry", "--bind", "192.0.2.1:1"], "192.0.2.1:1"),
         (["app:registry", "--bind", "unix:app.py"], "no socket is in the way"),
         (["app:missing", "--bind", "unix:s.sock"], "it has the registry"),
+        (["app:registry", "--token-file", "nope"], "error: --token-file: nope"),
+        (["app:registry", "--htpasswd", "nope"], "error: --htpasswd: nope"),
+        (["app:registry", "--token-file", "/dev/null", "--permissions", "nope"], "error: --permissions: nope"),
+        (["app:registry", "--cert", "nope"], "error: --cert: certificate file 'nope'"),
+        (["app:factory"], "write factory()"),
     ],
 )
 def test_refused(launch, tmp_path, arguments, said):
@@ -129,6 +134,50 @@ def test_refused(launch, tmp_path, arguments, said):
     assert re.fullmatch(r"error: .*\n", refused.output)
     assert said in refused.output
     assert not (tmp_path / "s.sock").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--access-log", "on"], "common is Apache's"),
+        (["--log-level", "warn"], "a warn is a warning"),
+        (["--port", "80"], "use --bind HOST:PORT"),
+        (["--host=::1"], "use --bind HOST:PORT"),
+        (["--reload"], "SIGHUP loads the code anew, with --workers 2 or more"),
+    ],
+)
+def test_hints(launch, arguments, said):
+    """An option or a word of another program's leads to the one here."""
+    refused = launch("-m", "gjrpc.serve", *arguments)
+    assert refused.wait() == 2
+    assert said in refused.output
+
+
+def test_an_application_is_announced_as_a_registry_is(run):
+    """The printed curl line calls a method of an Application; of a foreign one it asks for the first page."""
+    server = run("app:application")
+    server.wait_for(r"serves \d+ methods of app:application")
+    assert curl(server.wait_for(r"try: (curl .*)")[1]) == '{"ping":"pong"}'
+    server = run("app:wsgi")
+    assert curl(server.wait_for(r"try: (curl .*)")[1]) == "hello from wsgi"
+
+
+def test_a_reload_of_one_process(run):
+    """SIGHUP says that one process keeps its code, and what would load it anew."""
+    server = run("app:registry")
+    server.wait_url()
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for("SIGHUP: one process keeps the code that it has; to load it anew, serve from several: --workers 2")
+
+
+def test_a_refused_origin_and_host_are_logged(run):
+    """A page or a host that is not on the list leaves a line in the log, which says what to do."""
+    server = run("app:registry")
+    url = server.wait_url()
+    assert requests.get(f"{url}/ping", headers={"Origin": "https://else.example"}, timeout=10).status_code == 403
+    server.wait_for("WARNING gjrpc.origins: refused: the origin 'https://else.example' may not call .*--allowed-origins")
+    assert requests.get(f"{url}/ping", headers={"Host": "else.example"}, timeout=10).status_code == 421
+    server.wait_for("WARNING gjrpc.origins: refused: .*'else.example'.*--allowed-hosts")
 
 
 def test_taken_port(run):
@@ -266,6 +315,8 @@ def test_logs(run):
     assert "secret" not in failed.text
     server.wait_for(f"ref {failed.json()['ref']}")
     server.wait_for("ValueError: a secret")
+    assert "the server's log" in failed.json()["detail"]
+    assert "the server's log" not in server.output
     line = json.loads(server.wait_for(r'(\{"time".*\})')[1])
     assert (line["verb"], line["target"], line["status"], line["peer"]) == ("GET", "/fail", 500, "127.0.0.1")
 

@@ -108,7 +108,13 @@ def test_words(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("max-bodi = 1", "max_bodi"), ("no toml", "not a TOML file"), ("\xff", "not a TOML file")]
+    ("text", "said"),
+    [
+        ("max-bodi = 1", "max_bodi"),
+        ("port = 80", "'port': use --bind"),
+        ("no toml", "not a TOML file"),
+        ("\xff", "not a TOML file"),
+    ],
 )
 def test_unusable_file(tmp_path, text, said):
     """An option that there is not, or a file that is no TOML, is an error that names it."""
@@ -128,5 +134,6 @@ def test_parts():
 def test_table():
     """The table has a row for each option, with its default and its help."""
     rows = settings.table().splitlines()[2:]
-    assert len(rows) == len(fields(Settings))
+    assert len(rows) == len(fields(Settings)) + 1
+    assert rows[-1].startswith("| `--config` |")
     assert "| `--max-head` | `32768` | Bytes of a request's head. |" in rows
