@@ -68,8 +68,9 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
     def check_config(cls, cfg: Any, log: Any) -> None:
         """Warn of settings that have no effect here; in the master, whose log is to hold up nobody either."""
         logs.adopt()
-        for name in cfg.settings.keys() & set(_WITHOUT_EFFECT):  # not every version has them all
-            if cfg.settings[name].get() != cfg.settings[name].default:
+        unset = type(cfg)().settings  # their defaults as `get` gives them, which differ from those that are declared
+        for name in (name for name in _WITHOUT_EFFECT if name in unset):  # not every version has them all
+            if cfg.settings[name].get() != unset[name].get():
                 log.warning("%s has no effect on %s", name, cls.__name__)
         if cfg.preload_app:
             log.warning("preload_app loads the application before gevent has patched the standard library: it may block")
