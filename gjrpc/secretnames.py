@@ -1,8 +1,9 @@
 """Whether a name says that its value is a secret, and whether a value looks like one: `DB_PASSWORD`, `apiKey`, `--auth-token`.
 
-Owns the words. They come in three ranks: after some any value is a secret (`password`), after others one that somebody made up
-(`auth`, `session`), and after a mere hint one that looks random (`key`). A name is taken apart into words once, and each word is
-looked up, so that the work is linear in the name's length whatever a stranger writes. Pure functions of text.
+Owns the words. They come in ranks: after some any value is a secret (`password`), after others all but small numbers and
+addresses (`token`), one that somebody made up (`session`), or, after a mere hint, one that looks random (`key`). A name is taken
+apart into words once, and each word is looked up, so that the work is linear in the name's length whatever a stranger writes.
+Pure functions of text.
 """
 
 import re
@@ -23,18 +24,20 @@ def _words(text: str) -> frozenset[str]:
 
 
 _STRONG = _words(
-    "pass password passwd passphrase passcode passwort kennwort senha pw upw opw secret pin pincode otp mnemonic psk"
+    "pass password passwd passphrase passcode passwort kennwort senha pw upw opw secret pin pincode otp mnemonic psk webhook"
 )
-_WEAK = _words(
-    "auth auths oauth authorization basicauth bearer cookie cookies session sessionid phpsessid jsessionid sid sig signature salt"
-    " pepper seed pat jwt token credential credentials cred creds pwd webhook connstr"
+_USUAL = _words(
+    "token jwt pat credential credentials cred creds cookie cookies sid sessionid phpsessid jsessionid auth basicauth bearer pwd"
+    " sig signature salt pepper seed"
 )
+_WEAK = _words("auths oauth authorization session connstr")
 # As a part of a longer word: `rpcpassword`, `walletpassphrase`, `appsecret`.
 _INSIDE = re.compile("password|passwd|passphrase|passcode|secret|credential|apikey|accesskey|privatekey|authkey|seedphrase")
 # As the end of a longer word: `requirepass`, `masterauth`, `authtoken`, `MYSQLPWD`.
 _ENDS = ("pass", "auth", "token", "pwd", "pin")
-_WORDS_THAT_END_SO = _words("compass bypass encompass surpass trespass overpass underpass multipass spin noauth")
+_WORDS_THAT_END_SO = _words("compass bypass encompass surpass trespass overpass underpass multipass spin noauth oldpwd")
 _PAIRS = {
+    "id": _words("session secret token"),
     "code": _words("recovery backup access auth security verification mfa confirmation reset"),
     "codes": _words("recovery backup"),
     "phrase": _words("pass seed secret recovery"),
@@ -46,6 +49,8 @@ _PAIRS = {
         " fernet aes hmac jwt deploy subscription session cipher preshared unseal decryption webhook consumer client"
     ),
 }
+# As an argument by itself, the name of what the next one is: `nmcli … password X`, `pdftk … input_pw X`.
+_BARE = ("password", "passphrase", "psk", "pw", "requirepass")
 _NO_KEYS = _words("public pub gpg pgp sort primary foreign partition cache row host pubkey known trusted authorized")
 
 # What a secret has beside its value: where it lies, what it is called, how long it lasts.
@@ -53,7 +58,8 @@ _ABOUT = _words(
     "file files path dir directory folder name names url uri endpoint host port type mode method methods policy length len size"
     " limit count max min age ttl expiry expires expiration timeout lifetime interval enabled disabled required secure domain"
     " algorithm alg provider backend format prefix header field column version class arn ref manager stdin fd prompt store helper"
-    " sock socket user username reset rotation config opt opts iterations strength cache bus address parallelism schema"
+    " sock socket user username jar reset rotation config opt opts iterations strength cache bus address parallelism schema"
+    " browser profile"
     " in via from"
 )
 _ASKING = _words("no not ask askpass use enable disable skip without with allow force max min num is has show print public pub")
@@ -61,7 +67,8 @@ _COUNTS = _words("tokens seeds pins sessions secrets passes signatures")
 _HINTS = _words("login")
 
 _NOTHING = _words(
-    "true false yes no on off none null nil default basic required optional undefined enabled disabled stdin prompt read write"
+    "true false yes no on off none null nil default required optional undefined enabled disabled stdin prompt read write basic"
+    " digest bearer ntlm kerberos ldap plain anonymous oauth oauth2 mtls jwt login"
 )
 # Another place to look: a variable, a template, a file, a function of a script.
 _REFERENCE = re.compile(
@@ -70,7 +77,7 @@ _REFERENCE = re.compile(
     r"|[a-z_]{2,32}(?:\.[a-z_]{1,32}){0,4}\([\"')].*",
     re.DOTALL,
 )
-_PATH = re.compile(r"(?:file:|~|\.{0,2})(?:/[\w.@%:+-]{1,128})+/?|[a-z]{1,32}(?:/[a-z._-]{1,32}){1,8}")
+_PATH = re.compile(r"(?:file:|~|\.{0,2})(?:/[\w.@%:+ -]{1,128})+/?|[a-z]{1,32}(?:/[a-z._-]{1,32}){1,8}")
 _FILE = re.compile(r"[\w.-]{1,128}\.(?:pem|key|crt|cer|p12|pfx|jks|txt|conf|cfg|ini|json|ya?ml|kdbx|gpg|asc|netrc)")
 _PLAIN_URL = re.compile(r"[a-z][a-z0-9+.-]{0,32}://[^\s@?]*", re.I)
 _NAME_OF_ONE = re.compile(r"[a-z]{1,32}(?:[_.-][a-z]{1,32}){1,8}")
@@ -86,29 +93,39 @@ def judge_of(name: str) -> Judge | None:
     return _rank(words)
 
 
-def is_bare(name: str) -> bool:
-    """Whether a word without dashes and without `=` is so surely the name of a password that the next word is one."""
+def judge_of_bare(name: str) -> Judge:
+    """What tells whether the next word is a secret after a name without dashes and `=`, as in `user me password X`."""
     words = [word.lower() for word in _WORD.findall(name)]
-    return bool(words) and words[0] not in _ASKING and words[-1].endswith(("password", "passphrase", "psk", "pw", "requirepass"))
+    if not words or words[0] in _ASKING or not words[-1].endswith(_BARE):
+        return is_random
+    return is_any if words[0] in _BARE else is_made_up
 
 
 def _is_about(words: list[str]) -> bool:
-    """Whether the name means something beside the secret. A session's identifier is the secret itself."""
+    """Whether the name means something beside the secret. A session's identifier, or a webhook's URL, is the secret itself."""
+    if words[-1] == "url":
+        return "webhook" not in words
     if words[-1] == "id":
         return not {"session", "secret", "key", "token"} & set(words)
     return words[-1] in _ABOUT or "expires" in words
 
 
 def _rank(words: list[str]) -> Judge | None:
-    found: Judge | None = None
-    for before, word in zip(["", *words], words, strict=False):
-        if word in _STRONG or (_INSIDE.search(word) and word not in _COUNTS):
-            return is_any
-        if word in _WEAK or before in _PAIRS.get(word.removesuffix("s") if word == "keys" else word, ()) or _ends(word):
-            found = is_made_up
-        elif (word.endswith("key") or word in _COUNTS or word in _HINTS) and not _NO_KEYS & set(words):
-            found = found or is_random
-    return found
+    """The judge for the word that says most."""
+    found = {_rank_of(before, word) for before, word in zip(["", *words], words, strict=False)}
+    if _NO_KEYS & set(words):
+        found.discard(is_random)
+    return next((judge for judge in (is_any, is_word, is_made_up, is_random) if judge in found), None)
+
+
+def _rank_of(before: str, word: str) -> Judge | None:
+    if word in _STRONG or (_INSIDE.search(word) and word not in _COUNTS):
+        return is_any
+    if word in _USUAL or before in _PAIRS.get("key" if word == "keys" else word, ()) or _ends(word):
+        return is_word
+    if word in _WEAK:
+        return is_made_up
+    return is_random if word.endswith("key") or word in _COUNTS or word in _HINTS else None
 
 
 def _ends(word: str) -> bool:
@@ -127,12 +144,15 @@ def is_any(value: str) -> bool:
     return not (_REFERENCE.fullmatch(value) or _is_place(value))
 
 
-def is_made_up(value: str) -> bool:
-    """Whether a value is one that somebody made up: not short, not a plain word, not a small number, not an address."""
+def is_word(value: str) -> bool:
+    """Whether a value is a secret where most are: no small number, and no address."""
     value = value[:_JUDGED]
-    if value.isdigit():
-        return len(value) > 5
-    return len(value) > 5 and _kinds(value) > 1 and is_any(value) and _PLAIN_URL.fullmatch(value) is None
+    return is_any(value) and not (value.isdigit() and len(value) < 6) and _PLAIN_URL.fullmatch(value) is None
+
+
+def is_made_up(value: str) -> bool:
+    """Whether a value is one that somebody made up: not short, and more than a plain word."""
+    return len(value) > 5 and _kinds(value) > 1 and is_word(value)
 
 
 def is_password(value: str) -> bool:

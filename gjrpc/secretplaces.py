@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
-from gjrpc.secretnames import Judge, is_any, is_bare, is_drawn, is_made_up, is_password, is_random, is_strong_password, judge_of
+from gjrpc.secretnames import Judge, is_any, is_drawn, is_password, is_random, is_strong_password, judge_of, judge_of_bare
 
 Span: TypeAlias = tuple[int, int]
 
@@ -62,7 +62,7 @@ def _takes_a_blank(match: re.Match[str], text: str) -> bool:
         return True
     value = text[at : _argument_end(text, at, at + _LOOK)]
     before = text[match.start() - 1 : match.start()]
-    return match["blank"] == "\0" and before in ("\0", ":") and (is_made_up(value) if is_bare(name) else is_random(value))
+    return match["blank"] == "\0" and before in ("\0", ":") and judge_of_bare(name)(value)
 
 
 def _value_end(match: re.Match[str], text: str, at: int, limit: int) -> int:
@@ -111,14 +111,17 @@ def _is_pair(value: str) -> bool:
     return "/" not in value and is_password(value.partition(":")[2])
 
 
+_LAST = _option("(?!)")
+"""No option: the last word is the secret."""
+
 # By program, or by two words where only a sub-command takes the option. The first that matches counts.
 _PROGRAMS: dict[str, tuple[_Option, ...]] = {
     r"(?:mysql|mariadb)[\w-]*|7z\w?": (_option("-p(?=.)"),),
-    r"sshpass|mongo\w*|cqlsh|cypher-shell|yt-dlp|youtube-dl|hydra|rdesktop|steghide|xmrig|useradd|usermod|beeline|security": (
+    r"sshpass|mongo\w*|cqlsh|cypher-shell|yt-dlp|youtube-dl|hydra|rdesktop|twine|steghide|xmrig|useradd|beeline|security": (
         _option("-p"),
     ),
     "unrar|rar": (_option("-h?p(?=.)"),),
-    r"zip|unzip|\w*sql(?:cmd|-cli)?|bcp|mosquitto_[ps]ub|ipmitool|knife|p4": (_option("-P", is_password),),
+    r"zip|unzip|sqlcmd|mssql-cli|[ot]sql|bcp|mosquitto_[ps]ub|ipmitool|knife|p4": (_option("-P"),),
     "curl": (
         _option(r"-[a-zA-Z#]{0,8}?[uU]|--(?:proxy-)?user=?", _pair(":")),
         _option(r"-[a-zA-Z#]{0,8}?b|--cookie=?", _pair("=")),
@@ -130,9 +133,11 @@ _PROGRAMS: dict[str, tuple[_Option, ...]] = {
     r"smb\w+|rpcclient|net": (_option("-U|--user=?", _pair("%")),),
     r"(?:redis|valkey)-\w+": (_option("-a|(?i:auth)(?=$)"),),
     "codecov": (_option("-t"),),
-    r"ldap\w+": (_option("-[ws]", is_password),),
+    "ldappasswd": (_option("-[was]"),),
+    r"ldap\w+": (_option("-w"),),
     r"ss-?(?:local|server|redir|tunnel)|shadowsocks[\w-]*": (_option("-k"),),
-    r"openssl passwd|mkpasswd|wpa_passphrase|rclone obscure|(?:htpasswd|mosquitto_passwd) -[a-zA-Z]*b[a-zA-Z]*|rasdial|radtest"
+    r"openssl passwd|mkpasswd|wpa_passphrase|rclone obscure|(?:htpasswd|mosquitto_passwd) -[a-zA-Z]*b[a-zA-Z]*": (_LAST,),
+    r"rasdial|radtest"
     r"|(?:vault|cargo|wandb|bw) login|snyk auth|ngrok (?:add-)?authtoken|operator unseal|alias set|addauth digest|bw unlock"
     r"|rabbitmqctl|token set|config http-basic[\w.-]*|ansible-vault encrypt_string|qpdf --encrypt|create_ap|steam": (
         _option(r"(?=[^-/\\])", is_password),
@@ -151,7 +156,7 @@ _PROGRAMS: dict[str, tuple[_Option, ...]] = {
     "nikto": (_option("-id", _pair(":")),),
     "etcdctl": (_option("--user=?", _pair(":")),),
     "squidclient": (_option("-w"),),
-    r"snmp(?:get|set|walk|bulk\w*|trap|inform)|check_snmp": (_option("-[ACXc]", is_password),),
+    r"snmp(?:get|set|walk|bulk\w*|trap|inform)|check_snmp": (_option("-[AX]"), _option("-[Cc]", is_password)),
     "consul": (_option("-encrypt=?"),),
     "sendemail": (_option("-xp"),),
     "gh secret": (_option("-b|--body=?"),),
@@ -173,17 +178,26 @@ def short_options(text: str) -> Iterator[Span]:
     """The values of options that only their program gives a meaning."""
     options = _ANYWHERE
     before = ""
+    last: re.Match[str] | None = None
     for word in _WORDS.finditer(text):
         name = word[0][:_LOOK].lstrip("\"'(`").rpartition("/")[2].rpartition("=")[2].removesuffix(".exe")
         if (row := _row(before, name)) is not None:
-            options = (*row, *_ANYWHERE)
+            options, last = (*row, *_ANYWHERE), None
         elif name in _BETWEEN or word[0].endswith(";"):
-            options = _ANYWHERE
+            yield from _as_last(options, last)
+            options, last = _ANYWHERE, None
         else:
+            last = word
             yield from _values(text, word, options)
             if _USER.fullmatch(word[0]) and _PASSWORD not in options:
                 options += (_PASSWORD,)
         before = name
+    yield from _as_last(options, last)
+
+
+def _as_last(options: tuple[_Option, ...], word: re.Match[str] | None) -> Iterator[Span]:
+    if word is not None and _LAST in options and not _OPTION.match(word[0]) and is_any(word[0][:_LOOK]):
+        yield word.span()
 
 
 def _row(before: str, name: str) -> tuple[_Option, ...] | None:
@@ -212,4 +226,4 @@ _LONG = re.compile(r"(?<![^\s\0=:\"'])[\w-]{32,}(?![^\s\0\"',;=])")
 
 def drawn(text: str) -> Iterator[Span]:
     """Long random words, whatever stands before them."""
-    return (match.span() for match in _LONG.finditer(text) if is_drawn(match[0]))
+    return (match.span() for match in _LONG.finditer(text) if is_drawn(match[0][:_LOOK]))
