@@ -159,9 +159,11 @@ docker login -p X|docker login -u me -pX|mongo -u a -p X|mongosh --password X|sq
 mysql -pX|sshpass -p X ssh h|7z x -pX a|rar a -hpX x|ldapsearch -w X|redis-cli -a X|smbclient -U u%X s|ssh-keygen -N X -f x
 twine upload -p X
 curl -u me:X h|curl -ume:X h|curl -b sid=X h|curl --cookie sid=X h|curl -H X-Api-Key:X h|curl -H Cookie:a=X h|htpasswd -b f me X
-openssl enc -k X|openssl x -passin pass:X|xfreerdp /p:X|plink -pw X h|mosquitto_pub -P X|ipmitool -P X|p4 -P X|nmcli connect password X
+openssl enc -k X|openssl x -passin pass:X|xfreerdp /p:X|plink -pw X h|mosquitto_pub -P X|ipmitool -P X
+p4 -P X|nmcli connect password X
 x;Server=a;Pwd=X;|x pw=X|x --pw X|x --token X|x --token=X|x --api-key X|x --secret=X|java -Dx.password=X|x -e pass=X|x --db-pass X
-psql postgres://u:X@h/d|redis://:X@h|amqp://u:X@h|mongodb+srv://u:X@h/d|u:X@tcp(h)/d|jdbc:mysql://h/d?user=u&password=X|h?access_token=X
+psql postgres://u:X@h/d|redis://:X@h|amqp://u:X@h|mongodb+srv://u:X@h/d|u:X@tcp(h)/d
+jdbc:mysql://h/d?user=u&password=X|h?access_token=X
 {"password":"X"}|{"api_key":"X"}|kubectl --token=X get|helm --set db.password=X|vault login token=X|x --extra-vars pw=X
 API_KEY=X|APIKEY=X|TOKEN=X|X_TOKEN=X|AUTH=X|GH_PAT=X|DO_PAT=X|MASTER_SEED=X|SESSION_ID=X|CARD_PIN=X|RECOVERY_CODE=X|PRIVATE_PEM=X
 MYSQL_PWD=X|DB_PASS=X|APP_SECRET=X|AWS_SECRET_ACCESS_KEY=X|DSN=u:X@unix(/s)/d|WEBHOOK_URL=https://h/X
