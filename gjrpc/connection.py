@@ -228,7 +228,7 @@ class Connection(Sending):
         """
         if self.expires == _NEVER and not self.begun:
             try:
-                refused = refusal(DeadlineExceeded(_CUT_OFF))
+                refused = self._for_page(refusal(DeadlineExceeded(_CUT_OFF)), self._called_by())
                 self.socket.send(b"".join(self._held or ()) + self.server.writer.write(refused, False))
             except OSError as gone:
                 log.debug("%s went away: %s", self.peer, gone)
@@ -327,7 +327,7 @@ class Connection(Sending):
         self.expires = _NEVER  # a password's check takes the server's time, not the client's
         refused = None
         if self._answer is Connection._answer_busy:
-            refused = self._overloaded()
+            refused = self._overloaded(head)
         elif self.server.short_way:
             refused = self.server.application.admit(head, self)
         if refused is not None:
@@ -354,15 +354,15 @@ class Connection(Sending):
         """Answer that the server has too much to do; but probes are told how it is."""
         if self.server.short_way and request.head.target.startswith("/-/"):
             return _way(self.server)(self, request)
-        response = self._overloaded()
+        response = self._overloaded(request.head)
         goes_on = self._give(response, request.head)
         if self.server.access_log is not None:
             self._note(request.head, response, 0.0)
         return goes_on
 
-    def _overloaded(self) -> Response:
+    def _overloaded(self, head: Head) -> Response:
         self.server.refused += 1
-        return refusal(Overloaded(f"{self.server.overload}: come back later"))
+        return self._for_page(refusal(Overloaded(f"{self.server.overload}: come back later")), head.origin)
 
     def _note(self, head: Head, response: Response, seconds: float) -> None:
         self._log_answer(head, response.status, len(response.body), seconds, response.caller)
@@ -383,9 +383,20 @@ class Connection(Sending):
 
     def _refuse(self, error: CallError) -> None:
         """Answer with an error and close, so that the client can read it."""
-        response: Response = refusal(error)
+        origin = self._reader.origin(error.head) if isinstance(error, BadMessage) else self._called_by()
+        response = self._for_page(refusal(error), origin)
         log.info("%s: refused: %s %s", self.peer, response.status, error.message)
         self._turn_away(response, Head("-", "-"))
+
+    def _called_by(self) -> str | None:
+        """The origin of the request that was read last."""
+        return None if self._reader.parsed is None else self._reader.parsed.request.head.origin
+
+    def _for_page(self, response: Response, origin: str | None) -> Response:
+        """A refusal that the page of a listed origin can read, whoever refuses it."""
+        if self.server.short_way:
+            response.headers += self.server.application.grants(origin)
+        return response
 
     def _turn_away(self, response: Response, head: Head) -> None:
         """Send the last answer so that the client can read it, whatever else it sends."""

@@ -198,10 +198,15 @@ class VerbNotAllowed(CallError):
 
 
 class BadMessage(CallError):
-    """Bytes that are no HTTP message to be served, or one beyond a limit; `status` says which (RFC 9110, section 15.5)."""
+    """Bytes that are no HTTP message to be served, or one beyond a limit; `status` says which (RFC 9110, section 15.5).
+
+    Attributes:
+        head: the head that it is about, where that is whole.
+    """
 
     code = -32008
     status = 400
+    head: bytes = b""
 
 
 class ClientError(GjrpcError):

@@ -4,6 +4,7 @@ Owns the buffer of a connection, the memory of parsed heads, and how responses a
 no method and no application.
 """
 
+import re
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -18,6 +19,8 @@ from gjrpc.recent import Recent
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 """RFC 9110, section 15.2.1."""
+
+_ORIGIN = re.compile(rb"\r\norigin:[ \t]*([\x21-\x7e]+)[ \t]*\r\n", re.IGNORECASE)
 
 _EMPTY_LINES = (b"", b"\r\n", b"\r\n\r\n")
 """What may stand before a request; more of them would be a way to send bytes for ever and no request."""
@@ -46,7 +49,11 @@ class Memory(Recent[Parsed]):
         if parsed is None:
             parsed = before.shape.read(head) if before is not None and before.shape is not None else None
             if parsed is None:
-                parsed = parse_head(head, limits, self.lines)
+                try:
+                    parsed = parse_head(head, limits, self.lines)
+                except BadMessage as error:
+                    error.head = head
+                    raise
             self.add(head, parsed)
         return parsed
 
@@ -143,6 +150,17 @@ class Reader:
         """
         if not self.between:
             raise BadMessage("the message was cut off before its end")
+
+    def origin(self, head: bytes = b"") -> str | None:
+        """The origin of a message that is refused, as far as it has come: its page may read why.
+
+        Args:
+            head: the whole head, where it is that which was refused.
+        """
+        if self.in_body and self.parsed is not None:
+            return self.parsed.request.head.origin
+        found = _ORIGIN.search(head or self.pending[self._at : self._at + self._limits.head])
+        return None if found is None else found[1].decode()
 
     def drop(self) -> None:
         """Let go of all bytes: the connection is closed, whoever still has it."""

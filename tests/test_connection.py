@@ -383,6 +383,68 @@ def test_with_too_many_calls_no_body_is_awaited(serve, application, gate):
 
 LIMITS = Limits(target=100, head=300, headers=5, body=1000)
 
+PAGE = b"https://page.example"
+OF_A_PAGE = b"Host: a\r\nOrigin: %b\r\n" % PAGE
+REFUSED_TO_A_PAGE = {
+    "a large body": (b"POST / HTTP/1.1\r\n" + OF_A_PAGE + b"Content-Length: 1001\r\n\r\n", 413, True),
+    "a large chunk": (
+        b"POST / HTTP/1.1\r\n" + OF_A_PAGE + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n",
+        413,
+        True,
+    ),
+    "a large head": (b"GET / HTTP/1.1\r\n" + OF_A_PAGE + b"X: " + b"y" * 300, 431, True),
+    "many headers": (b"GET / HTTP/1.1\r\n" + OF_A_PAGE + b"X: y\r\n" * 9 + b"\r\n", 431, True),
+    "a large head without an end": (b"GET / HTTP/1.1\r\nX: " + b"y" * 300, 431, False),
+    "an odd expectation": (b"GET / HTTP/1.1\r\norigin:%b \r\nHost: a\r\nExpect: x\r\n\r\n" % PAGE, 417, True),
+    "two hosts": (b"GET / HTTP/1.1\r\nHost: b\r\n" + OF_A_PAGE + b"\r\n", 400, True),
+    "a large target": (b"GET /" + b"x" * 200 + b" HTTP/1.1\r\n" + OF_A_PAGE + b"\r\n", 414, True),
+    "of another page": (
+        b"POST / HTTP/1.1\r\n" + OF_A_PAGE.replace(b"page.", b"evil.") + b"Content-Length: 1001\r\n\r\n",
+        413,
+        False,
+    ),
+    "of nobody": (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n", 413, False),
+    "no head": (b"GET / HTTP/1.1\r\n\r\n", 400, False),
+    "nothing of HTTP": (b"\x16\x03\x01", 400, False),
+}
+
+
+@pytest.mark.parametrize(("data", "status", "readable"), REFUSED_TO_A_PAGE.values(), ids=REFUSED_TO_A_PAGE)
+@pytest.mark.parametrize("before", [b"", PING], ids=["first", "second"])
+def test_a_page_can_read_why_the_connection_refused_it(serve, before, data, status, readable):
+    """A refusal before there is a call names the listed origin where that has come, and depends on it in any case."""
+    registry = Registry()
+    registry.register(lambda: "pong", "ping")
+    with serve(Application(registry, allowed_origins=[PAGE.decode()]), limits=LIMITS).wire() as wire:
+        if before:
+            assert wire.ask(before).body == PONG
+        answer = wire.ask(data)
+        assert (answer.status, answer.headers["vary"]) == (status, "Origin")
+        assert answer.headers.get("access-control-allow-origin") == (PAGE.decode() if readable else None)
+
+
+@pytest.mark.parametrize("rest", [b"", b"Co", b"Content-Length: 9\r\nContent-Type: application/json\r\n\r\n[1"])
+def test_a_page_can_read_that_it_was_too_slow(serve, application, rest):
+    """A page whose request took too long, in its head or in its body, can read that."""
+    slow = Application(application.registry, allowed_origins=["*"])
+    with serve(slow, timeouts=timed(head=0.3, body=0.3)).wire() as wire:
+        answer = wire.ask(b"POST /echo HTTP/1.1\r\n" + OF_A_PAGE + rest)
+        assert (answer.status, answer.headers["vary"]) == (408, "Origin")
+        assert answer.headers["access-control-allow-origin"] == PAGE.decode()
+
+
+def test_a_page_can_read_that_there_is_too_much_to_do(serve, application, gate):
+    """A page whose call is one too many can read that."""
+    full = Application(application.registry, allowed_origins=["*"])
+    served = serve(full, max_calls=1)
+    with served.wire() as held, served.wire() as wire:
+        held.send(b"GET /hold HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_until(lambda: gate.entered, "the call is held")
+        answer = wire.ask(b"GET /ping HTTP/1.1\r\n" + OF_A_PAGE + b"\r\n")
+        assert (answer.status, answer.headers["access-control-allow-origin"]) == (503, PAGE.decode())
+        gate.opened.set()
+        assert held.answer().headers["vary"] == "Origin"
+
 
 @pytest.mark.parametrize(
     ("message", "status", "words"),
