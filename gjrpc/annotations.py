@@ -14,7 +14,7 @@ from unicodedata import normalize
 from urllib.parse import unquote
 
 from gjrpc.documents import Document
-from gjrpc.schemas import Keywords, Schema, constant, constants, fault
+from gjrpc.schemas import Keywords, Levels, Schema, constant, constants, fault
 from gjrpc.texts import printable
 
 _HOMES = {
@@ -27,6 +27,7 @@ _HOMES = {
 
 _KNOWN = frozenset(name for names in _HOMES.values() for name in names)
 _PLAIN = {"boolean": "bool", "integer": "int", "number": "float", "string": "str"}
+_MAX_LEVELS = 100
 _ALTERNATIVES = ("anyOf", "oneOf", "allOf")
 
 
@@ -52,6 +53,8 @@ class Annotations:
         self._document = document
         self._used = {*members, *used, *_keys(document.resolve("#"))}
         self._known: dict[str, str] = {}
+        self._levels = Levels(_MAX_LEVELS)
+        self._counts: dict[str, int] = {}
         self._named: dict[str, str] = {}
 
     def imports(self) -> list[str]:
@@ -80,7 +83,15 @@ class Annotations:
         return self._free(word if is_name(word) and word not in _KNOWN else f"{word}_" if is_name(f"{word}_") else f"_{word}")
 
     def of(self, schema: Schema) -> str:
-        """The annotation of a schema; `Any` where nothing better can be said."""
+        """The annotation of a schema; `Any` where nothing better can be said.
+
+        Raises:
+            SettingsError: it is nested too deep.
+        """
+        with self._levels:
+            return self._of(schema)
+
+    def _of(self, schema: Schema) -> str:
         if schema is False:
             return self.known("Never")
         if schema is True or fault(schema):
@@ -146,7 +157,7 @@ class Annotations:
         return name
 
     def _define_record(self, name: str, schema: Keywords) -> None:
-        required = schema.get("required", [])
+        required = set(schema.get("required", ()))
         fields = {key: self.of(inner) for key, inner in schema["properties"].items()}
         fields |= {key: note if key in required else f"{self.known('NotRequired')}[{note}]" for key, note in fields.items()}
         base = self.known("TypedDict")
@@ -159,16 +170,19 @@ class Annotations:
             )
 
     def _free(self, word: str) -> str:
-        while word in self._used:
-            word += "_"
-        self._used.add(word)
-        return word
+        free, count = word, self._counts.get(word, 0)
+        while free in self._used:  # the count goes on where it was: many names may be alike
+            count += 1
+            free = f"{word}_" if count == 1 else f"{word}_{count}"
+        self._counts[word] = count
+        self._used.add(free)
+        return free
 
 
 def docstring(words: Any, indent: str) -> list[str]:
     """The first line of a text as a docstring; nothing where there is no text."""
     first = words.strip().partition("\n")[0].strip() if isinstance(words, str) else ""
-    escaped = printable(first.replace("\\", "\\\\").replace('"', '\\"'))
+    escaped = printable(first).replace("\\", "\\\\").replace('"', '\\"')
     return [f'{indent}"""{escaped}"""'] if first else []
 
 

@@ -5,8 +5,9 @@ knows no option and no command.
 """
 
 import sys
+import traceback
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -40,5 +41,23 @@ class Command(click.Command):
         try:
             return super().main(*args, **kwargs)
         except SettingsError as error:
-            click.echo(f"error: {printable(str(error))}", err=True)
-            sys.exit(2)
+            _end(str(error))
+
+
+class Reader(Command):
+    """One that reads what strangers wrote, and whose exit code 1 has a meaning of its own: no fault ends with it."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line."""
+        try:
+            return super().main(*args, **kwargs)
+        except RecursionError:
+            _end("what was given is nested too deep")
+        except Exception:  # noqa: BLE001  loud, and without exit code 1
+            traceback.print_exc()
+            _end("this is a fault of gjrpc itself; please report it with the lines above")
+
+
+def _end(words: str) -> NoReturn:
+    click.echo(f"error: {printable(words)}", err=True)
+    sys.exit(2)

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 import click
 
-from gjrpc.commands import Command
+from gjrpc.commands import Reader
 from gjrpc.documents import Document, Method, Value, read
+from gjrpc.errors import SettingsError
 from gjrpc.schemas import Schema, spelled, text
-from gjrpc.subschema import alike, misfit
-from gjrpc.texts import printable
+from gjrpc.subschema import Comparer
+from gjrpc.texts import printable, printable_json
 
 KINDS = {
     "method-removed": True,
@@ -76,7 +77,7 @@ class Change(NamedTuple):
 
     def as_json(self) -> str:
         """The same on a line of JSON."""
-        return text({"breaking": self.breaking, "kind": self.kind, "method": self.method, "what": self.what})
+        return printable_json(text({"breaking": self.breaking, "kind": self.kind, "method": self.method, "what": self.what}))
 
 
 def changes(old: Document, new: Document) -> list[Change]:
@@ -90,6 +91,7 @@ class _Difference:
     def __init__(self, old: Document, new: Document) -> None:
         self._old = old
         self._new = new
+        self._forward, self._backward = Comparer(old, new), Comparer(new, old)
 
     def all(self) -> Iterator[Change]:
         for attribute in ("title", "version"):
@@ -100,10 +102,16 @@ class _Difference:
             if name not in self._new.methods:
                 yield Change("method-removed", name, "the method is gone")
             else:
-                yield from (Change(kind, name, what) for kind, what in self._method(method, self._new.methods[name]))
+                yield from (Change(kind, name, what) for kind, what in self._told(method, self._new.methods[name]))
         for name in self._new.methods:
             if name not in self._old.methods:
                 yield Change("method-added", name, "the method is new")
+
+    def _told(self, old: Method, new: Method) -> list[tuple[str, str]]:
+        try:
+            return list(self._method(old, new))
+        except SettingsError as error:
+            raise SettingsError(f"method {old.name!r} can't be compared: {error}") from error
 
     def _method(self, old: Method, new: Method) -> Iterator[tuple[str, str]]:
         for form, structures in _FORMS.items():
@@ -120,6 +128,7 @@ class _Difference:
     def _parameters(self, old: Method, new: Method) -> Iterator[tuple[str, str]]:
         by_position = "by position" in _common_forms(old, new)
         pairs = dict(_paired(old, new))
+        kept = set(pairs.values())
         for index, parameter in enumerate(old.params):
             place = pairs.get(index)
             if place is None:
@@ -129,7 +138,7 @@ class _Difference:
                 yield "parameter-moved", f"parameter {parameter.name!r} is at place {place + 1}, was at {index + 1}"
             yield from self._parameter(parameter, new.params[place])
         for index, parameter in enumerate(new.params):
-            if index not in pairs.values():
+            if index not in kept:
                 kind = "parameter-added-required" if parameter.required else "parameter-added"
                 yield kind, f"parameter {parameter.name!r} is new and {'required' if parameter.required else 'optional'}"
 
@@ -159,10 +168,9 @@ class _Difference:
 
     def _schema(self, subject: str, old: Value, new: Value, shown: str) -> Iterator[tuple[str, str]]:
         was, now = _without_default(old.schema), _without_default(new.schema)
-        if alike(was, self._old, now, self._new):
+        if self._forward.alike(was, now):
             return
-        narrower = misfit(was, self._old, now, self._new)
-        wider = misfit(now, self._new, was, self._old)
+        narrower, wider = self._forward.misfit(was, now), self._backward.misfit(now, was)
         words = f"{shown} is {spelled(now)}, was {spelled(was)}"
         breaks = narrower if subject == "parameter" else wider
         if breaks:
@@ -180,10 +188,11 @@ def _common_forms(old: Method, new: Method) -> list[str]:
 def _paired(old: Method, new: Method) -> Iterator[tuple[int, int]]:
     """The places of each parameter that both have: of the same name, or, where names are no part of a call, at the same place."""
     names = [parameter.name for parameter in new.params]
+    places = {name: place for place, name in reversed(list(enumerate(names)))}
     known = {parameter.name for parameter in old.params}
     for index, parameter in enumerate(old.params):
-        if parameter.name in names:
-            yield index, names.index(parameter.name)
+        if parameter.name in places:
+            yield index, places[parameter.name]
         elif old.param_structure == "by-position" and index < len(names) and names[index] not in known:
             yield index, index
 
@@ -215,7 +224,7 @@ def _texts(old: Any, new: Any, shown: str) -> Iterator[tuple[str, str]]:
         yield "texts", f"{shown} has another {' and '.join(changed)}"
 
 
-@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.command(cls=Reader, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.argument("old")
 @click.argument("new")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")

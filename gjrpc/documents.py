@@ -4,7 +4,9 @@ Owns where a document comes from, and what of OpenRPC 1.3 the tools look at, wit
 (https://spec.open-rpc.org). It knows no comparison and no stub. What can't be used is a `SettingsError` of one line.
 """
 
+import re
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -32,6 +34,8 @@ _SOURCES = "a server (http://HOST:PORT, https://…, unix:PATH), a URL that ends
 _REPEATS = 2
 # What a Reference Object may stand for; a chain of more than these is taken as going round.
 _MAX_REFERENCES = 10
+_MOST_SHOWN = 200  # characters of a reference in an error
+_INDEX = re.compile("0|[1-9][0-9]{0,9}")
 
 
 class Value(msgspec.Struct, frozen=True):
@@ -103,8 +107,7 @@ class Document:
         self.info = read.info
         self.methods = {method.name: method for method in methods}
         if len(self.methods) < len(methods):
-            names = [method.name for method in methods]
-            twice = next(name for name in names if names.count(name) > 1)
+            twice = Counter(method.name for method in methods).most_common(1)[0][0]
             raise SettingsError(f"{source}: not an OpenRPC document: there are two methods {twice!r}")
 
     def resolve(self, reference: str) -> Any:
@@ -113,19 +116,20 @@ class Document:
         Raises:
             LookupError: it points to nothing here.
         """
-        if reference not in self._schemas:
-            self._schemas[reference] = modern(self._find(reference))
-        return self._schemas[reference]
+        pointer = unquote(reference)  # one spelling for each place
+        if pointer not in self._schemas:
+            self._schemas[pointer] = modern(self._find(pointer))
+        return self._schemas[pointer]
 
-    def _find(self, reference: str) -> Any:
-        if reference != "#" and not reference.startswith("#/"):
-            raise LookupError(f"{reference!r} points out of the document")
+    def _find(self, pointer: str) -> Any:
+        if pointer != "#" and not pointer.startswith("#/"):
+            raise LookupError(f"{_cut(pointer)!r} points out of the document")
         value = self._tree
-        for step in unquote(reference).split("/")[1:]:
+        for step in pointer.split("/")[1:]:
             key = step.replace("~1", "/").replace("~0", "~")
             inner = value.get(key) if isinstance(value, dict) else _item(value, key)
             if inner is None:
-                raise LookupError(f"{reference!r} points to nothing in the document")
+                raise LookupError(f"{_cut(pointer)!r} points to nothing in the document")
             value = inner
         return value
 
@@ -147,9 +151,9 @@ class Document:
         for _ in range(_MAX_REFERENCES):
             if not isinstance(value, dict) or not isinstance(value.get("$ref"), str):
                 return value
-            reference = value["$ref"]
+            reference = unquote(value["$ref"])
             value = self._find(reference)
-        raise LookupError(f"{reference!r} points to itself")
+        raise LookupError(f"{_cut(str(reference))!r} points to itself, or through more than {_MAX_REFERENCES} others")
 
 
 class _Outline(msgspec.Struct):
@@ -225,6 +229,11 @@ def _discover(url: str) -> Any:
 
 
 def _item(value: Any, key: str) -> Any:
-    if isinstance(value, list) and key.isascii() and key.isdigit() and int(key) < len(value):
+    """An item by its index, as RFC 6901 writes it (section 4): no zeros in front, so that each place has one pointer."""
+    if isinstance(value, list) and _INDEX.fullmatch(key) and int(key) < len(value):
         return value[int(key)]
     return None
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= _MOST_SHOWN else words[:_MOST_SHOWN] + "…"

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
+from gjrpc.errors import SettingsError
+
 Keywords: TypeAlias = dict[str, Any]
 """A schema that is an object."""
 
@@ -90,6 +92,26 @@ def _modern_inside(key: str, value: Any) -> Any:
     if key in _BY_NAME and isinstance(value, dict):
         return {name: modern(each) for name, each in value.items()}
     return modern(value) if key in _ONE else value
+
+
+class Levels:
+    """Counts the levels of a walk into a schema and all that it refers to: a with-block is one. Python's stack has a bottom.
+
+    Raises:
+        SettingsError: there are more than `most`.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._count = 0
+
+    def __enter__(self) -> None:
+        self._count += 1
+        if self._count > self._most:
+            raise SettingsError(f"a schema is nested deeper than {self._most} levels, with all that it refers to")
+
+    def __exit__(self, *_: object) -> None:
+        self._count -= 1
 
 
 def fault(schema: Schema) -> str | None:

@@ -23,7 +23,7 @@ import click
 
 from gjrpc.annotations import Annotations, docstring, is_name
 from gjrpc.client import Client
-from gjrpc.commands import Command
+from gjrpc.commands import Reader
 from gjrpc.documents import Document, Method, read
 from gjrpc.texts import printable
 
@@ -33,6 +33,8 @@ _HEADER = """\
 #         from api import Api
 #     client = cast("Api", Client(url))
 """
+
+_MOST_PARTS = 20  # of a dotted name that is written as attributes of attributes
 
 _OWN = frozenset(name for name in vars(Client) if not name.startswith("_"))
 """What a client's attributes mean besides the server's methods."""
@@ -155,13 +157,14 @@ def _is_spellable(method: Method) -> bool:
     names = [parameter.name for parameter in method.params]
     return (
         parts[0] not in _OWN
+        and len(parts) <= _MOST_PARTS
         and all(is_name(part) and not part.startswith("_") for part in parts)
         and all(map(is_name, names))
         and len(set(names)) == len(names)
     )
 
 
-@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.command(cls=Reader, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.argument("url")
 def main(url: str) -> None:
     """Write a typed stub of a server's methods to standard output, for type checkers.

@@ -9,11 +9,12 @@ lets any others through, so that what a newer schema adds could, strictly, have 
 having come.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 from gjrpc.bounds import LIMITS, most_items, others
-from gjrpc.schemas import KINDS, Keywords, Schema, constants, fault, flat, identity, options, spelled, text
+from gjrpc.likeness import Likeness, Noted, Resolver
+from gjrpc.schemas import KINDS, Keywords, Levels, Schema, constants, fault, flat, identity, options, spelled, text
 
 # Keywords that say nothing of which values are valid; those that begin with `x-` neither.
 _ABOUT = frozenset({"$comment", "$defs", "$schema", "definitions", "default", "deprecated", "description", "discriminator"})
@@ -25,48 +26,10 @@ _TELLING = {"type", "enum", "const", "anyOf", "oneOf"}
 _MAX_STEPS = 20_000
 """Pairs of schemas that are looked at before a comparison is given up: alternatives inside alternatives multiply."""
 
+_MAX_LEVELS = 120
 
-class Resolver(Protocol):
-    """What knows where a `$ref` points to."""
-
-    def resolve(self, reference: str) -> Any:
-        """What it points to; raises LookupError where that is nothing."""
-
-
-def misfit(part: Schema, part_document: Resolver, whole: Schema, whole_document: Resolver) -> str | None:
-    """Why some value of `part` may be none of `whole`, in a sentence; None where each is.
-
-    Args:
-        part, whole: the schemas.
-        part_document, whole_document: where their references point to.
-    """
-    try:
-        _Comparison(part_document, whole_document).check(part, whole, _Assumed())
-    except _Doubt as doubt:
-        return str(doubt)
-    except _TooLarge:
-        return "the schemas are too large to compare"
-    except RecursionError:  # references that lead ever further inside
-        return "the schemas are nested too deep to compare"
-    return None
-
-
-def alike(one: Schema, one_document: Resolver, other: Schema, other_document: Resolver) -> bool:
-    """Whether two schemas are written alike, with all that they refer to."""
-    if text(one) != text(other):
-        return False
-    pending, seen = [one], set[str]()
-    while pending:
-        for reference in set(_references(pending.pop())) - seen:
-            try:
-                target = one_document.resolve(reference)
-                if text(target) != text(other_document.resolve(reference)):
-                    return False
-            except LookupError:
-                return False
-            seen.add(reference)
-            pending.append(target)
-    return True
+_MAX_ALL_STEPS = 25 * _MAX_STEPS
+"""The same for all comparisons of two documents."""
 
 
 class _Doubt(Exception):
@@ -104,27 +67,36 @@ class _Assumed(NamedTuple):
 
 
 class _Comparison:
-    """One comparison. `check` and all that it calls raise a `_Doubt`, or return nothing."""
+    """The rules. `_check` and all that it calls raise a `_Doubt`, or return nothing."""
 
     def __init__(self, part_document: Resolver, whole_document: Resolver) -> None:
         self._part_document = part_document
         self._whole_document = whole_document
-        self._steps = 0
+        self._likeness = Likeness(part_document, whole_document)
+        self._text, self._spelled, self._fault = self._likeness.text, Noted(spelled), Noted(fault)
+        self._identities = Noted(_identities)
+        self._told: dict[_Pair, str | None] = {}
+        self._levels = Levels(_MAX_LEVELS)
+        self._steps = self._all_steps = 0
 
-    def check(self, part: Schema, whole: Schema, assumed: _Assumed) -> None:
+    def _check(self, part: Schema, whole: Schema, assumed: _Assumed) -> None:
         """Each value of `part` is one of `whole`."""
         self._steps += 1
-        if self._steps > _MAX_STEPS:
+        self._all_steps += 1
+        if self._steps > _MAX_STEPS or self._all_steps > _MAX_ALL_STEPS:
             raise _TooLarge
-        if part is False or whole is True or alike(part, self._part_document, whole, self._whole_document):
+        if part is False or whole is True or self._likeness.alike(part, whole):
             return
         if whole is False:
-            raise _Doubt(f"{spelled(part)} is not allowed")
-        part = {} if isinstance(part, bool) else part
+            raise _Doubt(f"{self._spelled(part)} is not allowed")
+        with self._levels:
+            self._check_keywords({} if isinstance(part, bool) else part, whole, assumed)
+
+    def _check_keywords(self, part: Keywords, whole: Keywords, assumed: _Assumed) -> None:
         for schema in (part, whole):
-            reason = "it moves its references, by $id" if "$id" in schema else fault(schema)
+            reason = "it moves its references, by $id" if "$id" in schema else self._fault(schema)
             if reason:
-                raise _Doubt(f"{spelled(schema)} can't be compared: {reason}")
+                raise _Doubt(f"{self._spelled(schema)} can't be compared: {reason}")
         if "$ref" in part:
             self._follow(part, whole, assumed, part)
         else:
@@ -135,12 +107,12 @@ class _Comparison:
         alternatives = options(part)
         try:
             for option in alternatives:
-                self.check(option, whole, assumed)
+                self._check(option, whole, assumed)
             for each in () if alternatives else flat(part):
                 self._check_flat(each, whole, assumed)
         except _Doubt as doubt:
             if not doubt.place and part.keys().isdisjoint(_TELLING):
-                raise _OtherKind(f"{spelled(part)} does not fit {spelled(whole)}") from None
+                raise _OtherKind(f"{self._spelled(part)} does not fit {self._spelled(whole)}") from None
             raise
 
     def _check_flat(self, part: Keywords, whole: Keywords, assumed: _Assumed) -> None:
@@ -156,28 +128,28 @@ class _Comparison:
             if keyword in _RULES:
                 _RULES[keyword][1](self, part, whole, keyword, assumed)
             elif not LIMITS[keyword][1](part, keyword, value):
-                raise _Doubt(f"{spelled(part)} does not fit {keyword} {text(value)}")
+                raise _Doubt(f"{self._spelled(part)} does not fit {keyword} {text(value)}")
 
     def _inside(self, part: Schema, whole: Schema, assumed: _Assumed, place: str) -> None:
         """Check what lies inside a value."""
         try:
-            self.check(part, whole, _Assumed(assumed.smaller | assumed.same))
+            self._check(part, whole, _Assumed(assumed.smaller | assumed.same))
         except _Doubt as doubt:
             doubt.place.insert(0, place)
             raise
 
     def _follow(self, part: Keywords, whole: Keywords, assumed: _Assumed, which: Keywords) -> None:
         """Go on with what the reference of `which`, one of both, points to."""
-        pair = text(part), text(whole)
+        pair = self._text(part), self._text(whole)
         if pair in assumed.smaller:
             return
         if pair in assumed.same:
-            raise _Doubt(f"{spelled(which)} refers to itself without end")
+            raise _Doubt(f"{self._spelled(which)} refers to itself without end")
         assumed = _Assumed(assumed.smaller, assumed.same | {pair})
         if which is part:
-            self.check(_target(self._part_document, part["$ref"]), whole, assumed)
+            self._check(_target(self._part_document, part["$ref"]), whole, assumed)
         else:
-            self.check(part, _target(self._whole_document, whole["$ref"]), assumed)
+            self._check(part, _target(self._whole_document, whole["$ref"]), assumed)
 
     def refer(self, part: Keywords, whole: Keywords, keyword: str, assumed: _Assumed) -> None:
         self._follow(part, whole, assumed, whole)
@@ -186,30 +158,30 @@ class _Comparison:
         doubts = []
         for option in whole[keyword]:
             try:
-                return self.check(part, option, assumed)
+                return self._check(part, option, assumed)
             except _Doubt as doubt:
                 doubts.append(doubt)
         # If one option is of the part's own kind, it says best what is wrong.
         own = [doubt for doubt in doubts if doubt.place or not isinstance(doubt, _OtherKind)]
-        raise own[0] if len(own) == 1 else _OtherKind(f"{spelled(part)} does not fit {spelled({'anyOf': whole[keyword]})}")
+        raise own[0] if len(own) == 1 else _OtherKind(f"{self._spelled(part)} does not fit {spelled({'anyOf': whole[keyword]})}")
 
     def one_of(self, part: Keywords, whole: Keywords, keyword: str, assumed: _Assumed) -> None:
         if len(whole[keyword]) > 1:  # that no two options hold would have to be shown
             raise _Doubt("the keyword 'oneOf' can't be compared")
-        self.check(part, whole[keyword][0], assumed)
+        self._check(part, whole[keyword][0], assumed)
 
     def all_of(self, part: Keywords, whole: Keywords, keyword: str, assumed: _Assumed) -> None:
         for each in whole[keyword]:
-            self.check(part, each, assumed)
+            self._check(part, each, assumed)
 
     def kind(self, part: Keywords, whole: Keywords, keyword: str, assumed: _Assumed) -> None:
         kinds = [whole["type"]] if isinstance(whole["type"], str) else whole["type"]
         if part["type"] not in kinds and not (part["type"] == "integer" and "number" in kinds):
-            raise _OtherKind(f"{spelled(part)} does not fit {spelled(whole)}")
+            raise _OtherKind(f"{self._spelled(part)} does not fit {self._spelled(whole)}")
 
     def value(self, part: Keywords, whole: Keywords, keyword: str, assumed: _Assumed) -> None:
-        if "const" not in part or identity(part["const"]) not in map(identity, constants(whole) or ()):
-            raise _Doubt(f"{spelled(part)} does not fit {spelled(whole)}")
+        if "const" not in part or identity(part["const"]) not in self._identities(whole):
+            raise _Doubt(f"{self._spelled(part)} does not fit {self._spelled(whole)}")
 
     def elements(self, part: Keywords, whole: Keywords, keyword: str, assumed: _Assumed) -> None:
         """`prefixItems` and `items`, which belong together."""
@@ -230,7 +202,7 @@ class _Comparison:
         """`properties` and `additionalProperties`, which belong together."""
         if keyword == "additionalProperties" and "properties" in whole:
             return
-        declared, certain, rest = part.get("properties", {}), part.get("required", []), others(part)
+        declared, certain, rest = part.get("properties", {}), dict.fromkeys(part.get("required", ())), others(part)
         expected, further = whole.get("properties", {}), whole.get("additionalProperties", True)
         says_more = "properties" not in part or not part.keys().isdisjoint({"additionalProperties", "patternProperties"})
         for name in dict.fromkeys([*declared, *certain, *expected]):
@@ -248,9 +220,40 @@ class _Comparison:
             self._inside(name, whole[keyword], assumed, ".*")
 
     def certain(self, part: Keywords, whole: Keywords, keyword: str, assumed: _Assumed) -> None:
+        required = set(part.get("required", ()))
         for name in whole[keyword]:
-            if name not in part.get("required", ()):
+            if name not in required:
                 raise _Doubt(f"the property {name!r} may be missing")
+
+
+class Comparer(_Comparison):
+    """Compares schemas of one document, the parts, with those of another, the wholes.
+
+    Args:
+        part_document, whole_document: where their references point to.
+    """
+
+    def alike(self, part: Schema, whole: Schema) -> bool:
+        """Whether two schemas are written alike, with all that they refer to."""
+        return self._likeness.alike(part, whole)
+
+    def misfit(self, part: Schema, whole: Schema) -> str | None:
+        """Why some value of `part` may be none of `whole`, in a sentence; None where each is.
+
+        Raises:
+            SettingsError: the schemas are nested too deep.
+        """
+        pair = self._text(part), self._text(whole)
+        if pair not in self._told:
+            self._steps = 0
+            try:
+                self._check(part, whole, _Assumed())
+                self._told[pair] = None
+            except _Doubt as doubt:
+                self._told[pair] = str(doubt)
+            except _TooLarge:
+                self._told[pair] = "the schemas are too large to compare"
+        return self._told[pair]
 
 
 _Rule: TypeAlias = Callable[[_Comparison, Keywords, Keywords, str, _Assumed], None]
@@ -274,6 +277,10 @@ _RULES: dict[str, tuple[tuple[str, ...], _Rule]] = {
 """The kinds of values that a keyword of the whole is about, and how a part of such a kind is checked."""
 
 
+def _identities(schema: Keywords) -> frozenset[str]:
+    return frozenset(map(identity, constants(schema) or ()))
+
+
 def _target(document: Resolver, reference: str) -> Schema:
     try:
         target = document.resolve(reference)
@@ -282,14 +289,3 @@ def _target(document: Resolver, reference: str) -> Schema:
     if not isinstance(target, (dict, bool)):
         raise _Doubt(f"{reference!r} is no schema")
     return target
-
-
-def _references(value: Any) -> Iterator[str]:
-    """Each `$ref` in a schema."""
-    if isinstance(value, dict):
-        if isinstance(value.get("$ref"), str):
-            yield value["$ref"]
-        value = list(value.values())
-    if isinstance(value, list):
-        for each in value:
-            yield from _references(each)

@@ -4,6 +4,7 @@ import pytest
 
 from gjrpc.annotations import Annotations, docstring, is_name
 from gjrpc.documents import Document
+from gjrpc.texts import printable
 
 
 def ref(name):
@@ -116,7 +117,7 @@ def test_names():
     }
     one = annotations(schemas, members=["list", "a_b_c_"])
     names = [one.of(ref(name)) for name in ("int", "a.b%5Bc%5D", "a_b_c_", "class", "9", "M")]
-    assert names == ["int_", "a_b_c__", "a_b_c___", "class_", "_9", "M"]
+    assert names == ["int_", "a_b_c__", "a_b_c__2", "class_", "_9", "M"]
     assert one.of({"type": "array", "items": {"type": "string"}}) == "list_[str_]"
     assert one.imports()[0] == "from builtins import list as list_, str as str_"
 
@@ -139,7 +140,7 @@ def test_docstring(words):
     namespace = {}
     exec(f"def f():\n{line}", namespace)
     first = words.strip().partition("\n")[0]
-    assert namespace["f"].__doc__ == first
+    assert namespace["f"].__doc__ == printable(first)
 
 
 @pytest.mark.parametrize("words", ["", "  \n ", None, 3])

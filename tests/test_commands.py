@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from gjrpc.commands import Command
+from gjrpc.commands import Command, Reader
 from gjrpc.errors import SettingsError
 from gjrpc.texts import printable
 
@@ -42,6 +42,19 @@ def test_other_errors_stay_loud():
 
     with pytest.raises(ZeroDivisionError):
         Command("run", callback=run).main([])
+
+
+@pytest.mark.parametrize(("raised", "told"), [(RecursionError, "nested too deep"), (ZeroDivisionError, "a fault of gjrpc")])
+def test_a_reader_never_ends_with_1(capsys, raised, told):
+    """A command whose exit code 1 has a meaning ends with 2 for any fault, and says so in its last line."""
+
+    def run():
+        raise raised
+
+    with pytest.raises(SystemExit) as ended:
+        Reader("run", callback=run).main([])
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_it_is_a_command(capsys):

@@ -112,7 +112,7 @@ LEAVES = [
     "workers",
     "serve",
 ]
-CONTRACTS = ["schemas", "documents", "bounds", "subschema", "diff", "annotations", "stub"]
+CONTRACTS = ["schemas", "documents", "bounds", "likeness", "subschema", "diff", "annotations", "stub"]
 ORDER = PURE + SERVER + LEAVES + CONTRACTS
 
 # Why an import may stand inside a function: (module, imported module).

@@ -4,8 +4,11 @@ import json
 
 import pytest
 
+from gjrpc import likeness, subschema
 from gjrpc.diff import KINDS, Change, changes
+from gjrpc.diff import main as diff_main
 from gjrpc.documents import Document
+from gjrpc.stub import main as stub_main
 
 INTEGER, NUMBER, STRING = ({"type": kind} for kind in ("integer", "number", "string"))
 
@@ -183,10 +186,10 @@ def test_terminal():
 
 @pytest.fixture
 def saved(tmp_path):
-    """Save a document: `saved(name, *methods)` gives its path."""
+    """Save a document: `saved(name, *methods, components=…)` gives its path."""
 
-    def save(name, *methods):
-        (tmp_path / name).write_text(json.dumps(tree(*methods)))
+    def save(name, *methods, **more):
+        (tmp_path / name).write_text(json.dumps(tree(*methods, **more)))
         return str(tmp_path / name)
 
     return save
@@ -262,3 +265,94 @@ def test_command_with_two_servers_of_our_own(launch, tmp_path):
         "3 breaking, 1 compatible",
     ]
     assert launch("-m", "gjrpc.diff", old, old).wait() == 0
+
+
+def chained(count, leaf, link=lambda reference: reference):
+    """Named schemas of which each leads to the next, and the last is `leaf`."""
+    links = {f"S{number}": link({"$ref": f"#/components/schemas/S{number + 1}"}) for number in range(count)}
+    return {**links, f"S{count}": leaf}
+
+
+def nested(levels, leaf):
+    """A schema of arrays in arrays."""
+    for _ in range(levels):
+        leaf = {"type": "array", "items": leaf}
+    return leaf
+
+
+ROOT = {"$ref": "#/components/schemas/S0"}
+HOSTILE = {
+    "chained references": lambda leaf: (ROOT, chained(3000, leaf)),
+    "references in arrays": lambda leaf: (ROOT, chained(3000, leaf, lambda inner: {"type": "array", "items": inner})),
+    "deep references": lambda leaf: (ROOT, chained(30, leaf, lambda inner: nested(85, inner))),
+    "alternatives": lambda leaf: (ROOT, chained(40, leaf, lambda inner: {"anyOf": [nested(1, inner), nested(2, inner)]})),
+    "a circle": lambda leaf: (ROOT, {"S0": {"$ref": "#/components/schemas/S1"}, "S1": ROOT, "S2": leaf}),
+    "itself": lambda leaf: (ROOT, {"S0": {"anyOf": [ROOT, leaf]}}),
+    "the whole": lambda leaf: ({"$ref": "#"}, {"S0": leaf}),
+    "out of the document": lambda leaf: ({"$ref": "http://h/#/x"}, {"S0": leaf}),
+    "a long reference": lambda leaf: ({"$ref": "#/" + "a/" * 100_000}, {"S0": leaf}),
+    "large numbers": lambda leaf: ({"type": "integer", "multipleOf": 5e-324, "maximum": 10**4000, "enum": [10**4000, 1e300]}, {}),
+    "odd keywords": lambda leaf: ({"type": 5, "enum": 7, "anyOf": {}, "properties": [], "$ref": 5, **leaf}, {}),
+}
+
+
+@pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("command", ["diff", "diff back", "diff itself", "stub"])
+def test_a_hostile_document(saved, capsys, make, command):
+    """Whatever a document has in it, `diff` and `stub` end with an answer, or with one line and exit code 2."""
+    old, new = [
+        saved(name, method(parameter("a", make({"type": leaf})[0])), components=make({"type": leaf})[1])
+        for name, leaf in (("old", "string"), ("new", "integer"))
+    ]
+    runs = {"diff": (diff_main, [old, new]), "diff back": (diff_main, [new, old]), "diff itself": (diff_main, [old, old])}
+    main, arguments = runs.get(command, (stub_main, [old]))
+    with pytest.raises(SystemExit) as ended:
+        main.main(arguments)
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    if ended.value.code == 2:
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1
+        assert len(err) < 1000
+    else:
+        assert not err
+        assert ended.value.code == (0 if "0 breaking" in out or command == "stub" else 1)
+
+
+@pytest.mark.parametrize("count", [1000, 2000])
+def test_the_cost_of_many_values(monkeypatch, count):
+    """An enum's values are looked at once each, and a schema that many methods share once for all of them."""
+    looked = []
+    identity, write = subschema.identity, likeness.text
+    monkeypatch.setattr(subschema, "identity", lambda value: looked.append(1) or identity(value))
+    monkeypatch.setattr(likeness, "text", lambda value: looked.append(1) or write(value))
+    methods = [method(parameter("a", ROOT), name=f"m{number}") for number in range(100)]
+    old, new = [Document(tree(*methods, components={"S0": {"enum": [*range(count), last]}}), "") for last in (-1, -2)]
+    assert len(changes(old, new)) == 100
+    assert len(looked) < 6 * count + 100 * 20
+
+
+@pytest.mark.parametrize("count", [500, 1000])
+def test_the_cost_of_references(monkeypatch, count):
+    """References that lead to a difference at their end are written out once each."""
+    written = []
+    write = likeness.text
+    monkeypatch.setattr(likeness, "text", lambda value: written.append(1) or write(value))
+    one, other = [Document(tree(components=chained(count, leaf)), "") for leaf in (STRING, INTEGER)]
+    likely = likeness.Likeness(one, other)
+    assert not any(likely.alike(*[{"$ref": f"#/components/schemas/S{n}"}] * 2) for n in range(count))
+    assert len(written) < 4 * count
+
+
+def test_what_is_printed_is_safe(saved, capsys):
+    """Names and texts of a document reach the terminal without characters that it would act on, in lines and in JSON."""
+    bad = "\x1b[2J\u202e\x9b\n"
+    old = saved("old", method(name=f"a{bad}"), method(name="b"))
+    new = saved("new", method(parameter(bad, {"enum": [bad], "pattern": bad}), name="b", summary=bad))
+    for options in ([], ["--json"]):
+        with pytest.raises(SystemExit) as ended:
+            diff_main.main([old, new, *options])
+        assert ended.value.code == 1
+        out = capsys.readouterr().out
+        assert out.replace("\n", "").isprintable()
+    assert {json.loads(line).get("method") for line in out.splitlines()} == {f"a{bad}", "b", None}

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from base64 import b64encode
 
 import pytest
 
@@ -212,3 +213,45 @@ def test_unix(launch, tmp_path):
     assert list(read(launched.wait_url()).methods) == ["add"]
     with pytest.raises(SettingsError, match="no connection"):
         read(f"unix:{tmp_path}/nope")
+
+
+def test_redirects_are_not_followed(page, serve, tmp_path, monkeypatch):
+    """A redirect is a SettingsError that says where it points; the other host hears nothing, and nobody a password of .netrc."""
+    heard = []
+
+    def application(environ, start_response):
+        heard.append((environ["HTTP_HOST"], environ.get("HTTP_AUTHORIZATION")))
+        start_response("302 Found", [("Location", f"http://me:secret@{other}/x.json?key=secret")])
+        return [b""]
+
+    (tmp_path / "netrc").write_text("machine localhost login me password secret\nmachine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    url = serve(application).url.replace("127.0.0.1", "localhost")
+    other = serve(application).url.removeprefix("http://")
+    with pytest.raises(
+        SettingsError, match=rf"HTTP 302 points to 'http://{other}/x.json\?…', and no redirect is followed"
+    ) as raised:
+        read(url)
+    assert heard == [(url.removeprefix("http://"), None)]
+    assert "secret" not in str(raised.value)
+
+
+def test_credentials_of_the_url(page, serve):
+    """Credentials in a URL are sent to its host, percent-decoded."""
+    heard = []
+
+    def application(environ, start_response):
+        heard.append(environ.get("HTTP_AUTHORIZATION"))
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps(TREE).encode()]
+
+    assert read(serve(application).url.replace("://", "://me:p%40ss@")).methods
+    assert heard == ["Basic " + b64encode(b"me:p@ss").decode()]
+
+
+def test_one_pointer_for_each_place():
+    """Each spelling of a reference gives the same schema, so that what it costs is bounded; an index has no zeros in front."""
+    document = Document(TREE, "here")
+    assert document.resolve("#/components/schemas/list") is document.resolve("#/%63omponents/schemas/%6cist")
+    with pytest.raises(LookupError):
+        document.resolve("#/components/schemas/list/00")

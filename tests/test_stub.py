@@ -1,9 +1,12 @@
 """The stub: how methods are written, and that mypy reads it as it is meant."""
 
+import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import contract_app
 import pytest
@@ -236,3 +239,46 @@ def test_a_server_of_our_own(launch, serve, tmp_path):
     assert len(said) == 2, "\n".join(said)
     assert said[0].startswith("program.py:10: error: "), said[0]
     assert "incompatible type" in said[0]
+
+
+def test_nothing_of_a_document_becomes_code():
+    """Names, texts and values of a document can't end a docstring, a comment or a literal, and have no character that acts."""
+    bad = """x\n\\" \"\"\"\'\'\'\nimport os  # \x1b[2J\u202e\x9b\u2028\r\x0c"""
+    schema = {"type": "object", "description": bad, "properties": {bad: {"enum": [bad, 1]}, "a": {"const": bad}}}
+    described = {"description": bad, "deprecated": True}
+    plain = {"title": bad, "version": bad}
+    document = {
+        "openrpc": "1.3.2",
+        "info": plain,
+        "methods": [
+            method("f", parameter("a", {"$ref": "#/components/schemas/" + quote(bad)}), **described),
+            method(bad),
+            method("g", parameter(bad)),
+            method("h." + bad),
+            method("i", summary=bad, result={"name": bad, "schema": {"enum": [bad]}}),
+        ],
+        "components": {"schemas": {bad: schema}},
+    }
+    text = stub(Document(document, "test"))
+    assert text.replace("\n", "").isprintable()
+    module = ast.parse(text)
+    assert not [node for node in ast.walk(module) if isinstance(node, ast.Import)]
+    assert {node.module for node in module.body if isinstance(node, ast.ImportFrom)} <= {
+        "gjrpc.batch",
+        "typing",
+        "typing_extensions",
+    }
+    docstrings = [ast.get_docstring(node) for node in ast.walk(module) if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
+    assert all(docstring is None or docstring.isprintable() for docstring in docstrings)
+
+
+def test_many_names_that_are_alike():
+    """Named schemas whose names are the same word in Python get one each, and long dotted names are no attributes."""
+    names = [f"S{chr(0x2190 + number)}" for number in range(500)]
+    schemas = {name: {"type": "object", "properties": {"a": True}} for name in names}
+    references = [{"$ref": f"#/components/schemas/{name}"} for name in names]
+    document = tree(method("f", parameter("a", {"anyOf": references})), method(".".join(["a"] * 5000)))
+    text = stub(Document({**document, "components": {"schemas": schemas}}, "test"))
+    assert len(set(re.findall(r"^class (S\w*)\(", text, re.MULTILINE))) == 500
+    assert "client.call('a.a.a" in text
+    assert len(text) < 1_000_000

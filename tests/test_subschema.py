@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 from gjrpc.documents import Document
-from gjrpc.subschema import alike, misfit
+from gjrpc.errors import SettingsError
+from gjrpc.likeness import Likeness
+from gjrpc.subschema import Comparer
 
 SETTINGS = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
@@ -24,7 +26,7 @@ def document(components=None):
 
 def doubt(part, whole, part_components=None, whole_components=None):
     """What `misfit` says, with the components of both."""
-    return misfit(part, document(part_components), whole, document(whole_components))
+    return Comparer(document(part_components), document(whole_components)).misfit(part, whole)
 
 
 def ref(name):
@@ -197,16 +199,17 @@ def test_too_large():
     assert doubt(ref("L0"), ref("L0"), {**many, "L20": NUMBER}, whole) == "the schemas are too large to compare"
     chain = {f"L{i}": {"type": "array", "items": ref(f"L{i + 1}")} for i in range(1000)}
     end = {**chain, "L1000": INTEGER}
-    assert doubt(ref("L0"), ref("L0"), {**chain, "L1000": NUMBER}, end) == "the schemas are nested too deep to compare"
+    with pytest.raises(SettingsError, match="nested deeper than 120 levels, with all that it refers to"):
+        doubt(ref("L0"), ref("L0"), {**chain, "L1000": NUMBER}, end)
 
 
 def test_alike():
     """Two schemas are alike if they and all that they refer to are written alike, whatever the order of keys."""
     one, other = document({"A": POINT, "B": ref("A")}), document({"B": ref("A"), "A": dict(reversed(POINT.items()))})
-    assert alike(ref("B"), one, ref("B"), other)
-    assert not alike(ref("B"), one, ref("B"), document({"A": CLOSED, "B": ref("A")}))
-    assert not alike(ref("C"), one, ref("C"), other)
-    assert not alike({"const": 1}, one, {"const": True}, other)
+    assert Likeness(one, other).alike(ref("B"), ref("B"))
+    assert not Likeness(one, document({"A": CLOSED, "B": ref("A")})).alike(ref("B"), ref("B"))
+    assert not Likeness(one, other).alike(ref("C"), ref("C"))
+    assert not Likeness(one, other).alike({"const": 1}, {"const": True})
 
 
 def valid(schema, components, value):
@@ -297,7 +300,7 @@ def test_sound_for_any_schemas(schemas, components, values):
     """Where a schema is said to fit another, each value that jsonschema finds valid for the one is valid for the other."""
     part, whole = schemas
     part_components, whole_components = components
-    if misfit(part, document(part_components), whole, document(whole_components)) is None:
+    if Comparer(document(part_components), document(whole_components)).misfit(part, whole) is None:
         for value in values:
             if valid(part, part_components, value):
                 assert valid(whole, whole_components, value)

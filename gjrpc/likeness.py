@@ -1,0 +1,103 @@
+"""Whether schemas of two documents are written alike, with all that they refer to.
+
+Owns that question, and that each reference of a document is looked at once, however many schemas lead to it. It knows no keyword
+but `$ref`.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, Protocol, TypeVar
+
+from gjrpc.schemas import Schema, text
+
+T = TypeVar("T")
+
+
+class Resolver(Protocol):
+    """What knows where a `$ref` points to."""
+
+    def resolve(self, reference: str) -> Any:
+        """What it points to; raises LookupError where that is nothing."""
+
+
+class Noted(Generic[T]):
+    """A function of a schema that is asked once for each: a schema with 20,000 values is not to be written out at each step."""
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make = make
+        self._made: dict[int, tuple[Any, T]] = {}
+
+    def __call__(self, schema: Any) -> T:
+        """Its value; the schema is kept, so that no other has its address."""
+        known = self._made.get(id(schema))
+        if known is None:
+            known = self._made[id(schema)] = (schema, self._make(schema))
+        return known[1]
+
+
+class Likeness:
+    """Two documents, side by side."""
+
+    def __init__(self, one: Resolver, other: Resolver) -> None:
+        self._documents = one, other
+        self._seen: set[str] = set()
+        self._unlike: set[str] = set()
+        self._users: dict[str, list[str]] = {}
+        self.text = Noted(text)
+        self._references = Noted(_references)
+
+    def alike(self, one: Schema, other: Schema) -> bool:
+        """Whether two schemas are written alike, with all that they refer to."""
+        if self.text(one) != self.text(other):
+            return False
+        return not any(map(self._is_unlike, self._references(one)))
+
+    def _is_unlike(self, reference: str) -> bool:
+        """Whether a reference, or anything that it leads to, is written otherwise in the other document."""
+        if reference not in self._seen:
+            self._spread(list(self._explore(reference)))
+        return reference in self._unlike
+
+    def _explore(self, reference: str) -> Iterator[str]:
+        """Look at a reference and all that it leads to, and give those that are unlike or lead straight to one."""
+        pending = [reference]
+        while pending:
+            name = pending.pop()
+            if name in self._seen:
+                continue
+            self._seen.add(name)
+            inside = self._inside(name)
+            if inside is None or not inside.isdisjoint(self._unlike):
+                yield name
+            for each in inside or ():
+                self._users.setdefault(each, []).append(name)
+                pending.append(each)
+
+    def _inside(self, reference: str) -> frozenset[str] | None:
+        """The references in what one points to, or None where that differs."""
+        try:
+            one, other = (document.resolve(reference) for document in self._documents)
+        except LookupError:
+            return None
+        return self._references(one) if self.text(one) == self.text(other) else None
+
+    def _spread(self, unlike: list[str]) -> None:
+        """Note what is unlike, and all that leads there."""
+        while unlike:
+            name = unlike.pop()
+            if name not in self._unlike:
+                self._unlike.add(name)
+                unlike += self._users.get(name, ())
+
+
+def _references(value: Any) -> frozenset[str]:
+    """Each `$ref` in a schema."""
+    found, pending = set(), [value]
+    while pending:
+        each = pending.pop()
+        if isinstance(each, dict):
+            if isinstance(each.get("$ref"), str):
+                found.add(each["$ref"])
+            pending += each.values()
+        elif isinstance(each, list):
+            pending += each
+    return frozenset(found)
