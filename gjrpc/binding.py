@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from gjrpc import codec, misfits
-from gjrpc.conversion import items, members
+from gjrpc.decoders import items, members
 from gjrpc.misfits import Fault
 from gjrpc.results import Results
 from gjrpc.signatures import (
@@ -106,7 +106,7 @@ class Binding:
         self._forms = {_STARS.get(p.kind, "") + p.name: form_of(p) for p in parameters}
         forms = self._forms.values()
         self.exact = any(form.exact for form in forms)
-        self._watched = any(form.watched for form in forms)
+        self._watched = any(form.watched or form.hashing is not None for form in forms)
         self._watched_texts = any(form.watched_text for form in forms if form.simple)
         self._convert: Callable[..., Any] = msgspec.convert
         if any(form.keyed for form in forms):

@@ -16,7 +16,7 @@ import requests
 
 from gjrpc import codec
 from gjrpc.batch import Batch, Names, public
-from gjrpc.conversion import decoder
+from gjrpc.decoders import decoder
 from gjrpc.dialects import JSONRPC, Dialect, Native
 from gjrpc.errors import ClientError, MisuseError, WireError
 from gjrpc.texts import printable_lines

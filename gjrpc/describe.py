@@ -15,7 +15,8 @@ from docstring_parser.common import Docstring, DocstringDeprecated, DocstringPar
 from msgspec import UNSET
 
 from gjrpc import codec, keys
-from gjrpc.conversion import constructed, every_type
+from gjrpc.constructors import constructed
+from gjrpc.conversion import every_type
 from gjrpc.keys import BASE64, DECIMAL
 from gjrpc.method import Method
 from gjrpc.signatures import form_of, is_typed, read_signature, taken_names

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import requests
 
 from gjrpc import codec
-from gjrpc.conversion import members
+from gjrpc.decoders import members
 from gjrpc.errors import MisuseError, ParseError, RemoteError, WireError
 from gjrpc.urls import redirected, without_query
 

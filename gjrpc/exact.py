@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from gjrpc.conversion import items, members
+from gjrpc.decoders import items, members
 from gjrpc.method import Method
 
 Find = Callable[[str], Method | None]

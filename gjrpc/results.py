@@ -6,40 +6,25 @@ any other the JSON is read back, as its reader will, but into types without the 
 
 import inspect
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from inspect import Parameter
-from typing import Annotated, Any, Literal, Union
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import Raw
 from msgspec import inspect as types
 
 from gjrpc import codec, misfits
-from gjrpc.conversion import alternatives, new_decoder
+from gjrpc.conversion import alternatives
+from gjrpc.decoders import new_decoder
 from gjrpc.errors import WrongResult
+from gjrpc.rebuilt import PLAIN, limits, rebuilt, without_code
 
-_CONSTRAINTS = ("ge", "gt", "le", "lt", "multiple_of", "pattern", "min_length", "max_length", "tz")
-_FORMS: dict[type, Any] = {
-    types.BoolType: bool,
-    types.NoneType: None,
-    types.IntType: int,
-    types.FloatType: float,
-    types.StrType: str,
-    types.BytesType: bytes,
-    types.ByteArrayType: bytes,
-    types.MemoryViewType: bytes,
-    types.DateTimeType: datetime,
-    types.TimeType: time,
-    types.DateType: date,
-    types.TimeDeltaType: timedelta,
-    types.UUIDType: UUID,
-    types.DecimalType: Decimal,
-}
 # Whose instances need no look at their JSON, if they are not limited; a float may be written as an integer.
 _PLAIN: dict[type, tuple[type, ...]] = {
-    **{kind: (form,) for kind, form in _FORMS.items() if form in (bool, int, str, datetime, date, timedelta, UUID, Decimal)},
+    **{kind: (form,) for kind, form in PLAIN.items() if form in (bool, int, str, datetime, date, timedelta, UUID, Decimal)},
     types.NoneType: (type(None),),
     types.FloatType: (float, int),
 }
@@ -63,7 +48,7 @@ class Results:
         self._known = frozenset(known)
         self.usual = known[0] if known else None
         self._annotation = inspect.formatannotation(annotation)
-        self._read = new_decoder(_form(info, {}))
+        self._read = new_decoder(rebuilt(info, without_code))
 
     def check(self, result: Any) -> Any:
         """Give a result back, if its class says that it is right; else as JSON that was read back.
@@ -100,7 +85,7 @@ def results_of(annotation: Any) -> Results | None:
 
 
 def _known(info: Any) -> tuple[type, ...]:
-    if _limits(info):
+    if limits(info):
         return ()
     if isinstance(info, types.EnumType):
         return (info.cls,)
@@ -112,52 +97,4 @@ def _known(info: Any) -> tuple[type, ...]:
 
 
 def _is_text(info: Any) -> bool:
-    return isinstance(info, types.AnyType) or (isinstance(info, types.StrType) and not _limits(info))
-
-
-def _limits(info: Any) -> dict[str, Any]:
-    return {name: value for name in _CONSTRAINTS if (value := getattr(info, name, None)) is not None}
-
-
-def _form(info: Any, within: dict[Any, Any]) -> Any:
-    """A type of the same JSON, without the application's classes; a class within itself is not looked into again."""
-    limits = _limits(info)
-    form = _bare_form(info, within)
-    return Annotated[form, msgspec.Meta(**limits)] if limits else form
-
-
-def _bare_form(info: Any, within: dict[Any, Any]) -> Any:
-    if isinstance(info, types.Metadata):
-        return _form(info.type, within)
-    if isinstance(info, types.UnionType):
-        return Union[tuple(_form(member, within) for member in info.types)]  # noqa: UP007  they are computed
-    if isinstance(info, types.DictType):
-        return dict[_form(info.key_type, within), _form(info.value_type, within)]  # type: ignore[misc]  # likewise
-    if isinstance(info, types.TupleType):
-        return tuple[tuple(_form(item, within) for item in info.item_types)]  # type: ignore[misc]
-    if isinstance(info, types.CollectionType):
-        return list[_form(info.item_type, within)]  # type: ignore[misc]
-    if isinstance(info, types.LiteralType):
-        return Literal[info.values]
-    if isinstance(info, types.EnumType):
-        return info.cls
-    if hasattr(info, "fields"):
-        return _class_form(info, within)
-    return _FORMS.get(type(info), Raw)
-
-
-def _class_form(info: Any, within: dict[Any, Any]) -> Any:
-    if info.cls in within:
-        return Raw
-    inner = {**within, info.cls: None}
-    names = {f"field_{index}": field.encode_name for index, field in enumerate(info.fields)}
-    defaults = [() if field.required else (UNSET,) for field in info.fields]
-    forms = [_form(field.type, inner) for field in info.fields]
-    return msgspec.defstruct(
-        "Result",
-        [(name, form, *default) for name, form, default in zip(names, forms, defaults, strict=True)],
-        rename=names,
-        array_like=getattr(info, "array_like", isinstance(info, types.NamedTupleType)),
-        tag_field=getattr(info, "tag_field", None),
-        tag=getattr(info, "tag", None),
-    )
+    return isinstance(info, types.AnyType) or (isinstance(info, types.StrType) and not limits(info))

@@ -15,6 +15,7 @@ from msgspec import UNSET
 
 from gjrpc.conversion import Unconvertible, alternatives, prepare, without_fields
 from gjrpc.errors import RegistrationError
+from gjrpc.hashing import Hashing, hashing_of
 
 POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 """The kinds of parameters that an argument can reach by position."""
@@ -142,6 +143,7 @@ class Form(NamedTuple):
         keyed: whether it has objects whose keys are converted.
         watched: whether what came of JSON can be NaN or infinite.
         watched_text: whether what came of a text can.
+        hashing: looks at what is to go into its sets and dicts, where a stranger can choose hashes.
     """
 
     wanted: Any
@@ -155,6 +157,7 @@ class Form(NamedTuple):
     keyed: bool = False
     watched: bool = False
     watched_text: bool = False
+    hashing: Hashing | None = None
 
 
 def form_of(parameter: Parameter) -> Form:
@@ -188,6 +191,7 @@ def form_of(parameter: Parameter) -> Form:
         keyed=any(not isinstance(key, (msgspec.inspect.StrType, msgspec.inspect.AnyType)) for key in keys),
         watched=exact or any(isinstance(key, _NUMBERS) for key in keys),
         watched_text=any(isinstance(each, _NUMBERS) for each in types),
+        hashing=hashing_of(types),
     )
 
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from gjrpc import codec, misfits
-from gjrpc.conversion import decoder
+from gjrpc.decoders import decoder
 from gjrpc.errors import ParseError
 from gjrpc.misfits import Fault
 from gjrpc.signatures import Form
@@ -37,7 +37,7 @@ def from_value(name: str, form: Form, value: Any) -> Any:
     if form.wanted is Any:
         return value
     try:
-        return _finite(name, msgspec.convert(value, form.wanted, str_keys=True), form.watched)
+        return _finite(name, _converted(form, value), form.watched)
     except msgspec.ValidationError as error:
         raise Unfit(misfits.misfit(name, form.shown, error, value)) from None
 
@@ -60,12 +60,22 @@ def from_texts(name: str, form: Form, texts: list[str]) -> Any:
             return _finite(name, decoder(form.wanted)(f"[{joined}]" if form.repeated else joined), form.watched)
         read = [_whole(text) for text in texts] if form.whole else list(texts)
         plain = not form.numeric and not any(text.lower() == "null" for text in read)
-        value = msgspec.convert(read if form.repeated else read[0], form.wanted, strict=plain)
-        return _finite(name, value, form.watched_text)
+        return _finite(name, _converted(form, read if form.repeated else read[0], strict=plain), form.watched_text)
     except ParseError as error:
         raise Unfit(misfits.no_json(name, error.message)) from None
     except msgspec.ValidationError as error:
         raise Unfit(misfits.text_misfit(name, form.shown, error, texts, as_json=form.as_json)) from None
+
+
+def _converted(form: Form, value: Any, *, strict: bool = True) -> Any:
+    if form.hashing is not None:
+        form.hashing.check(value, strict=strict)
+    try:
+        return msgspec.convert(value, form.wanted, strict=strict, str_keys=True)
+    except TypeError as error:
+        if form.hashing is None or not str(error).startswith("unhashable type"):
+            raise
+        raise msgspec.ValidationError("Expected values that a set can have in it") from None
 
 
 def _finite(name: str, value: Any, watched: bool) -> Any:

@@ -15,7 +15,8 @@ import pytest
 
 from gjrpc import Client, MisuseError, RegistrationError, Registry, WireError
 from gjrpc.binding import Binding
-from gjrpc.conversion import decoder, every_type, prepare
+from gjrpc.conversion import every_type, prepare
+from gjrpc.decoders import decoder
 from gjrpc.wsgi import Application
 
 T = TypeVar("T")

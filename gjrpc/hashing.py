@@ -1,0 +1,113 @@
+"""How many values with the same hash a stranger may put into one set or dict.
+
+Python's sets and dicts compare a new entry with each that has the same hash, so that n of them take n² / 2 comparisons, in C and
+with the interpreter's lock held: 50,000 chosen integers take 14 s. The hashes of texts and bytes depend on a secret of the
+process. Those of numbers do not, nor of what is made of them: integers that differ by a multiple of 2^61 - 1 have the same one.
+JSON's own objects have texts as keys, and so are safe.
+
+Owns where in a type such sets and dicts are, and the check of what is to go into them, before it does.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from gjrpc.conversion import Type, alternatives, every_type
+from gjrpc.rebuilt import rebuilt
+
+LIMIT = 16
+"""Different values in one set or dict that may have the same hash."""
+
+FEW = 64
+"""Entries that are not looked at: they can't take long."""
+
+_UNSEASONED = (inspect.IntType, inspect.FloatType, inspect.DecimalType, inspect.UUIDType, inspect.AnyType)
+_SETS = (inspect.SetType, inspect.FrozenSetType)
+
+
+class Hashing:
+    """Looks at values of one type before they are converted.
+
+    Args:
+        root: the type.
+        holding: those types in it that hold sets or dicts of unseasoned values, or are such.
+    """
+
+    def __init__(self, root: Type, holding: Iterable[Type]) -> None:
+        self._root = root
+        self._holding = {id(info): info for info in holding}
+        self._lists = {id(info): list[rebuilt(key, _hashable)] for info in holding if (key := _key_of(info)) is not None}  # type: ignore[misc]
+
+    def check(self, value: Any, *, strict: bool = True) -> None:
+        """Look at decoded JSON that is to become the type; not `strict` where numbers are spelled as texts.
+
+        Raises:
+            msgspec.ValidationError: too many values have the same hash, or a value does not fit.
+        """
+        stack = [(self._root, value)]
+        while stack:
+            info, value = stack.pop()
+            for member in alternatives(info):
+                if id(member) in self._holding:
+                    entries = self._lists.get(id(member))
+                    if entries is not None and isinstance(value, (list, dict)) and len(value) > FEW:
+                        _check_crowds(value, entries, strict=strict and isinstance(value, list))
+                    stack.extend(_inside(member, value))
+
+
+def hashing_of(types: Sequence[Type]) -> Hashing | None:
+    """What looks at values of the first of these types, which has the others in it; None where nothing can happen."""
+    holding = [info for info in types if any(_key_of(inner) is not None for inner in every_type(info))]
+    return Hashing(types[0], holding) if holding else None
+
+
+def _key_of(info: Any) -> Type | None:
+    """What a set or dict hashes, if a stranger can choose the hash."""
+    key = info.item_type if isinstance(info, _SETS) else getattr(info, "key_type", None)
+    if key is None or (isinstance(key, inspect.AnyType) and not isinstance(info, _SETS)):  # a key is a text, if nothing is said
+        return None
+    return key if any(isinstance(inner, _UNSEASONED) for inner in every_type(key)) else None
+
+
+def _hashable(info: Any) -> Any:
+    """The members of sets are what they will be."""
+    if isinstance(info, _SETS):
+        return frozenset[rebuilt(info.item_type, _hashable)]  # type: ignore[misc]
+    return getattr(info, "cls", Any)
+
+
+def _check_crowds(value: list[Any] | dict[str, Any], entries: Any, *, strict: bool) -> None:
+    values = list(value)
+    try:
+        hashes = list(map(hash, msgspec.convert(values, entries, strict=strict)))
+    except TypeError:
+        return  # what can't be hashed takes no time
+    crowded = {each for each, count in Counter(hashes).items() if count > LIMIT}
+    if not crowded:
+        return
+    different = Counter(each for each, _ in {(each, repr(v)) for each, v in zip(hashes, values, strict=True) if each in crowded})
+    if different and max(different.values()) > LIMIT:
+        raise msgspec.ValidationError(f"Expected at most {LIMIT} values with the same hash, got {max(different.values())}")
+
+
+def _inside(info: Any, value: Any) -> Iterator[tuple[Type, Any]]:
+    """The parts of a value with their types, as far as it can be of this type."""
+    fields = {field.encode_name: field.type for field in getattr(info, "fields", ())}
+    if isinstance(value, list) and fields:
+        untagged = value if getattr(info, "tag", None) is None else value[1:]
+        yield from zip(fields.values(), untagged, strict=False)
+    elif isinstance(value, list):
+        yield from zip(_places(info), value, strict=False)
+    elif isinstance(value, dict) and fields:
+        yield from ((fields[name], value[name]) for name in fields.keys() & value.keys())
+    elif isinstance(value, dict) and hasattr(info, "value_type"):
+        yield from ((info.value_type, item) for item in value.values())
+
+
+def _places(info: Any) -> Iterable[Type]:
+    """The types of an array's items, one after the other."""
+    return repeat(info.item_type) if hasattr(info, "item_type") else getattr(info, "item_types", ())

@@ -1,0 +1,99 @@
+"""Types made again of what msgspec knows of them.
+
+Owns the way back from msgspec's words for a type to one that it can convert to, with something else in the place of classes.
+"""
+
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeAlias, Union
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Raw
+from msgspec import inspect as types
+
+Replace: TypeAlias = Callable[[Any], Any]
+"""Gives what stands for a class, a set, or anything at all, of msgspec's words for it."""
+
+PLAIN: dict[type, Any] = {
+    types.BoolType: bool,
+    types.NoneType: None,
+    types.IntType: int,
+    types.FloatType: float,
+    types.StrType: str,
+    types.BytesType: bytes,
+    types.ByteArrayType: bytes,
+    types.MemoryViewType: bytes,
+    types.DateTimeType: datetime,
+    types.TimeType: time,
+    types.DateType: date,
+    types.TimeDeltaType: timedelta,
+    types.UUIDType: UUID,
+    types.DecimalType: Decimal,
+}
+"""Types that are one class in Python."""
+
+_REPLACED = (types.AnyType, types.RawType, types.CustomType, types.SetType, types.FrozenSetType)
+_CONSTRAINTS = ("ge", "gt", "le", "lt", "multiple_of", "pattern", "min_length", "max_length", "tz")
+
+
+def limits(info: Any) -> dict[str, Any]:
+    """The constraints of a type, by their names."""
+    return {name: value for name in _CONSTRAINTS if (value := getattr(info, name, None)) is not None}
+
+
+def rebuilt(info: Any, replace: Replace) -> Any:
+    """The type of which msgspec says this, with replacements."""
+    bare = _bare(info, replace)
+    limited = limits(info)
+    return Annotated[bare, msgspec.Meta(**limited)] if limited else bare
+
+
+def _bare(info: Any, replace: Replace) -> Any:
+    if isinstance(info, types.Metadata):
+        return rebuilt(info.type, replace)
+    if isinstance(info, types.UnionType):
+        return Union[tuple(rebuilt(member, replace) for member in info.types)]  # noqa: UP007  they are computed
+    if isinstance(info, types.DictType):
+        return dict[rebuilt(info.key_type, replace), rebuilt(info.value_type, replace)]  # type: ignore[misc]  # likewise
+    if isinstance(info, types.TupleType):
+        return tuple[tuple(rebuilt(item, replace) for item in info.item_types)]  # type: ignore[misc]
+    if isinstance(info, _REPLACED) or hasattr(info, "fields"):
+        return replace(info)
+    if isinstance(info, types.VarTupleType):
+        return tuple[rebuilt(info.item_type, replace), ...]  # type: ignore[misc]
+    if isinstance(info, types.CollectionType):
+        return list[rebuilt(info.item_type, replace)]  # type: ignore[misc]
+    if isinstance(info, types.LiteralType):
+        return Literal[info.values]
+    if isinstance(info, types.EnumType):
+        return info.cls
+    return PLAIN.get(type(info), Raw)
+
+
+def without_code(info: Any, within: tuple[Any, ...] = ()) -> Any:
+    """A type of the same JSON without the application's code: Structs for classes, and lists for sets, which would hash.
+
+    A class within itself is not looked into again.
+    """
+    inner = (*within, getattr(info, "cls", None))
+
+    def replace(part: Any) -> Any:
+        return without_code(part, inner)
+
+    if isinstance(info, (types.SetType, types.FrozenSetType)):
+        return list[rebuilt(info.item_type, replace)]  # type: ignore[misc]
+    if not hasattr(info, "fields") or info.cls in within:
+        return Raw
+    names = {f"field_{index}": field.encode_name for index, field in enumerate(info.fields)}
+    defaults = [() if field.required else (UNSET,) for field in info.fields]
+    forms = [rebuilt(field.type, replace) for field in info.fields]
+    return msgspec.defstruct(
+        "Form",
+        [(name, form, *default) for name, form, default in zip(names, forms, defaults, strict=True)],
+        rename=names,
+        array_like=getattr(info, "array_like", isinstance(info, types.NamedTupleType)),
+        tag_field=getattr(info, "tag_field", None),
+        tag=getattr(info, "tag", None),
+    )
