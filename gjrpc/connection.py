@@ -186,6 +186,7 @@ class Connection(Sending):
             self._watcher = None
             self._reader.drop()
             self.server.unsent.note(self, 0)
+            self._say_end()
             self.socket.close()
 
     def evict(self) -> None:
@@ -231,6 +232,7 @@ class Connection(Sending):
                 refused = self._for_page(refusal(DeadlineExceeded(_CUT_OFF)), self._called_by())
                 self.socket.send(b"".join(self._held or ()) + self.server.writer.write(refused, False))
             except OSError as gone:
+                self._cut = True
                 log.debug("%s went away: %s", self.peer, gone)
         self.close()
 

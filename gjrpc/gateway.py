@@ -34,6 +34,7 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
     _corked: bytearray | None = None
     _left: int | None = None
     _size: int = 0
+    _cut: bool = False  # whether bytes of an answer have gone out that is not complete
     begun: bool = False
     """Whether bytes of the answer have gone out, so that nothing else can be answered."""
 
@@ -53,6 +54,7 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         try:
             self.run_application()
             self._end_answer()
+            self._cut = False
         except GoneError:
             raise
         except BaseException as error:  # whatever the application raises, or gives, is told as a 500
@@ -124,7 +126,7 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
             corked = bytes(self._corked)
         finally:
             self._corked = None
-        self.begun = True
+        self.begun = self._cut = True
         self._send(corked)
 
     def _write(self, data: bytes) -> None:

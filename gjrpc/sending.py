@@ -144,6 +144,7 @@ class Sending(Gateway):
         self._begun_at, self._moved = now, (now, self._taken)
         self.expires = now + self.server.timeouts.write
         piece = _RECORD if self._tls else _PIECE
+        cut, self._cut = self._cut, True
         try:
             with self.server.greenlets.aside(), self._waiting_socket() as waiting:
                 for data in parts:
@@ -156,7 +157,7 @@ class Sending(Gateway):
         finally:
             self._moved = _NEVER
             unsent.note(self, 0)
-        self.expires = before
+        self.expires, self._cut = before, cut
 
     def _takes_enough(self) -> bool:
         """Whether the client has taken its answer at the least rate since it was last asked; gives it more time then."""
@@ -185,7 +186,7 @@ class Sending(Gateway):
 
     def give_up(self) -> None:
         """Wake up what waits for the client, with an error."""
-        self._shutdown(socket.SHUT_RDWR)
+        self._shutdown(self._bare, socket.SHUT_RDWR)
 
     def _is_slow(self, now: float) -> bool:
         """Whether it waits for a client that has taken its answer below the least rate for a second, or has had all of it."""
@@ -211,6 +212,19 @@ class Sending(Gateway):
         finally:
             self.socket.settimeout(0)
 
+    def _say_end(self) -> None:
+        """Say over TLS that nothing more comes, without waiting; not after an answer that was cut off, which must not look whole.
+
+        RFC 8446, 6.1: "Each party MUST send a "close_notify" alert before closing its write side of the connection".
+        """
+        secured = self.socket._sslobj if self._tls else None  # gevent's own `unwrap` would wait for the client's
+        if secured is None or self._cut:
+            return
+        try:
+            secured.shutdown()
+        except OSError as error:  # it was sent, and the client's has not come; or there is no room for it, or no client
+            log.debug("%s: %s", self.peer, error)
+
     def _linger(self) -> None:
         """Take what the client still sends, for a while (RFC 9112, 9.6).
 
@@ -220,7 +234,8 @@ class Sending(Gateway):
         self._sent = self._taken = 0
         self._moved = 0.0, 0
         self.server.connections.note(self)
-        self._shutdown(socket.SHUT_WR)
+        self._say_end()
+        self._shutdown(self.socket, socket.SHUT_WR)  # what comes now is not decrypted any more
         left = _LINGER
         try:
             with self.server.greenlets.aside(), self._waiting_socket() as waiting:
@@ -244,8 +259,8 @@ class Sending(Gateway):
         """The socket below gevent's and TLS."""
         return getattr(self.socket, "_sock", self.socket)
 
-    def _shutdown(self, how: int) -> None:
+    def _shutdown(self, sock: Any, how: int) -> None:
         try:
-            self._bare.shutdown(how)
+            sock.shutdown(how)
         except OSError as gone:
             log.debug("%s went away: %s", self.peer, gone)
