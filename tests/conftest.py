@@ -244,7 +244,7 @@ class Wire:
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
-        self._buffer = b""
+        self._buffer = bytearray()
 
     def __enter__(self) -> "Wire":
         return self
@@ -278,13 +278,13 @@ class Wire:
         if "content-length" in told.headers:
             body = self._exactly(int(told.headers["content-length"]))
         else:
-            body = self._buffer + read_all(self.socket)
-            self._buffer = b""
+            body = self.rest()
         return Answer(head, body, raw + body)
 
     def rest(self) -> bytes:
         """All that comes until the other side closes."""
-        data, self._buffer = self._buffer + read_all(self.socket), b""
+        data = bytes(self._buffer) + read_all(self.socket)
+        self._buffer.clear()
         return data
 
     def _until(self, end: bytes) -> bytes:
@@ -295,13 +295,14 @@ class Wire:
     def _exactly(self, count: int) -> bytes:
         while len(self._buffer) < count:
             self._more()
-        data, self._buffer = self._buffer[:count], self._buffer[count:]
+        data = bytes(self._buffer[:count])
+        del self._buffer[:count]
         return data
 
     def _more(self) -> None:
         data = self.socket.recv(65536)
         if not data:
-            raise EOFError(f"closed after {self._buffer!r}")
+            raise EOFError(f"closed after {bytes(self._buffer)!r}")
         self._buffer += data
 
 
