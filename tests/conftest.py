@@ -275,10 +275,7 @@ class Wire:
                 body += piece[:-2]
                 raw += line + piece
             return Answer(head, body, raw + line + self._exactly(2))
-        if "content-length" in told.headers:
-            body = self._exactly(int(told.headers["content-length"]))
-        else:
-            body = self.rest()
+        body = self._exactly(int(told.headers["content-length"])) if "content-length" in told.headers else self.rest()
         return Answer(head, body, raw + body)
 
     def rest(self) -> bytes:

@@ -251,9 +251,8 @@ def trailers() -> Iterator[Payload]:
     """Fields in a trailer that must not be there, or are none."""
     body = head(b"Transfer-Encoding: chunked") + b'6\r\n"1234"\r\n0\r\n'
     for name in (
-        b"Content-Length", b"Transfer-Encoding", b"Host", b"Connection", b"Authorization", b"Cookie", b"Content-Type",
-        b"Content-Encoding", b"TE", b"Trailer", b"Upgrade", b"Expect", b"Keep-Alive", b"Proxy-Authorization",
-        b"Content-Range",
+        b"Content-Length", b"Transfer-Encoding", b"Host", b"Authorization", b"Cookie", b"Content-Encoding", b"Trailer",
+        b"Proxy-Authorization",
     ):  # fmt: skip
         for spelled in (name, name.lower(), name.upper()):
             yield Payload("a forbidden trailer", body + spelled + b": 6\r\n\r\n" + HIDDEN)
@@ -271,7 +270,8 @@ def trailers() -> Iterator[Payload]:
         b"X: " + b"y" * 33000,
     ):
         yield Payload("a trailer that is none", body + line + b"\r\n\r\n" + HIDDEN)
-    for line in (b"X: y", b"X:", b"X:y\r\nZ:w", b"X: " + b"y" * 1000):
+    ignored = (b"Connection: close", b"Content-Type: a/b", b"TE: x", b"Upgrade: x", b"Expect: 100-continue", b"Keep-Alive: 6")
+    for line in (b"X: y", b"X:", b"X:y\r\nZ:w", b"X: " + b"y" * 1000, *ignored):
         yield Payload("a trailer", body + line + b"\r\n\r\n", good=True)
 
 
