@@ -14,9 +14,8 @@ from gevent.hub import get_hub
 
 from gjrpc import children
 from gjrpc.context import note_peer
-from gjrpc.errors import DeadlineExceeded
 from gjrpc.method import Method
-from gjrpc.runtime import FEW, comes_from_outside, is_interrupt
+from gjrpc.runtime import FEW, comes_from_outside, is_interrupt, late, on_time
 from gjrpc.threads import MAX_QUEUED, MAX_THREADS, Threads
 
 T = TypeVar("T")
@@ -50,7 +49,8 @@ def passes(error: BaseException) -> bool:
 class Green:
     """Runs blocking methods in native threads and stops a call at its deadline.
 
-    A call that is stopped ends where it waits; a blocking one goes on in its thread, and its result is dropped. The context
+    A call that is stopped ends where it waits; a blocking one goes on in its thread, and its result is dropped. One that computes
+    can't be stopped: it ends when it ends, and then it is too late. The context
     variables of the greenlet that calls hold in that thread, and in each greenlet that takes an entry of its batch. What runs
     `apart` has threads of its own, so that it goes on where methods hang.
 
@@ -82,11 +82,11 @@ class Green:
             return run(call)
         with gevent.Timeout(method.deadline) as timeout:
             try:
-                return run(call)
+                return on_time(method.deadline, partial(run, call))
             except gevent.Timeout as fired:
                 if fired is not timeout:
                     raise
-                raise DeadlineExceeded(f"the call took longer than its deadline of {method.deadline:g} s") from None
+                raise late(method.deadline) from None
 
     def _in_thread(self, call: Callable[[], T]) -> T:
         return self._threads.run(partial(_for_peer, _peer(), call))

@@ -107,7 +107,9 @@ class Registry:
         Args:
             name: what it is called by; its `__name__` unless given.
             blocking: it waits in C or computes for long: run it in a thread, so that it stalls nobody.
-            deadline: seconds after which the caller gets an error (HTTP 504) instead of waiting on.
+            deadline: seconds after which the caller gets an error (HTTP 504) instead of waiting on. A function that computes and
+                never waits can't be stopped: the error comes when it ends. With `blocking` the error comes in time, and the
+                function goes on in its thread.
             scope: it can be called only by callers who hold this, as `admin`; see `gjrpc.permissions`.
             check_result: answer 500 where the result is not what its annotation says; results of classes and containers are read
                 back for this, which takes about twice as long as writing them. False takes the function at its word.

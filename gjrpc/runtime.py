@@ -8,9 +8,12 @@ import dis
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from gjrpc.errors import CallError, DeadlineExceeded
 from gjrpc.method import Method
 
 T = TypeVar("T")
@@ -46,7 +49,7 @@ class Runtime(Protocol):
 
 
 class Plain:
-    """Runs a method where it is called. A thread can't be stopped, so here a deadline only binds servers that have their own."""
+    """Runs a method where it is called. A thread can't be stopped, so here a deadline decides what is answered at the end."""
 
     def __init__(self) -> None:
         self._few = threading.BoundedSemaphore(FEW)
@@ -56,8 +59,10 @@ class Plain:
         return is_interrupt(error)
 
     def call(self, method: Method, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
-        """Run it here and now."""
-        return method.run(*positional, **named)
+        """Run it here and now; what ends after its deadline is a DeadlineExceeded."""
+        if method.deadline is None:
+            return method.run(*positional, **named)
+        return on_time(method.deadline, partial(method.run, *positional, **named))
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
         """One after the other."""
@@ -67,6 +72,29 @@ class Plain:
         """Run it here, in the thread of its request, when its turn comes."""
         with self._few:
             return function()
+
+
+def on_time(deadline: float, call: Callable[[], T]) -> T:
+    """The result of a call that can't be stopped, as one that computes.
+
+    Raises:
+        DeadlineExceeded: it ended after so many seconds; what it returned, or had to say to the client, is dropped.
+    """
+    end = time.monotonic() + deadline
+    try:
+        result = call()
+    except CallError as error:
+        if time.monotonic() > end:
+            raise late(deadline) from error
+        raise
+    if time.monotonic() > end:
+        raise late(deadline)
+    return result
+
+
+def late(deadline: float) -> DeadlineExceeded:
+    """What is answered instead of a result that comes too late, or not at all."""
+    return DeadlineExceeded(f"the call took longer than its deadline of {deadline:g} s")
 
 
 def is_interrupt(error: BaseException) -> bool:

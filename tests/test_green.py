@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+import time
 from contextvars import ContextVar
 
 import gevent
@@ -10,7 +11,7 @@ import pytest
 from gevent.event import Event
 
 from gjrpc.binding import Binding
-from gjrpc.errors import DeadlineExceeded
+from gjrpc.errors import CallError, DeadlineExceeded
 from gjrpc.green import WIDTH, Green
 from gjrpc.registry import Method
 from gjrpc.runtime import FEW
@@ -181,6 +182,38 @@ def test_a_deadline_ends_a_call(blocking):
     assert call(lambda: "done", blocking=blocking, deadline=PATIENCE) == "done"
     gevent.sleep(0.1)
     assert call(lambda: "no timer was left", blocking=blocking) == "no timer was left"
+
+
+def spin(seconds):
+    """Compute for so long, without giving way."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+@pytest.mark.parametrize("blocking", [False, True], ids=["in place", "in a thread"])
+def test_a_late_result_of_what_computes_is_dropped(blocking):
+    """A call that computes beyond its deadline is a DeadlineExceeded at its end, whatever it returns or says to the client."""
+
+    def fail():
+        spin(0.06)
+        raise CallError("too late to say so")
+
+    for function in (lambda: spin(0.06), fail):
+        with pytest.raises(DeadlineExceeded, match=r"0\.03 s"):
+            call(function, blocking=blocking, deadline=0.03)
+    assert call(lambda: spin(0.01), blocking=blocking, deadline=PATIENCE) is None
+    with pytest.raises(CallError, match="in time"):
+        call(raising(CallError("in time")), blocking=blocking, deadline=PATIENCE)
+
+
+def raising(error):
+    """A function that raises this."""
+
+    def function():
+        raise error
+
+    return function
 
 
 def test_a_deadline_covers_the_wait_for_a_thread():

@@ -1,15 +1,20 @@
 """The seam between dispatch and whatever makes calls concurrent."""
 
+import json
 import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from gjrpc import Application, CallError
 from gjrpc.binding import Binding
-from gjrpc.registry import Method
+from gjrpc.errors import DeadlineExceeded
+from gjrpc.messages import Head, Request
+from gjrpc.registry import Method, Registry
 from gjrpc.runtime import FEW, Plain
 
 
@@ -19,6 +24,41 @@ def test_plain_runs_a_method_in_place():
     assert Plain().call(method, [7], {"b": 2}) == (3, 1)
     with pytest.raises(ZeroDivisionError):
         Plain().call(method, [7, 0], {})
+
+
+def test_plain_drops_what_is_late():
+    """The plain runtime can't stop a call; what ends after its deadline is a DeadlineExceeded, and what it raises is not lost."""
+    calls = [(lambda: time.sleep(0.02), DeadlineExceeded), (tell_late, DeadlineExceeded), (fail_late, ZeroDivisionError)]
+    for function, error in calls:
+        with pytest.raises(error):
+            Plain().call(Method("late", function, Binding(function), deadline=0.01), [], {})
+
+
+def fail_late():
+    """Fail, after the deadline."""
+    time.sleep(0.02)
+    return 1 / 0
+
+
+def tell_late():
+    """Say something to the client, after the deadline."""
+    time.sleep(0.02)
+    raise CallError("late")
+
+
+@pytest.mark.parametrize("options", [{}, {"blocking": True}], ids=str)
+def test_both_dialects_answer_what_is_late(options):
+    """Natively a late result is a 504, in JSON-RPC 2.0 a -32003, of this entry alone."""
+    registry = Registry()
+    registry.register(lambda: time.sleep(0.02), "late", deadline=0.01, **options)
+    application = Application(registry)
+    for request in (Request(Head("GET", "/late")), Request(Head("POST", "/"), b'{"late":[]}')):
+        response = application.respond(request)
+        assert (response.status, json.loads(response.body)["detail"]) == (504, "the call took longer than its deadline of 0.01 s")
+    body = b'[{"jsonrpc":"2.0","method":"late","id":1},{"jsonrpc":"2.0","method":"list_methods","id":2}]'
+    late, listed = json.loads(application.respond(Request(Head("POST", "/"), body)).body)
+    assert late["error"]["code"] == -32003
+    assert listed["result"]
 
 
 def divmod_named(a, b):
