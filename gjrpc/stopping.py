@@ -62,8 +62,11 @@ def on_signals(server: Stoppable, stopping: Callable[[], object] = nothing) -> I
         return
     free = [number for number in SIGNALS if get_hub().loop.default and signal.getsignal(number) in _UNTOUCHED]
     if not _heard:
-        for number in free:  # no more Python's own: a KeyboardInterrupt is what a method raises, and nothing else
-            _before[number] = signal.signal(number, signal.SIG_DFL)
+        try:
+            for number in free:  # no more Python's own: a KeyboardInterrupt is what a method raises, and nothing else
+                _before[number] = signal.signal(number, signal.SIG_DFL)
+        except ValueError:  # gevent takes the thread that imports it for the main one, and Python knows that it is not
+            free = []
     _heard.append(server)
     watchers: list[Any] = [gevent.signal_handler(number, _stop, server, stopping, number.name) for number in free]
     try:

@@ -172,3 +172,27 @@ def test_in_another_thread_signals_are_left_alone(program):
     running = program(serve=threaded)
     assert running.wait() == 0
     assert "interrupted" in running.output
+
+
+LATE = """
+import threading
+def serve():
+    from gjrpc import Application, Registry
+    from gjrpc.server import Server
+    server = Server(("127.0.0.1", 0), Application(Registry()))
+    server.start()
+    print(server.url, flush=True)
+    server.serve_forever()
+threading.Thread(target=serve).start()
+"""
+
+
+def test_in_a_thread_that_imports_gevent(launch, tmp_path):
+    """A server serves in a thread that was the first to import gevent, which takes it for the main one."""
+    (tmp_path / "late.py").write_text(LATE)
+    running = launch(str(tmp_path / "late.py"))
+    running.wait_url()
+    with wire(running) as connection:
+        assert connection.ask(b"GET /-/ready HTTP/1.1\r\nHost: localhost\r\n\r\n").status == 200
+    assert "Traceback" not in running.output
+    running.process.kill()
