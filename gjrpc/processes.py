@@ -20,6 +20,7 @@ FIGURES = ("user", "pid", "pcpu", "pmem", "starttime", "args", "threadcount")
 
 _TOGETHER = 1024 * 1024  # characters of all command lines together; of 300 processes they have 100,000
 _SHORT = 256  # characters of each one beyond that: any local user can start many processes with long command lines
+_LONGEST_NAME = 64
 _BLANK = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]")
 _CONTROL = re.compile(r"[\0-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -64,11 +65,16 @@ def line_of(process: psutil.Process, limit: int = LONGEST) -> str:
     try:
         words = process.cmdline()
     except psutil.ZombieProcess:
-        return one_line(f"[{process.name()}] <defunct>")
+        return f"{_name(process)} <defunct>"
     lengths = accumulate(len(word) + 1 for word in words)
     shown = [word for word, length in zip(words, lengths, strict=True) if length <= limit]
-    line = mask(*shown) if shown else f"[{process.name()}]"
+    line = mask(*shown) if shown else _name(process)
     return one_line(line + " …" * (len(shown) < len(words)))
+
+
+def _name(process: psutil.Process) -> str:
+    """Its name in brackets; psutil may take it from the first argument, which can be of any length."""
+    return one_line(f"[{process.name()[:_LONGEST_NAME]}]")
 
 
 def one_line(text: str) -> str:
@@ -83,7 +89,7 @@ def figures(process: psutil.Process, line: str) -> dict[str, Any]:
         facts = process.as_dict(["username", "cpu_times", "memory_percent", "create_time", "num_threads"])
     except psutil.NoSuchProcess:
         return entry | {"error": "it ended meanwhile"}
-    entry |= {"user": facts["username"], "threadcount": facts["num_threads"]}
+    entry |= {"user": facts["username"] and clean(facts["username"]), "threadcount": facts["num_threads"]}
     if facts["memory_percent"] is not None:
         entry["pmem"] = round(facts["memory_percent"], 1)
     if facts["create_time"] is not None:

@@ -5,6 +5,7 @@ and only where this user may look at it. It knows no methods.
 """
 
 import os
+import re
 import socket
 import sys
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ _STATES = {
 _STATE_BY_NUMBER = ["UNCONN", *_STATES.values()]
 
 _LISTENS = 0x10000  # __SO_ACCEPTCON, the flag of a Unix socket that listens (linux/net.h)
+# Flags and inode. What stands behind them is a name that any user chooses, with line breaks even: not each line is the kernel's.
+_UNIX = re.compile(r"[0-9a-f]+: [0-9A-F]+ [0-9A-F]+ ([0-9A-F]+) [0-9A-F]+ [0-9A-F]+ +([0-9]+)")
 _MAPPED = "::ffff:"
 
 Address = tuple[str, int]
@@ -67,9 +70,9 @@ def listening() -> set[int]:
     """The inodes of all sockets that listen, Unix ones too."""
     found = {one.inode for one in _lines([], "tcp", "tcp6") if _STATE_BY_NUMBER[one.state] == "LISTEN"}
     for line in _read([], "unix"):
-        fields = line.split()
-        if len(fields) > 6 and int(fields[3], 16) & _LISTENS:
-            found.add(int(fields[6]))
+        one = _UNIX.match(line)
+        if one is not None and int(one[1], 16) & _LISTENS:
+            found.add(int(one[2]))
     return found
 
 

@@ -88,7 +88,7 @@ def mount() -> Answer:
     errors: list[str] = []
     return _answer(
         [
-            {"device": mask(m.device), "mountpoint": clean(m.mountpoint), "fstype": m.fstype, "opts": mask(m.opts)}
+            {"device": mask(m.device), "mountpoint": clean(m.mountpoint), "fstype": clean(m.fstype), "opts": mask(m.opts)}
             for m in _mounts(errors)
         ],
         errors,

@@ -62,6 +62,21 @@ def test_long_first_argument():
         assert processes.line_of(process, 3) == f"[{process.name()}] …"
 
 
+def test_long_name():
+    """A name that goes on in the first argument, as psutil reads it, is cut."""
+    name = "a" * 15
+    code = f"import ctypes; ctypes.CDLL(None).prctl(15, b'{name}', 0, 0, 0); {WAIT}"
+    command = [f"/{name}{'b' * 100_000}", "-c", code]
+    with subprocess.Popen(command, executable=sys.executable, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout.readline().strip() == b"ready"
+            seen = psutil.Process(process.pid)
+            assert len(seen.name()) > 100_000
+            assert processes.line_of(seen) == f"[{name}{'b' * 49}] …"
+        finally:
+            process.kill()
+
+
 def test_name_of_its_own():
     """A process that writes a title over its command line is shown by that, without its secrets."""
     code = (

@@ -45,6 +45,19 @@ def test_listening(pair, tmp_path):
         assert not {inode(pair[1]), inode(pair[2]), inode(silent)} & found
 
 
+@pytest.mark.parametrize(
+    "name", ["a\nb c d e f g h i", "a\n", "\n\n: : : : : : :", "a\udcff\n0: 0 0 zz 0 0 7", "\0a\nb c d e f g h"]
+)
+def test_hostile_names(tmp_path, name):
+    """A Unix socket whose name looks like lines of the kernel's table hides no other, and breaks nothing."""
+    with socket.socket(socket.AF_UNIX) as hostile, socket.socket(socket.AF_UNIX) as listener:
+        hostile.bind(name if name.startswith("\0") else f"{tmp_path}/{name}")
+        hostile.listen()
+        listener.bind(f"{tmp_path}/last")
+        listener.listen()
+        assert {inode(hostile), inode(listener)} <= sockets.listening()
+
+
 def test_held_by(pair):
     """The sockets of a process are those among its open files; of a process that is not there there are none."""
     assert set(map(inode, pair)) <= sockets.held_by(os.getpid())

@@ -175,6 +175,18 @@ def test_mount():
     assert not {"proc", "sysfs", "cgroup", "cgroup2", "devpts"} & {entry["fstype"] for entry in mounts}
 
 
+def test_hostile_mount(monkeypatch):
+    """A file system whose user chose bytes that are no text for its names and options is listed like any other."""
+    name = os.fsdecode(b"\xff\n\x1b")
+    mounts = psutil.disk_partitions(all=True)
+    hostile = mounts[0]._replace(device=name, mountpoint=name, fstype=f"fuse.{name}", opts=f"{name},password={SECRET}")
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **options: [hostile])
+    (first,), error = ask("mount")
+    assert (error, first["fstype"]) == ("", "fuse.\ufffd\n\x1b")
+    assert SECRET not in first["opts"]
+    assert "No such file" in merged(ask("disk_usage")[0])["\ufffd\n\x1b"]["error"]
+
+
 @pytest.mark.parametrize(
     ("method", "names", "counters"),
     [("iostat", system._DISK, lambda: psutil.disk_io_counters(perdisk=True)), ("ifconfig", system._NIC, psutil.net_io_counters)],
