@@ -183,7 +183,9 @@ def serve():
     server.start()
     print(server.url, flush=True)
     server.serve_forever()
-threading.Thread(target=serve).start()
+thread = threading.Thread(target=serve)
+thread.start()
+thread.join()
 """
 
 
