@@ -107,12 +107,12 @@ class Dispatcher:
     def _run(self, call: Call) -> Outcome:
         method = self.registry.find(call.name) or self._own.get(call.name) or self.registry.find_dispatched(call.name)
         if method is None:
-            return self._unknown(call.name)
+            return self._none_such(call.name)
         try:
             if method.plain and not call.text:
                 return codec.encode(method.call(call.arguments))
             if not method.plain:
-                self._caller().check_scope(call.name, method.scope)
+                self._check_scope(method)
             binding = method.binding
             positional, named = binding.bind_text(call.arguments) if call.text else binding.bind(call.arguments)
             if not method.plain:
@@ -154,13 +154,29 @@ class Dispatcher:
                 log.exception("observer %r failed", observe)
         return outcome
 
-    def _unknown(self, name: str) -> MethodNotFound:
+    def may_call(self, method: Method) -> bool:
+        """Whether whoever asks may call this method, and so may know of it."""
+        rights = self._caller().rights
+        return rights.names(method.name) and rights.holds(method.scope)
+
+    def _hides(self) -> bool:
+        """Whether methods may be closed to the caller for want of a scope."""
+        return not self._caller().rights.holds_all(self.registry.scopes)
+
+    def _none_such(self, name: str) -> CallError:
+        """What is told of a name that no method has, and of one whose method the caller may not know of: alike."""
         near = self.registry.near(name)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "; list_methods lists them all"
-        return MethodNotFound(f"no method {quoted(name)}{hint}")
+        return self._caller().none_such(name, hint) if self._hides() else MethodNotFound(f"no method {quoted(name)}{hint}")
+
+    def _check_scope(self, method: Method) -> None:
+        if not self._caller().rights.holds(method.scope):
+            raise self._none_such(method.name)
 
     def _told(self, error: CallError, method: Method) -> CallError:
         """An error that the method means for the client, once it is known that it can be sent."""
+        if type(error) is MethodNotFound and self._hides() and self.registry.find(method.name) is None:
+            return self._none_such(method.name)  # an instance's `_dispatch` has none either
         if isinstance(error, InvalidArguments) and error.foreign is not None:
             told.note(error, error.foreign, method)
         try:

@@ -11,6 +11,7 @@ import fnmatch
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from gjrpc import exposure
@@ -50,6 +51,10 @@ class Rights:
         """Whether a pattern has this method's name."""
         return self._all or method in ALWAYS or self._match(method) is not None
 
+    def holds_all(self, scopes: AbstractSet[str]) -> bool:
+        """Whether each of these scopes is held, so that no method is closed for the want of one."""
+        return "*" in self.scopes or scopes <= self.scopes
+
     def holds(self, scope: str | None) -> bool:
         """Whether a method's scope is held; None is a method without one."""
         return scope is None or scope in self.scopes or "*" in self.scopes
@@ -81,20 +86,20 @@ class Caller:
         if not self.rights.names(method):
             raise Forbidden(f"{self.name!r} may not call {quoted(method)}")
 
-    def check_scope(self, method: str, scope: str | None) -> None:
-        """Raise where the method has a scope that is not held.
+    def none_such(self, method: str, hint: str) -> Forbidden:
+        """The one refusal for a method whose scope is not held, and for a name that no method has.
 
-        Raises:
-            Forbidden
+        Two would tell a caller which methods there are that it may not know of.
+
+        Args:
+            hint: what else the caller may have meant; it ends the sentence.
         """
-        if self.rights.holds(scope):
-            return
         if self.name is None:
-            raise Forbidden(
-                f"{quoted(method)} is for callers with the scope {scope!r}, and here nobody is asked who calls: "
-                "start the server with --token-file, --htpasswd or --client-ca, or with --open to let anyone"
+            return Forbidden(
+                f"no method {quoted(method)} that anyone may call{hint}. Methods with a scope need callers that are known: start "
+                "the server with --token-file, --htpasswd or --client-ca, or with --open to let anyone call them"
             )
-        raise Forbidden(f"{self.name!r} may not call {quoted(method)}: it needs the scope {scope!r}")
+        return Forbidden(f"no method {quoted(method)} that {self.name!r} may call{hint}")
 
 
 ANYONE = Caller(None, Rights())

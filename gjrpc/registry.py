@@ -48,6 +48,8 @@ class Registry:
         self._methods: dict[str, Method] = {}
         self.exact = False
         """Whether a method wants the digits of its numbers; see `gjrpc.exact`."""
+        self.scopes: set[str] = set()
+        """The scopes that methods ask for."""
         self._when_exact: list[Callable[[], None]] = []
         self._hints, self._hints_of = Hints(()), 0
         self._fallback: _Fallback | None = None
@@ -239,11 +241,6 @@ class Registry:
         method = self._shown(method_name)
         return method.description if method else f"Method [{method_name}] not found"
 
-    @property
-    def scoped(self) -> bool:
-        """Whether a method asks for a scope."""
-        return any(method.scope is not None for method in self)
-
     def _shows(self, name: str) -> bool:
         return context.permits(self._methods[name])
 
@@ -254,6 +251,8 @@ class Registry:
     def _add(self, method: Method) -> None:
         self._check(method.name)
         self._methods[method.name] = method
+        if method.scope is not None:
+            self.scopes.add(method.scope)
         if method.binding.exact and not self.exact:
             self.exact = True
             for notify in self._when_exact:

@@ -110,7 +110,7 @@ class Application:
         """Tells `/-/ready` whether new calls are welcome; the server sets it."""
         self.guard: Guard | Unasked | None = guard
         """Asks who calls, or None."""
-        if guard is None and registry.scoped and not open_to_all:
+        if guard is None and registry.scopes and not open_to_all:
             self.guard = Unasked()
         self._gate = Gate(allowed_hosts, allowed_origins)
         self._guards_hosts = self._gate.guards_hosts
@@ -315,7 +315,9 @@ class Application:
         if path.startswith("/-/"):
             return _PAGE_VERBS
         method = self.registry.find(unquote(path[1:]))
-        return _METHOD_VERBS if method is None or method.binding.takes_names else _ROOT_VERBS
+        if method is None or not self.dispatcher.may_call(method):  # whoever may not call it learns nothing of it
+            return _METHOD_VERBS
+        return _METHOD_VERBS if method.binding.takes_names else _ROOT_VERBS
 
     def _native(self, call: Call) -> Response:
         outcome = self.dispatcher.run(call)

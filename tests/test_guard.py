@@ -8,7 +8,7 @@ import pytest
 
 from gjrpc import context
 from gjrpc.credentials import guard
-from gjrpc.errors import CallError
+from gjrpc.errors import CallError, MethodNotFound
 from gjrpc.messages import Head, Request
 from gjrpc.registry import Registry
 from gjrpc.tokens import make
@@ -175,12 +175,84 @@ def test_permissions(shop):
 
 
 def test_a_scope_is_needed_whatever_the_patterns_say(tmp_path):
-    """A method with a scope is refused to a caller whose patterns have its name, and no scope."""
+    """A method with a scope is refused to a caller whose patterns have its name, and no scope, as if there were none."""
     shop = Shop(tmp_path)
     token, line = make("dave", "wipe")
     shop.tokens.write_text(line)
     shop.application.guard.reload()
-    assert shop.call("wipe", bearer(token))[1]["detail"] == "'dave' may not call 'wipe': it needs the scope 'admin'"
+    status, problem = shop.call("wipe", bearer(token))
+    assert (status, problem["detail"]) == (403, "no method 'wipe' that 'dave' may call; list_methods lists them all")
+
+
+LACKING = {"a scope": "*", "a pattern": "ping pin* stats.*", "both": "ping stats.* w*"}
+
+
+@pytest.mark.parametrize(("name", "options"), [("wiper", {}), ("reset", {"blocking": True}), ("rm", {"deadline": 5})])
+@pytest.mark.parametrize("rights", LACKING.values(), ids=LACKING)
+@pytest.mark.parametrize("dispatches", [False, True], ids=["plain", "with _dispatch"])
+def test_a_forbidden_method_is_like_none(tmp_path, name, options, rights, dispatches):
+    """Whoever may not call a method gets the answers that a name gets which no method has, however it asks."""
+
+    class Rest:
+        def _dispatch(self, method, params):
+            raise MethodNotFound("never heard of it")
+
+    def answers(exists):
+        shop = Shop(tmp_path)
+        token, line = make("dave", rights)
+        shop.tokens.write_text(line)
+        made = registry()
+        made.register(lambda: 1, "hidden", scope="admin")
+        if dispatches:
+            made.register_instance(Rest())
+        if exists:
+            made.register(lambda a, b, /: 1, name, scope="admin", **options)
+        shop.application = Application(made, guard=guard(**shop.files))
+        entry = {"jsonrpc": "2.0", "method": name, "id": 1}
+        told = []
+        for verb, target, body in (
+            ("GET", f"/{name}", b""),
+            ("GET", f"/{name}?a=1", b""),
+            ("GET", f"/{name};1", b""),
+            ("HEAD", f"/{name}", b""),
+            ("POST", f"/{name}", b"[1]"),
+            ("POST", f"/{name}", b'{"x":1}'),
+            ("POST", "/", json.dumps({name: [1, 2, 3]}).encode()),
+            ("POST", "/", json.dumps(entry).encode()),
+            ("POST", "/", json.dumps([entry, {**entry, "params": {"x": 1}}]).encode()),
+            ("OPTIONS", f"/{name}", b""),
+            ("DELETE", f"/{name}", b""),
+            ("GET", f"/method_help;{name}", b""),
+            ("GET", f"/method_signature;{name}", b""),
+            ("GET", f"/{name}x", b""),
+            ("GET", "/list_methods", b""),
+            ("GET", "/-/", b""),
+            ("GET", "/-/openrpc.json", b""),
+            ("GET", "/-/openapi.json", b""),
+        ):
+            response = shop.ask(target, bearer(token), body, verb=verb)
+            told.append((verb, target, body, response.status, response.headers, response.body))
+        return told
+
+    assert answers(True) == answers(False)
+
+
+def test_whoever_may_call_everything_is_told_of_unknown_names(shop):
+    """For a caller from whom nothing is hidden an unknown name is a 404, and for one that lacks a scope a 403."""
+    token, line = make("dave", "*")
+    other, second = make("erin", "* @admin")
+    shop.tokens.write_text(f"{line}\n{second}\n")
+    shop.application.guard.reload()
+    assert [shop.call("nope", bearer(each))[0] for each in (token, other)] == [403, 404]
+    assert "did you mean 'ping'?" in shop.call("pingg", bearer(token))[1]["detail"]
+
+
+def test_without_credentials_a_closed_method_is_like_none():
+    """Where nobody is asked, a method with a scope and a name that no method has are told alike, with what to do."""
+    application = Application(registry())
+    told = [json.loads(application.respond(Request(Head("GET", f"/{name}"))).body)["detail"] for name in ("wipe", "wipx")]
+    assert told[0] == told[1].replace("wipx", "wipe")
+    assert "--token-file" in told[0]
 
 
 def test_each_entry_of_a_batch_is_permitted_on_its_own(shop):

@@ -4,6 +4,7 @@ import gc
 import inspect
 import json
 import re
+import signal
 import threading
 import time
 from pathlib import Path
@@ -479,16 +480,23 @@ def test_a_batch_counts_as_its_entries(registry):
     ]
 
 
-@pytest.mark.parametrize("interruption", [KeyboardInterrupt, GeneratorExit])
-def test_what_is_never_an_answer_passes(registry, interruption):
-    """An interrupt in an entry ends what runs the batch, and is no answer."""
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, GeneratorExit, SystemExit, BaseException])
+def test_an_entry_may_raise_anything(registry, kind):
+    """Whatever an entry raises, it alone is an internal error."""
 
     def interrupt():
-        raise interruption
+        raise kind
 
     registry.register(interrupt)
-    with pytest.raises(interruption):
-        post(Application(registry, runtime=Plain()), json.dumps([call("interrupt", id=1)]))
+    message = [call("interrupt", id=1), call("echo", id=2)]
+    assert [answer["id"] for answer in ask(Application(registry, runtime=Plain()), message) if "error" in answer] == [1]
+
+
+def test_an_interrupt_of_the_process_passes(registry):
+    """A SIGINT that comes in an entry ends what runs the batch, and is no answer."""
+    registry.register(lambda: signal.raise_signal(signal.SIGINT), "interrupt")
+    with pytest.raises(KeyboardInterrupt):
+        ask(Application(registry, runtime=Plain()), [call("interrupt", id=1), call("echo", id=2)])
 
 
 # At the same time, on gevent.

@@ -69,7 +69,7 @@ def test_the_decorator_with_options(registry):
     method = registry.find("plus")
     assert decorated is add
     assert (method.blocking, method.deadline, method.description, method.function) == (True, 2.5, "Adds.", add)
-    assert (method.scope, method.plain, registry.scoped) == ("admin", False, True)
+    assert (method.scope, method.plain, registry.scopes) == ("admin", False, {"admin"})
     assert method.renamed("other").scope == "admin"
     assert own(registry) == ["plus"]
 
@@ -79,7 +79,7 @@ def test_options_have_plain_defaults(registry):
     registry.method()(add)
     method = registry.find("add")
     assert (method.blocking, method.deadline, method.scope, method.plain) == (False, None, None, True)
-    assert not registry.scoped
+    assert not registry.scopes
     assert method.description == "Add two numbers.\n\nBoth may be large."
     assert repr(method) == "<Method add(a, b)>"
 
