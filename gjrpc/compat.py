@@ -18,14 +18,15 @@ from gevent.hub import get_hub
 
 from gjrpc import codec
 from gjrpc.convention import phrase
-from gjrpc.errors import MethodNotFound
+from gjrpc.errors import ClientError, MethodNotFound
 from gjrpc.messages import Head
 from gjrpc.registry import Registry
 from gjrpc.server import Server
+from gjrpc.wire import Wire, limits
 from gjrpc.wsgi import Application
 
 TIMEOUT = 30.0
-"""Seconds that `SimpleTCPClient` waits for a server."""
+"""Seconds that a call of `SimpleTCPClient` may take."""
 
 
 class HTTPError(Exception):
@@ -235,32 +236,20 @@ class SimpleTCPClient:
 
     def __init__(self, host: str, port: int = 80, ssl: bool = False, verify: bool | str = True) -> None:
         self.url = f"http{'s' * ssl}://{host}:{port}"
-        self._session = requests.Session()
-        self._verify = verify
+        self._wire = Wire(f"{self.url}/", verify, None, limits(TIMEOUT), 0, 10, None, None, exact=True)
         self.methods: list[str] = codec.decode(self.get("list_methods").encode())["list_methods"]
 
     def get(self, url: str) -> str:
         """The body of a GET of a path below the server's URL."""
-        return self._text("GET", f"{self.url}/{url.lstrip('/')}")
+        return _text(lambda: self._wire.get(url.lstrip("/"), repeatable=False))
 
     def post(self, data: Any) -> str:
         """The body of a POST of any value as JSON, as in `post({"add": [1, 2]})`."""
-        return self._text("POST", self.url + "/", codec.encode(data))
+        return _text(lambda: self._wire.post("", codec.encode(data), repeatable=False))
 
     def geturl(self) -> str:
         """The server's URL."""
         return self.url
-
-    def _text(self, verb: str, url: str, body: bytes | None = None) -> str:
-        headers = {"Content-Type": "application/json"} if body is not None else None
-        try:
-            response = self._session.request(verb, url, data=body, headers=headers, timeout=TIMEOUT, verify=self._verify)
-        except requests.RequestException as error:
-            raise URLError(error) from error
-        if response.status_code >= 400:
-            raise HTTPError(response)
-        response.encoding = "utf-8"
-        return response.text
 
     def __getattr__(self, name: str) -> "_Method":
         if name.startswith("_"):
@@ -285,6 +274,18 @@ class _Method:
 
     def __call__(self, *args: Any) -> str:
         return self._client.post({self._name: args})
+
+
+def _text(ask: Callable[[], requests.Response]) -> str:
+    """The text of an answer; as the client does, no redirect is followed, and time and size are bounded."""
+    try:
+        response = ask()
+    except ClientError as error:
+        raise URLError(error) from error
+    if response.status_code >= 300:
+        raise HTTPError(response)
+    response.encoding = "utf-8"
+    return response.text
 
 
 def _unwrapped(listener: Any) -> tuple[Any, ssl.SSLContext | None]:

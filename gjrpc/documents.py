@@ -198,7 +198,7 @@ def _get(url: str, name: str) -> bytes:
         raise SettingsError(f"{name}: it can't be read: {error}") from error
     wire.url = name
     try:
-        answer = wire.get()
+        answer = wire.get(repeatable=True)
     except WireError as error:
         raise SettingsError(str(error)) from error
     finally:

@@ -14,6 +14,7 @@ from typing import Any
 
 import requests
 from requests.auth import HTTPBasicAuth
+from requests.utils import requote_uri
 from urllib3 import Retry
 from urllib3 import exceptions as urllib3_errors
 
@@ -120,9 +121,11 @@ class Wire:
         """
         return self._send(name, self._request("POST", body, repeatable), repeatable)
 
-    def get(self) -> requests.Response:
-        """GET what is at the URL; raises what `post` does."""
-        return self._send("", self._request("GET", b"", repeatable=True), repeatable=True)
+    def get(self, path: str = "", *, repeatable: bool) -> requests.Response:
+        """GET what is at the URL, with a path behind it; raises what `post` does."""
+        request = self._request("GET", b"", repeatable and not path)
+        request.url = requote_uri(f"{request.url}{path}")
+        return self._send("", request, repeatable)
 
     def _send(self, name: str, request: requests.PreparedRequest, repeatable: bool) -> requests.Response:
         allowance = Allowance(*self._limits, self._max_answer)

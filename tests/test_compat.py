@@ -1,5 +1,6 @@
 """py-jrpc's examples, with only their imports and Python 3 spelling changed; and what else its programs may use."""
 
+import gzip
 import os
 import signal
 import socketserver
@@ -161,7 +162,7 @@ def test_tls_example(launch, tmp_path, certificate):
     )
     _, port = started(launch, tmp_path, SERVER.format(functions=FUNCTIONS, wrap=wrap))
     assert call(port, "tls", ca=certificate.ca) == ANSWERS
-    with pytest.raises(URLError, match="certificate verify failed"):
+    with pytest.raises(URLError, match="certificate is refused"):
         SimpleTCPClient("localhost", port, ssl=True)
 
 
@@ -302,3 +303,30 @@ def test_life():
     with pytest.raises(URLError):
         SimpleTCPClient("127.0.0.1", server.server_address[1])
     server.shutdown()  # a server that does not serve is stopped already
+
+
+def test_the_client_goes_nowhere_else(serve, tmp_path, monkeypatch):
+    """A redirect is an HTTPError and no second call; no password of .netrc is sent, and an answer is bounded."""
+    heard = []
+
+    def application(environ, start_response):
+        heard.append((environ["PATH_INFO"], environ.get("HTTP_AUTHORIZATION")))
+        if environ["PATH_INFO"] == "/list_methods":
+            start_response("200 OK", [])
+            return [b'{"list_methods":[]}']
+        if environ["PATH_INFO"] == "/bomb":
+            start_response("200 OK", [("Content-Encoding", "gzip")])
+            return [gzip.compress(bytes(100_000_000), 1)]
+        start_response("302 Found", [("Location", "/elsewhere")])
+        return []
+
+    (tmp_path / "netrc").write_text("machine localhost login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    client = SimpleTCPClient("localhost", serve(application).address[1])
+    for call in (client.pay, lambda: client.get("pay it")):
+        with pytest.raises(HTTPError) as raised:
+            call()
+        assert raised.value.code == 302
+    with pytest.raises(URLError, match="the answer has over"):
+        client.get("bomb")
+    assert heard == [("/list_methods", None), ("/", None), ("/pay it", None), ("/bomb", None)]
