@@ -54,8 +54,7 @@ class PasswordFile:
                 self._hashes[name] = hashed
                 self._callers[name] = Caller(name, permissions.of(name))
         exposure.warn("htpasswd file", path)
-        # A name that is not known takes as long, so that nobody finds out which are.
-        self._decoy = next(iter(self._hashes.values()), None)
+        self._dearest = max(map(_cost, self._hashes.values()), default=None)
 
     def find(self, credentials: str, blocked: Callable[[], bool], apart: Apart) -> Caller | None:
         """Whose name and password these are, or None; nothing is found for who is blocked.
@@ -78,12 +77,30 @@ class PasswordFile:
 
         def check() -> bool:
             # Others were checked while this one waited: the same password was right, or this address has failed too often.
-            return self._remembers(key) or (not blocked() and _is_right(password, hashed or self._decoy))
+            return self._remembers(key) or (not blocked() and self._is_right(password.encode()[:_MOST], hashed))
 
         if not apart(check) or hashed is None:
             return None
         self._remember(key)
         return self._callers[name]
+
+    def _is_right(self, password: bytes, hashed: bytes | None) -> bool:
+        """Check a password: a wrong one takes as long as the dearest hash of the file, whoever's it is said to be.
+
+        So the time tells neither which names are known nor which of them have cheaper hashes. A cost of n is 2^n rounds, and
+        2^n + 2^n + 2^(n+1) + … + 2^(m-1) is 2^m.
+        """
+        if self._dearest is None:
+            return False
+        if hashed is None:
+            missing = range(self._dearest, self._dearest + 1)
+        elif bcrypt.checkpw(password, hashed):
+            return True
+        else:
+            missing = range(_cost(hashed), self._dearest)
+        for cost in missing:
+            bcrypt.checkpw(password, _decoy(cost))
+        return False
 
     def _remembers(self, key: bytes) -> bool:
         return self._right.get(key, 0.0) > self._clock()
@@ -96,8 +113,13 @@ class PasswordFile:
         self._right[key] = self._clock() + REMEMBERED
 
 
-def _is_right(password: str, hashed: bytes | None) -> bool:
-    return hashed is not None and bcrypt.checkpw(password.encode()[:_MOST], hashed)
+def _cost(hashed: bytes) -> int:
+    return int(hashed[4:6])
+
+
+def _decoy(cost: int) -> bytes:
+    """A hash that no password has, practically."""
+    return bcrypt.gensalt(cost) + b"." * 31
 
 
 def _read(where: str, line: str) -> tuple[str, bytes]:

@@ -115,6 +115,30 @@ def test_an_unknown_name_is_checked_too(read):
     assert apart.count == 1
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_wrong_password_takes_the_same_time_for_each_name(read, monkeypatch, order):
+    """Names with cheap and with dear hashes, and unknown ones, cost the same rounds of bcrypt with a wrong password."""
+    costs = {"cheap": 4, "middle": 5, "dear": 7}
+    lines = [f"{name}:{bcrypt.hashpw(b'x', bcrypt.gensalt(cost)).decode()}\n" for name, cost in costs.items()]
+    users = read("".join(lines[::order]))
+    rounds = []
+    check = bcrypt.checkpw
+
+    def count(password, hashed):
+        rounds.append(2 ** int(hashed[4:6]))
+        return check(password, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", count)
+    for name in (*costs, "mallory", "", "x" * 1000):
+        rounds.clear()
+        assert find(users, basic(name, "wrong")) is None
+        assert sum(rounds) == 2**7, name
+    for name, cost in costs.items():
+        rounds.clear()
+        assert find(users, basic(name, "x")) == name
+        assert rounds == [2**cost]
+
+
 def test_who_is_blocked_finds_nothing(read):
     """Who is blocked can't even try a password that is remembered, nor is one checked that waited meanwhile."""
     users, apart = read(f"alice:{hashed('x')}"), Counted()
