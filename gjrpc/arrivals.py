@@ -14,13 +14,18 @@ import gevent.socket
 
 from gjrpc import forks
 from gjrpc.access import peer_name
+from gjrpc.errors import BadMessage
+from gjrpc.messages import Head
 from gjrpc.proxies import MAX_HEADER, ProxyHeaderError, Unnamed, header_end, source
 from gjrpc.sending import HURRY
+from gjrpc.wsgi import refusal
 
 log = logging.getLogger("gjrpc.server")
 
 _HEADER = "no PROXY protocol header"
 _HANDSHAKE = "TLS handshake failed"
+_SPEAK_TLS = "this port speaks TLS, and the request came without it: use https:// instead of http://"
+_PIECE = 65536
 
 
 class Arrival:
@@ -128,6 +133,9 @@ class Arrival:
                 self.client_address = source(_proxy_header(greeted)) or unnamed
             if server.ssl_enabled:
                 self._await(_HANDSHAKE, server.timeouts.handshake, server.now)
+                if _begins_with_letter(greeted):
+                    self._turn_away(greeted)
+                    return
                 greeted = server.wrap_socket(greeted, **server.ssl_args)
                 greeted.settimeout(0)
             else:
@@ -140,6 +148,20 @@ class Arrival:
         server.welcome(greeted, self.client_address)
         self._forget()  # only now: the server is not to look empty in between
 
+    def _turn_away(self, plain: Any) -> None:
+        """Tell a client that speaks plain HTTP to speak TLS, so that it can read it."""
+        log.warning("%s: %s: plain HTTP came, and this port speaks TLS: the client has to use https://", self.peer, self._fault)
+        answer = self._server.writer.write(refusal(BadMessage(_SPEAK_TLS)), False, Head("-", "-"))
+        try:
+            plain.sendall(answer)
+            plain.shutdown(socket.SHUT_WR)
+            plain.settimeout(HURRY)
+            while plain.recv(_PIECE):  # bytes left unread would make the close a reset, which can overtake the answer
+                pass
+        except OSError as gone:
+            log.debug("%s went away: %s", self.peer, gone)
+        self.close()
+
     def _fail(self, error: Exception) -> None:
         log.warning("%s: %s: %s", self.peer, self._fault, getattr(error, "reason", None) or error)
         self.close()
@@ -148,6 +170,12 @@ class Arrival:
         self._server.connections.discard(self)
         self._watcher.stop()
         self._watcher.close()
+
+
+def _begins_with_letter(waiting: Any) -> bool:
+    """Whether the first byte is a capital letter, as of a verb; a TLS record begins with a number below (RFC 8446, 5.1)."""
+    first: bytes = waiting.recv(1, socket.MSG_PEEK)
+    return b"A" <= first <= b"Z"
 
 
 def _proxy_header(waiting: Any) -> bytes:

@@ -218,7 +218,7 @@ class Application:
             return refusal(error)
         if self.dispatcher.runtime.passes(error):
             raise error
-        return refusal(failure("the server failed; its log has the details under this ref", error))
+        return refusal(failure("the server failed; the server's log has the details under this ref", error))
 
     def _scheme(self, head: Head, peer: Peer | None) -> str:
         """What the client speaks."""

@@ -1,10 +1,14 @@
 """What a client is told of an error, whatever an application has put into it."""
 
 import json
+import re
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 
+import gjrpc
+from gjrpc import told
 from gjrpc.errors import CallError, InternalError, Overloaded, VerbNotAllowed
 from gjrpc.guard import Refused
 from gjrpc.messages import Head, Request
@@ -174,3 +178,11 @@ def test_what_can_be_told():
         500,
         503,
     ]
+
+
+def test_where_the_client_is_told_to_look():
+    """Each sentence that sends the client to the log does so in the same words, which the log itself leaves out."""
+    sources = "".join(path.read_text(encoding="utf-8") for path in Path(gjrpc.__file__).parent.glob("*.py"))
+    sentences = re.findall(r'failure\(f?"([^"]*log has[^"]*)"', sources)
+    assert len(sentences) >= 4
+    assert all(told._POINTER in sentence for sentence in sentences)
