@@ -5,7 +5,6 @@ runs nothing, and it knows no HTTP status but the number that it is told to writ
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -17,6 +16,7 @@ from gjrpc.binding import Text
 from gjrpc.errors import InvalidRequest
 from gjrpc.excerpts import excerpt, quoted
 from gjrpc.messages import Headers
+from gjrpc.recent import Memo
 from gjrpc.told import Told
 
 PROBLEM: Headers = (("Content-Type", "application/problem+json"),)
@@ -40,15 +40,18 @@ class Call(msgspec.Struct, eq=False):
         return f"<Call {self.name} {self.arguments!r}>"
 
 
-@lru_cache(maxsize=1024)
 def read_target(target: str) -> Call:
     """Read the call that a path and query spell: `/NAME`, `/NAME;VALUE` or `/NAME?p=v&q=w`.
 
-    Remembered by its text (the reading is a pure function of it), since a client asks for the same again and again.
+    A short one is remembered by its text, since a client asks for the same again and again.
 
     Raises:
-        InvalidRequest: it is not UTF-8, has no name, or has both a value and a query.
+        InvalidRequest: it is not UTF-8, has no name, has both a value and a query, or too many arguments.
     """
+    return _targets[target]
+
+
+def _read_target(target: str) -> Call:
     path, question, query = target.partition("?")
     name, semicolon, value = path[1:].partition(";")
     if not name:
@@ -87,14 +90,13 @@ def read_named_body(target: str, body: bytes, decode: Callable[[bytes], Any] = c
     return Call(spelled.name, decode(body) if body else [])
 
 
-@lru_cache(maxsize=4096)
-def _opening(name: str) -> bytes:
-    return b"{" + codec.encode(name) + b":"
+_targets = Memo(_read_target)
+_openings = Memo(lambda name: b"{" + codec.encode(name) + b":", entries=4096)
 
 
 def success(name: str, result: bytes) -> bytes:
     """Write `{"NAME": RESULT}`; `result` is JSON already."""
-    return _opening(name) + result + b"}"
+    return _openings[name] + result + b"}"
 
 
 def problem(status: int, error: Told, method: str | None = None) -> bytes:

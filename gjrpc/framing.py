@@ -5,7 +5,6 @@ lately. Pure functions of bytes: no buffer, no connection. The tests hold it aga
 """
 
 import re
-from functools import lru_cache
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -14,7 +13,7 @@ from gjrpc.errors import BadMessage
 from gjrpc.excerpts import excerpt, quoted
 from gjrpc.lines import FIELD_LINE, REQUEST_LINE, Limits, Lines, too_large_head
 from gjrpc.messages import OFTEN, Head, Request
-from gjrpc.recent import Recent
+from gjrpc.recent import Memo, Recent
 
 # The fields that say how a message goes on.
 _FRAMING = frozenset({"connection", "content-length", "expect", "host", "transfer-encoding"})
@@ -101,7 +100,7 @@ class LineMemory:
         self.shapes: dict[tuple[bytes, tuple[Field | None, ...]], Shape] = {}
 
 
-_SHAPES = 256
+_SHAPES = 128
 _LARGEST_SHAPE = 2048  # bytes of its head
 
 
@@ -197,7 +196,7 @@ def _frame(verb: str, target: str, headers: list[Field], version: tuple[int, int
     # request message that contains more than one Host header field line or a Host header field with an invalid field value."
     hosts = said.pop("host", [])
     length = _body_length(said, version) if said else 0
-    if len(hosts) > 1 or (not hosts and version == (1, 1)) or (hosts and not _is_host(hosts[0])):
+    if len(hosts) > 1 or (not hosts and version == (1, 1)) or (hosts and not _hosts[hosts[0]]):
         raise BadMessage(f"expected one valid Host header, got {len(hosts)}: {excerpt(', '.join(map(repr, hosts)))}")
     if target[0] != "/" or "#" in target:
         target = _origin_form(verb, target, hosts)
@@ -238,11 +237,7 @@ def _expects(expect: list[str], version: tuple[int, int]) -> bool:
 
 # RFC 3986, 3.2: host, IPv6 literals in brackets, and a port; RFC 9112 lets it be empty.
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
-
-
-@lru_cache(maxsize=256)
-def _is_host(value: str) -> bool:
-    return _HOST.fullmatch(value) is not None
+_hosts = Memo(_HOST.fullmatch)
 
 
 def _body_length(said: dict[str, list[str]], version: tuple[int, int]) -> int | None:

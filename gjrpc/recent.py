@@ -1,8 +1,9 @@
-"""A memory of what was read lately, bounded however much comes.
+"""Memories of what was read lately, bounded in bytes however much comes.
 
-Owns the cache and its rule of what is worth to be kept; it knows nothing of what is read.
+Owns the caches whose keys are strangers' texts, and their rule of what is worth to be kept; it knows nothing of what is read.
 """
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
@@ -10,20 +11,26 @@ Value = TypeVar("Value")
 _SEEN = 4
 """Texts whose hashes are noted, for each one that may be remembered."""
 
+_OBJECT = 200
+"""Bytes of the objects that a line of a head, or an argument of a query, becomes."""
+
 
 class Recent(Generic[Value]):
     """What was read lately, by its bytes: what is read is a pure function of them.
 
     A text is remembered when it comes for the second time: of texts that come but once, which would only push others out, of here
     and of the processor's cache, no more than a hash is noted. Two generations, each of at most `entries` texts of at most
-    `size` bytes. A full young one becomes the old one, and an old text that is asked for again is young again.
+    `size` bytes, and of `room` bytes with what they were read as. A full young one becomes the old one, and an old text that is
+    asked for again is young again.
     """
 
-    __slots__ = ("_entries", "_old", "_seen", "_size", "young")
+    __slots__ = ("_entries", "_held", "_old", "_room", "_seen", "_size", "young")
 
-    def __init__(self, entries: int = 512, size: int = 2048) -> None:
+    def __init__(self, entries: int = 512, size: int = 2048, room: int = 1024 * 1024) -> None:
         self._entries = entries
         self._size = size
+        self._room = room
+        self._held = 0
         self._seen: set[int] = set()
         self._old: dict[bytes, Value] = {}
         self.young: dict[bytes, Value] = {}
@@ -48,6 +55,31 @@ class Recent(Generic[Value]):
             seen.add(hash(text))
 
     def _keep(self, text: bytes, value: Value) -> None:
-        if len(self.young) >= self._entries:
-            self._old, self.young = self.young, {}
+        cost = len(text) + _OBJECT * (1 + text.count(b"\n") + text.count(b"&"))
+        if len(self.young) >= self._entries or self._held + cost > self._room:
+            self._old, self.young, self._held = self.young, {}, 0
         self.young[text] = value
+        self._held += cost
+
+
+class Memo(dict[str, Value]):
+    """What a pure function makes of texts, as `memo[text]`, which costs no more than a dictionary does.
+
+    Texts longer than `size` are not remembered, and all is forgotten when `entries` of them are.
+    """
+
+    __slots__ = ("_entries", "_function", "_size")
+
+    def __init__(self, function: Callable[[str], Value], entries: int = 256, size: int = 256) -> None:
+        super().__init__()
+        self._function = function
+        self._entries = entries
+        self._size = size
+
+    def __missing__(self, text: str) -> Value:
+        value = self._function(text)
+        if len(text) <= self._size:
+            if len(self) >= self._entries:
+                self.clear()
+            self[text] = value
+        return value

@@ -57,6 +57,7 @@ _METHOD_VERBS = "GET, HEAD, POST, OPTIONS"
 _ROOT_VERBS = "POST, OPTIONS"
 _PAGE_VERBS = "GET, HEAD, OPTIONS"
 _NO_HOSTS: frozenset[str] = frozenset()
+_SHORT = 512  # characters of a target whose call is kept with its head
 _CONTINUE = 100  # RFC 9110, 15.2.1: the head is no reason to refuse the request
 
 
@@ -161,7 +162,7 @@ class Application:
         head = request.head
         try:
             if head.reader is self:
-                return self._spelled(head, request.body) if head.call is not None else self._message(request.body)
+                return self._spelled(head, head.call, request.body) if head.call is not None else self._message(request.body)
             handle = self._verbs.get(head.verb, self._no_verb)
             if head.origin is not None or head.site is not None or self.guard is not None or self._gate.has_list:
                 return self._let_in(request, peer, handle)
@@ -261,16 +262,18 @@ class Application:
         target = request.head.target
         if target.startswith("/-/"):
             return self._page(target)
-        request.head.call = convention.read_target(target)
-        return self._spelled(request.head, request.body)
+        head, call = request.head, convention.read_target(target)
+        if len(target) <= _SHORT:  # a longer one is worth less than what it would hold
+            head.call = call
+        return self._spelled(head, call, request.body)
 
-    def _spelled(self, head: Head, body: bytes) -> Response:
+    def _spelled(self, head: Head, call: Call, body: bytes) -> Response:
         """Answer the call that a path spells."""
         if body:
             error = errors.InvalidRequest("a GET takes its arguments from the path, and it came with a body: send it with POST")
             response = refusal(error)
         else:
-            response = self._native(head.call)
+            response = self._native(call)
         if response.status == 400 and (allow := self._allowed(head.target)) == _ROOT_VERBS:
             raise errors.VerbNotAllowed(
                 f"its arguments go by position: POST them, or GET {excerpt(head.target.partition('?')[0])};VALUE", allow=allow

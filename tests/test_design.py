@@ -19,6 +19,7 @@ PURE = [
     "errors",
     "excerpts",
     "hints",
+    "recent",
     "messages",
     "answers",
     "codec",
@@ -56,7 +57,6 @@ PURE = [
     "wsgi",
 ]
 SERVER = [
-    "recent",
     "lines",
     "framing",
     "chunked",

@@ -1,6 +1,8 @@
 """The memory of what was read lately; that heads are remembered is in `test_http1.py`."""
 
-from gjrpc.recent import Recent
+import pytest
+
+from gjrpc.recent import Memo, Recent
 
 
 def test_remembered_from_the_second_time_on():
@@ -40,3 +42,33 @@ def test_what_is_asked_for_stays():
     for number in range(200):
         recent.add(b"%d" % (number // 2), number)
         assert recent.find(b"kept") == 1
+
+
+def test_bounded_in_bytes():
+    """However large the texts are and whatever they become, a generation keeps no more than its room."""
+    for text in (b"%04d" + b"x" * 500, b"GET /?%04d" + b"&a" * 200, b"%04d" + b"\na: b" * 90):
+        recent = Recent(entries=1000, size=600, room=50_000)
+        for number in range(1000):
+            for _ in range(2):
+                recent.add(text % number, number)
+        kept = [*recent.young, *recent._old]
+        assert kept
+        assert sum(len(text) + 200 * (text.count(b"&") + text.count(b"\n")) for text in kept) <= 100_000
+
+
+def test_a_memo_is_a_function_with_a_memory():
+    """A text is read once while it is remembered; an error is raised each time, and nothing kept of it."""
+    asked = []
+
+    def read(text):
+        asked.append(text)
+        return int(text)
+
+    memo = Memo(read, entries=2, size=3)
+    assert [memo[text] for text in ("1", "1", "2", "1", "1234", "1234")] == [1, 1, 2, 1, 1234, 1234]
+    assert asked == ["1", "2", "1234", "1234"]
+    for _ in range(2):
+        with pytest.raises(ValueError, match="invalid literal"):
+            memo["x"]
+    assert memo["3"] == 3
+    assert list(memo) == ["3"]
