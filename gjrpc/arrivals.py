@@ -7,6 +7,7 @@ without a greenlet, as kept connections do, and makes room for others as they do
 import _socket
 import logging
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -39,7 +40,7 @@ class Arrival:
         self._socket = sock
         self._server = server
         self._greeting: gevent.Greenlet | None = None
-        self._welcomed = False
+        self._begun = self._welcomed = False
         self._watcher = server.loop.io(sock.fileno(), 1)
 
     def __repr__(self) -> str:
@@ -53,7 +54,7 @@ class Arrival:
     @property
     def waiting(self) -> bool:
         """Whether nothing has come yet."""
-        return self._greeting is None
+        return not self._begun
 
     @property
     def standing(self) -> tuple[bool, float]:
@@ -109,13 +110,24 @@ class Arrival:
 
     def _begin(self) -> None:
         self._watcher.stop()
-        self._greeting = gevent.spawn(self._greet)
-        self._greeting.rawlink(self._after)
+        self._begun = True
+        if self._heralded:
+            self._spawn(self._hear)
+        else:
+            self._server.handshakes.add(self)
         self._server.connections.note(self)
 
-    def _after(self, _: object) -> None:
+    def greet(self) -> None:
+        """Begin the TLS handshake: it is this client's turn."""
+        self._spawn(self._shake_hands)
+
+    def _spawn(self, step: Callable[[], bool]) -> None:
+        self._greeting = gevent.spawn(self._take, step)
+        self._greeting.rawlink(self._after)
+
+    def _after(self, greeting: object) -> None:
         """See that nothing stays, also where the greeting was ended before it had begun."""
-        if not self._welcomed:
+        if greeting is self._greeting and not self._welcomed:
             self.close()
 
     def _await(self, what: str, seconds: float, now: float) -> None:
@@ -123,30 +135,44 @@ class Arrival:
         self._seconds = seconds
         self.expires = now + seconds
 
-    def _greet(self) -> None:
-        server = self._server
-        greeted = gevent.socket.socket(fileno=self._socket.detach())
-        self._socket = greeted
+    def _take(self, step: Callable[[], bool]) -> None:
+        """Take a step of the greeting."""
         try:
-            if self._heralded:
-                unnamed = Unnamed(self.client_address if isinstance(self.client_address, tuple) else (self.peer, 0))
-                self.client_address = source(_proxy_header(greeted)) or unnamed
-            if server.ssl_enabled:
-                self._await(_HANDSHAKE, server.timeouts.handshake, server.now)
-                if _begins_with_letter(greeted):
-                    self._turn_away(greeted)
-                    return
-                greeted = server.wrap_socket(greeted, **server.ssl_args)
-                greeted.settimeout(0)
-            else:
-                greeted = _socket.socket(fileno=greeted.detach())
-                greeted.setblocking(False)
+            self._welcomed = step()
         except (OSError, EOFError, ProxyHeaderError) as error:
             self._fail(error)
-            return
-        self._welcomed = True
-        server.welcome(greeted, self.client_address)
+
+    def _hear(self) -> bool:
+        """Read the PROXY protocol header."""
+        heard = gevent.socket.socket(fileno=self._socket.detach())
+        self._socket = heard
+        unnamed = Unnamed(self.client_address if isinstance(self.client_address, tuple) else (self.peer, 0))
+        self.client_address = source(_proxy_header(heard)) or unnamed
+        plain = _socket.socket(fileno=heard.detach())
+        plain.setblocking(False)
+        self._socket = plain
+        if not self._server.ssl_enabled:
+            return self._welcome(plain)
+        self._heralded = self._begun = False
+        self._greeting = None
+        self._await(_HANDSHAKE, self._server.timeouts.handshake, self._server.now)
+        self._watcher.start(self._begin)
+        return False
+
+    def _shake_hands(self) -> bool:
+        greeted = gevent.socket.socket(fileno=self._socket.detach())
+        self._socket = greeted
+        if _begins_with_letter(greeted):
+            self._turn_away(greeted)
+            return False
+        secured = self._server.wrap_socket(greeted, **self._server.ssl_args)
+        secured.settimeout(0)
+        return self._welcome(secured)
+
+    def _welcome(self, greeted: Any) -> bool:
+        self._server.welcome(greeted, self.client_address)
         self._forget()  # only now: the server is not to look empty in between
+        return True
 
     def _turn_away(self, plain: Any) -> None:
         """Tell a client that speaks plain HTTP to speak TLS, so that it can read it."""
@@ -168,6 +194,7 @@ class Arrival:
 
     def _forget(self) -> None:
         self._server.connections.discard(self)
+        self._server.handshakes.discard(self)
         self._watcher.stop()
         self._watcher.close()
 

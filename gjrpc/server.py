@@ -26,6 +26,7 @@ from gjrpc.connections import Connections, Open
 from gjrpc.errors import SettingsError
 from gjrpc.green import Green
 from gjrpc.greenlets import MAX_CALLS, Greenlets
+from gjrpc.handshakes import AT_A_TURN, Handshakes
 from gjrpc.http1 import Memory, Writer
 from gjrpc.lines import Limits
 from gjrpc.origins import LOOPBACK, hostnames, is_loopback
@@ -40,6 +41,7 @@ log = logging.getLogger("gjrpc.server")
 
 _TICK = 0.25  # seconds between two looks at the connections
 _LAST = 0.3  # seconds at a stop for clients whose next request is on its way
+_GREETED = 2 * AT_A_TURN  # connections that are accepted in one turn of the loop over TLS: the backlog holds others at less cost
 _AT_A_TIME = 32  # connections that are ended before others get their turn
 _BREATH = 0.1  # seconds without accepting, where there is no room for one more
 # What accept(2) says where there are no descriptors or no memory for one more connection.
@@ -132,6 +134,9 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         if hasattr(listener, "setblocking"):
             listener.setblocking(False)  # accepting from a blocking one would hold the loop
         super().__init__(listener, application, log=None, **options)
+        self.handshakes = Handshakes(self.loop)
+        if self.ssl_enabled:
+            self.max_accept: int = min(self.max_accept, _GREETED)
         if hosts is None:
             hosts = LOOPBACK if isinstance(self.address, tuple) and is_loopback(str(self.address[0])) else ()
         self.hosts = hostnames(hosts)

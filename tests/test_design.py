@@ -73,6 +73,7 @@ SERVER = [
     "sending",
     "connection",
     "arrivals",
+    "handshakes",
     "connections",
     "descriptors",
     "watchdog",
