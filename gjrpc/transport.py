@@ -139,9 +139,11 @@ class _Bounded(HTTPConnection):
 
     def connect(self) -> None:
         allowance = current.get()
-        self.timeout = allowance.to_connect()
-        super().connect()
-        allowance.sent = False  # what a proxy was sent is no part of the request
+        self.timeout, sent = allowance.to_connect(), allowance.sent
+        try:
+            super().connect()
+        finally:
+            allowance.sent = sent  # what a proxy was sent is no part of the request
 
     def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:
         super().putrequest(method, url + current.get().query, *args, **options)

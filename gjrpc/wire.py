@@ -33,6 +33,7 @@ _DOUBT = "; the method may have run (if it may run twice, name it in Client(idem
 
 _REASONS = {
     urllib3_errors.ClosedPoolError: "this client is closed",
+    urllib3_errors.LocationValueError: "the URL, or the proxy's, can't be used: {root}",
     urllib3_errors.ProxyError: "the proxy can't be used: {root}",
     urllib3_errors.NewConnectionError: "no connection: {root}",
     urllib3_errors.ConnectTimeoutError: "no connection within {connect}",

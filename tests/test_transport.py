@@ -11,6 +11,7 @@ import sys
 import textwrap
 import threading
 import time
+import traceback
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -218,6 +219,26 @@ def test_sending_ends_in_time(hostile):
         pytest.raises(WireError, match=r"within 0\.2 s; the method may have run"),
     ):
         client.echo("x" * 50_000_000)
+
+
+@pytest.mark.parametrize("pieces", [DRIPS["silence"], DRIPS["status line"], DRIPS["header"]], ids=["silence", "status", "header"])
+def test_a_proxy_ends_in_time(hostile, monkeypatch, pieces):
+    """A proxy that drips while it makes a tunnel ends in time, and the error does not claim that the method may have run."""
+    monkeypatch.setenv("https_proxy", hostile(pieces).url)
+    with Client("https://host.invalid", timeout=0.15) as client, pytest.raises(WireError, match=r"no answer within 0\.15 s$"):
+        client.ping()
+
+
+@pytest.mark.parametrize("proxy", ["http://me:secret@[::1", "ftp://me:secret@host", "http://me:secret@host:port"])
+def test_a_proxy_that_cannot_be_used(monkeypatch, proxy):
+    """A proxy's URL that can't be used is a WireError that says so and shows no password."""
+    monkeypatch.setenv("http_proxy", proxy)
+    with (
+        Client("http://host.invalid", retries=0) as client,
+        pytest.raises(WireError, match="the proxy's, can't be used") as raised,
+    ):
+        client.ping()
+    assert "secret" not in "".join(traceback.format_exception(raised.value))
 
 
 def tls(certificate):
