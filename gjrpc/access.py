@@ -18,21 +18,24 @@ log = logging.getLogger("gjrpc.access")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def _common(at: str, peer: str, head: Head, status: int, size: int, seconds: float, caller: str | None) -> str:
-    """The Common Log Format, as Apache defined it, with the seconds taken at its end."""
+def _common(
+    at: str, peer: str, head: Head, status: int, size: int, seconds: float, caller: str | None, method: str | None
+) -> str:
+    """The Common Log Format, as Apache defined it, with the seconds taken and the method at its end."""
     # Blanks would make more fields of one.
     user = "-" if caller is None else quote(caller, safe="@")
     target = head.target
     version = "1.1" if head.version == (1, 1) else "1.0"
     if '"' in target or "\\" in target:  # it is not to end the quotation that it stands in; control characters can't be in it
         target = target.replace("\\", "\\\\").replace('"', '\\"')
-    return f'{peer} - {user} [{at}] "{head.verb} {target} HTTP/{version}" {status} {size} {seconds:.6f}\n'
+    called = "-" if method is None else quote(method, safe="./:,+")
+    return f'{peer} - {user} [{at}] "{head.verb} {target} HTTP/{version}" {status} {size} {seconds:.6f} {called}\n'
 
 
-def _json(at: str, peer: str, head: Head, status: int, size: int, seconds: float, caller: str | None) -> str:
+def _json(at: str, peer: str, head: Head, status: int, size: int, seconds: float, caller: str | None, method: str | None) -> str:
     line = {"time": at, "peer": peer, "caller": caller, "verb": head.verb, "target": head.target, "status": status, "size": size}
-    text = codec.encode(line | {"seconds": round(seconds, 6)}).decode()
-    if not text.isprintable():  # a caller's name may have in it what turns the direction of writing
+    text = codec.encode(line | {"seconds": round(seconds, 6), "method": method}).decode()
+    if not text.isprintable():  # a name of a caller or method may have in it what turns the direction of writing
         text = json.dumps(json.loads(text), separators=(",", ":"))
     return text + "\n"
 
@@ -51,21 +54,33 @@ class _Format(NamedTuple):
     """How a line is written: its time, and what makes a line of time and facts."""
 
     time: Callable[[time.struct_time], str]
-    line: Callable[[str, str, Head, int, int, float, str | None], str]
+    line: Callable[[str, str, Head, int, int, float, str | None, str | None], str]
 
 
 FORMATS: dict[str, _Format] = {
     "common": _Format(common_time, _common),
     "json": _Format(_iso_time, _json),
 }
-"""The formats by name: each makes a line of time, peer, head, status, bytes of body, seconds taken, and caller."""
+"""The formats by name: each makes a line of time, peer, head, status, bytes of body, seconds taken, caller and method."""
 
 
 class AnswerLog(Protocol):
     """Whatever wants to know of each answer."""
 
-    def write(self, address: Any, head: Head, status: int, size: int, seconds: float, caller: str | None = None) -> None:
-        """Note one answer: the socket address of who asked, for what, status, bytes of body, seconds taken, caller."""
+    def write(
+        self,
+        address: Any,
+        head: Head,
+        status: int,
+        size: int,
+        seconds: float,
+        caller: str | None = None,
+        method: str | None = None,
+    ) -> None:
+        """Note one answer: the socket address of who asked, for what, status, bytes of body, seconds taken, caller, method.
+
+        Of a batch the method is its first names, with commas between them.
+        """
         ...
 
 
@@ -94,14 +109,23 @@ class AccessLog:
         self._until = 0.0  # when the second is over that `_at` names
         self._lines: list[str] = []
 
-    def write(self, address: Any, head: Head, status: int, size: int, seconds: float, caller: str | None = None) -> None:
+    def write(
+        self,
+        address: Any,
+        head: Head,
+        status: int,
+        size: int,
+        seconds: float,
+        caller: str | None = None,
+        method: str | None = None,
+    ) -> None:
         """Write the line of one answer."""
         now = self._clock()
         if not self._until - 1.0 <= now < self._until:  # also where the clock was set back
             self._until = now // 1 + 1.0
             self._at = self._time(time.gmtime(now))
         lines = self._lines
-        lines.append(self._line(self._at, peer_name(address), head, status, size, seconds, caller))
+        lines.append(self._line(self._at, peer_name(address), head, status, size, seconds, caller, method))
         if self._later is None:
             self.flush()
         elif len(lines) == 1:

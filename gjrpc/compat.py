@@ -215,7 +215,7 @@ class _HandlerLog:
     def __init__(self, server: SimpleTCPServer) -> None:
         self._server = server
 
-    def write(self, address: Any, head: Head, status: int, size: int, _seconds: float, _caller: str | None = None) -> None:
+    def write(self, address: Any, head: Head, status: int, size: int, *_others: Any) -> None:
         handler = self._server.RequestHandlerClass(self._server, address, head)
         if status >= 400:
             handler.log_error("code %d, message %s", status, phrase(status))

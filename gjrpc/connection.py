@@ -17,6 +17,7 @@ import gevent
 import gevent.socket
 
 from gjrpc import forks
+from gjrpc.called import called
 from gjrpc.errors import BadMessage, CallError, DeadlineExceeded, Overloaded
 from gjrpc.framing import Parsed
 from gjrpc.gateway import GoneError
@@ -349,7 +350,7 @@ class Connection(Sending):
         start = clock()
         response = server.application.respond(request, self)
         goes_on = self._give(response, request.head)
-        self._log_answer(request.head, response.status, len(response.body), clock() - start, response.caller)
+        self._log_answer(request.head, response.status, len(response.body), clock() - start, response.caller, called(request))
         return goes_on
 
     def _answer_busy(self, request: Request) -> bool:

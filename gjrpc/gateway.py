@@ -70,10 +70,12 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
             self._log_answer(head, self.code, self._size, time.perf_counter() - start)
         return not self.close_connection
 
-    def _log_answer(self, head: Head, status: int, size: int, seconds: float, caller: str | None = None) -> None:
+    def _log_answer(
+        self, head: Head, status: int, size: int, seconds: float, caller: str | None = None, method: str | None = None
+    ) -> None:
         """Note an answer that was sent: where that fails, the client has its answer, and nothing else is to be sent."""
         try:
-            self.server.access_log.write(self.client_address, head, status, size, seconds, caller)
+            self.server.access_log.write(self.client_address, head, status, size, seconds, caller, method)
         except BaseException as error:
             if passes(error):
                 raise

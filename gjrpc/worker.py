@@ -199,7 +199,16 @@ class _GunicornLog:
     def __init__(self, log: Any) -> None:
         self._log = log
 
-    def write(self, address: Any, head: Head, status: int, size: int, seconds: float, caller: str | None = None) -> None:
+    def write(
+        self,
+        address: Any,
+        head: Head,
+        status: int,
+        size: int,
+        seconds: float,
+        caller: str | None = None,
+        method: str | None = None,
+    ) -> None:
         path, _, query = head.target.partition("?")
         environ = {
             "REMOTE_ADDR": peer_name(address),
@@ -212,6 +221,7 @@ class _GunicornLog:
             "HTTP_REFERER": head.get("referer") or "-",
             "HTTP_USER_AGENT": head.get("user-agent") or "-",
             "HTTP_AUTHORIZATION": head.get("authorization") or "",
+            "gjrpc.method": method or "-",
         }
         self._log.access(_Answer(str(status), size), head.headers, environ, timedelta(seconds=seconds))
 
@@ -233,9 +243,18 @@ class _Counter:
         self._worker = worker
         self._then = then
 
-    def write(self, address: Any, head: Head, status: int, size: int, seconds: float, caller: str | None = None) -> None:
+    def write(
+        self,
+        address: Any,
+        head: Head,
+        status: int,
+        size: int,
+        seconds: float,
+        caller: str | None = None,
+        method: str | None = None,
+    ) -> None:
         if self._then is not None:
-            self._then.write(address, head, status, size, seconds, caller)
+            self._then.write(address, head, status, size, seconds, caller, method)
         self._worker.nr += 1
         if self._worker.nr == self._worker.max_requests:
             self._worker.log.info("worker %d ends: it has given its %d answers", self._worker.pid, self._worker.nr)

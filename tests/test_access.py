@@ -26,10 +26,10 @@ class Flushed(io.StringIO):
         self.flushed = self.getvalue()
 
 
-def written(style, head, address=PEER, caller=None):
+def written(style, head, address=PEER, caller=None, method=None):
     """What the log has flushed after one answer."""
     stream = Flushed()
-    AccessLog(style, stream, lambda: NOW).write(address, head, 200, 17, 0.0012345678, caller)
+    AccessLog(style, stream, lambda: NOW).write(address, head, 200, 17, 0.0012345678, caller, method)
     return stream.flushed
 
 
@@ -44,18 +44,18 @@ def written(style, head, address=PEER, caller=None):
 def test_the_common_format(target, version, line):
     """The common format is one line in Apache's form with the seconds behind, and no target ends its quotation."""
     text = written("common", Head("GET", target, version=version))
-    assert text == f"192.0.2.1 - - [02/Jan/2020:03:04:05 +0000] {line} 200 17 0.001235\n"
+    assert text == f"192.0.2.1 - - [02/Jan/2020:03:04:05 +0000] {line} 200 17 0.001235 -\n"
 
 
 @pytest.mark.parametrize("style", FORMATS)
 def test_a_caller_cannot_forge_a_line(style):
     """A caller's name with line ends, escapes or marks of direction leaves one printable line, in which JSON has it whole."""
     evil = 'a"b\\ \n\r\x1b[2J\x7f\x85\u2028\u202e'
-    text = written(style, Head("GET", "/"), caller=evil)
+    text = written(style, Head("GET", "/"), caller=evil, method=evil)
     assert text.endswith("\n")
     assert text[:-1].isprintable()
     if style == "json":
-        assert json.loads(text)["caller"] == evil
+        assert json.loads(text)["caller"] == json.loads(text)["method"] == evil
 
 
 def test_a_month_has_the_name_of_the_format():
@@ -80,6 +80,7 @@ def test_the_json_format():
         "status": 200,
         "size": 17,
         "seconds": 0.001235,
+        "method": None,
     }
 
 

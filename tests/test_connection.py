@@ -1087,7 +1087,7 @@ class Noted:
     def __init__(self):
         self.lines = []
 
-    def write(self, address, head, status, size, seconds, caller=None):
+    def write(self, address, head, status, size, seconds, caller=None, method=None):
         self.lines.append((address[0], repr(head), status, size))
         assert 0 <= seconds < SECONDS
 

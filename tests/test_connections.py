@@ -118,7 +118,7 @@ def test_an_overload_is_in_the_access_log(serve, application):
     noted = []
 
     class Log:
-        def write(self, address, head, status, size, seconds, caller):
+        def write(self, address, head, status, size, seconds, caller, method):
             noted.append((head.target, status))
 
     served = serve(application, max_calls=1, access_log=Log())

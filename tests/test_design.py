@@ -61,6 +61,7 @@ SERVER = [
     "framing",
     "chunked",
     "http1",
+    "called",
     "access",
     "proxies",
     "forks",

@@ -319,6 +319,8 @@ def test_logs(run):
     assert "the server's log" not in server.output
     line = json.loads(server.wait_for(r'(\{"time".*\})')[1])
     assert (line["verb"], line["target"], line["status"], line["peer"]) == ("GET", "/fail", 500, "127.0.0.1")
+    assert requests.post(url, data='{"ping": []}', timeout=10).status_code == 200
+    server.wait_for(r'"target":"/","status":200,.*"method":"ping"\}')
 
 
 def test_allowed_hosts_of_an_application(run):
