@@ -14,7 +14,7 @@ HTTP status (`wsgi` has that table) and no wire form (`convention` and `jsonrpc`
     │   ├── InvalidArguments
     │   ├── InternalError     the method or its result failed; carries the log's `ref`
     │   ├── Unauthorized, Forbidden, TooLarge, Overloaded, DeadlineExceeded
-    │   └── Misdirected, VerbNotAllowed, BadMessage     refused before there is a call
+    │   └── Misdirected, VerbNotAllowed, UnsupportedCoding, BadMessage     refused before there is a call
     └── ClientError           what `gjrpc.Client` raises
         ├── MisuseError       the caller's own mistake; nothing was sent
         ├── RemoteError       the server answered with an error
@@ -195,6 +195,12 @@ class VerbNotAllowed(CallError):
     def __init__(self, message: str, *, allow: str) -> None:
         super().__init__(message)
         self.allow = allow
+
+
+class UnsupportedCoding(CallError):
+    """The body has a content coding, as gzip, and only plain ones are read (RFC 9110, section 15.5.16)."""
+
+    code = -32009
 
 
 class BadMessage(CallError):

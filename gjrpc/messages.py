@@ -12,7 +12,13 @@ from msgspec import Struct
 Headers = tuple[tuple[str, str], ...]
 
 
-OFTEN = {"host": "host", "origin": "origin", "sec-fetch-site": "site", "content-type": "content_type"}
+OFTEN = {
+    "host": "host",
+    "origin": "origin",
+    "sec-fetch-site": "site",
+    "content-type": "content_type",
+    "content-encoding": "coding",
+}
 """Headers that are looked at so often that they are attributes."""
 
 
@@ -26,13 +32,14 @@ class Head:
         version: `(1, 1)` or `(1, 0)`.
         plain: whether its answer is written in the usual way: with its body, as HTTP/1.1.
         known: what a guard has noted of it, since its sender sends it again and again.
-        host, origin, site, content_type: the first value of each header in `OFTEN`, or None.
+        host, origin, site, content_type, coding: the first value of each header in `OFTEN`, or None.
         reader: the application that has let it in, whoever sends it, and knows what it asks for; None at first.
         call: what that application read in it.
     """
 
     __slots__ = (
         "call",
+        "coding",
         "content_type",
         "headers",
         "host",
@@ -58,7 +65,8 @@ class Head:
         self.origin: str | None
         self.site: str | None
         self.content_type: str | None
-        self.host = self.origin = self.site = self.content_type = None
+        self.coding: str | None
+        self.host = self.origin = self.site = self.content_type = self.coding = None
         for name, value in reversed(self.headers):
             if name in OFTEN:
                 setattr(self, OFTEN[name], value)
@@ -78,7 +86,7 @@ class Head:
         other = Head.__new__(Head)
         other.verb, other.target, other.version, other.plain = self.verb, self.target, self.version, self.plain
         other.headers = tuple(headers)
-        other.host, other.content_type = self.host, self.content_type
+        other.host, other.content_type, other.coding = self.host, self.content_type, self.coding
         other.origin = other.site = None
         other.known, other.reader, other.call = None, self.reader, self.call
         return other

@@ -43,6 +43,7 @@ STATUS: dict[type[CallError], int] = {
     errors.MethodNotFound: 404,
     errors.VerbNotAllowed: 405,
     errors.TooLarge: 413,
+    errors.UnsupportedCoding: 415,
     errors.Misdirected: 421,
     errors.InternalError: 500,
     errors.CallError: 500,
@@ -190,7 +191,7 @@ class Application:
         if head.verb not in self._verbs:
             return self._no_verb(request)
         if head.verb == "POST":
-            _check_posted(head.target)
+            _check_posted(head)
         return Response(_CONTINUE)
 
     def _let_in(self, request: Request, peer: Peer | None, handle: Handle) -> Response:
@@ -282,9 +283,10 @@ class Application:
 
     def _post(self, request: Request) -> Response:
         target = request.head.target
+        if target != "/" or request.head.coding is not None:
+            _check_posted(request.head)
         if target == "/":
             return self._message(request.body)
-        _check_posted(target)
         call = convention.read_named_body(target, request.body, self._decode_arguments)
         if self.registry.exact:
             call.arguments = exact.arguments(call.arguments, request.body, call.name, self.registry.find)
@@ -346,12 +348,17 @@ class Application:
         return _json({"ready": True})
 
 
-def _check_posted(target: str) -> None:
-    """Refuse to POST where no method is named.
+def _check_posted(head: Head) -> None:
+    """Refuse to POST where no method is named, and a body that can't be read.
 
     Raises:
-        VerbNotAllowed, InvalidRequest
+        VerbNotAllowed, InvalidRequest, UnsupportedCoding
     """
+    target = head.target
+    if head.coding is not None:
+        codings = ", ".join(value for name, value in head.headers if name == "content-encoding")
+        if set(codings.lower().replace(" ", "").split(",")) - {"identity", ""}:
+            raise errors.UnsupportedCoding(f"the body's Content-Encoding {quoted(codings)} can't be read: send it as it is")
     if target.startswith(("/-/", "/?")):
         if target[1] == "?":
             raise errors.InvalidRequest("POST / takes no query: name the method and its arguments in the body")
@@ -380,11 +387,13 @@ def refusal(error: CallError, method: str | None = None) -> Response:
 
 
 def _headers(status: int, error: CallError) -> Headers:
-    """RFC 9110: 401 names a challenge (15.5.2), 405 the allowed methods (15.5.6), 503 may say when to come back (15.6.4)."""
+    """RFC 9110: 401 names a challenge (15.5.2), 405 the allowed methods (15.5.6), 415 the codings (15.5.16), 503 may say when to come back (15.6.4)."""
     if isinstance(error, Refused):
         return error.headers
     if isinstance(error, errors.VerbNotAllowed):
         return (("Allow", error.allow),)
+    if isinstance(error, errors.UnsupportedCoding):
+        return (("Accept-Encoding", "identity"),)
     if status == 401:
         return (("WWW-Authenticate", 'Bearer realm="gjrpc"'),)
     if isinstance(error, errors.Overloaded):

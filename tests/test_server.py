@@ -816,3 +816,20 @@ def test_tls_in_a_patched_process(launch, certificate, tmp_path, when):
             assert wire.answer().body == PONG
     assert "Traceback" not in program.output
     assert program.output.count("handshake failed") == len(BAD_HANDSHAKES)
+
+
+def test_a_coded_body_is_for_applications_that_decode_it(serve, registry):
+    """A gzip body is refused by its head where methods are called, each time; another WSGI application gets it as it is."""
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n"
+    with serve(Application(registry)).wire() as wire:
+        for _ in range(3):
+            assert wire.ask(head % (b"identity", 11) + b'{"ping":""}').json() == {"ping": "pong"}
+        answer = wire.ask(head % (b"gzip", 9000))
+        assert (answer.status, answer.headers["accept-encoding"]) == (415, "identity")
+
+    def length(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [environ["HTTP_CONTENT_ENCODING"].encode(), environ["wsgi.input"].read()]
+
+    with serve(length).wire() as wire:
+        assert wire.ask(head % (b"gzip", 3) + b"\x1f\x8b\0").body == b"gzip\x1f\x8b\0"

@@ -813,6 +813,50 @@ def test_a_chunked_body_that_the_server_keeps():
     assert b"Content-Length" in body
 
 
+CODED = [
+    ("POST", "/", "gzip", 415),
+    ("POST", "/echo", "GZIP", 415),
+    ("POST", "/echo", "identity, br", 415),
+    ("POST", "/", "unheard-of", 415),
+    ("POST", "/", "identity", 200),
+    ("POST", "/echo", "Identity,identity", 200),
+    ("POST", "/", "", 200),
+    ("GET", "/ping", "gzip", 200),
+    ("HEAD", "/ping", "gzip", 200),
+    ("PUT", "/", "gzip", 405),
+]
+
+
+@pytest.mark.parametrize(("verb", "target", "coding", "status"), CODED)
+@pytest.mark.parametrize(
+    "body", [b'{"echo":1}', b'{"jsonrpc":"2.0","method":"echo","params":[1],"id":1}'], ids=["native", "JSON-RPC"]
+)
+@pytest.mark.parametrize("door", ["respond", "WSGI", "head"])
+def test_a_coded_body_is_not_read(application, verb, target, coding, status, body, door):
+    """A body with a content coding is refused with the only one that is read, by each way in, before it is read, each time."""
+    sent = b"" if verb in ("GET", "HEAD") else body if target == "/" else b"[1]"
+    for _ in range(2):
+        head = Head(verb, target, [("host", "a"), ("content-encoding", coding)])
+        if door == "WSGI":
+            line, headers, text = through_wsgi(application, verb, target, sent, HTTP_CONTENT_ENCODING=coding)
+            answered = int(line[:3])
+        else:
+            response = application.admit(head) if door == "head" else application.respond(Request(head, sent))
+            if response is None or (door == "head" and verb in ("GET", "HEAD")):
+                assert status == 200
+                continue
+            answered, headers, text = response.status, dict(response.headers), response.body
+        assert answered == status
+        assert headers.get("Accept-Encoding") == ("identity" if status == 415 else None)
+        assert status != 415 or b"send it as it is" in text
+
+
+def test_a_second_coding_counts_too(application):
+    """Where the header comes on several lines, each of them is looked at."""
+    head = Head("POST", "/", [("content-encoding", "identity"), ("content-encoding", "gzip")])
+    assert application.respond(Request(head, b"{}")).status == 415
+
+
 LONG = "x" * 100_000
 LONG_TEXTS = {
     "a name": ("POST", "/", {}, {LONG: 1}),
@@ -824,6 +868,7 @@ LONG_TEXTS = {
     "a verb": (LONG, "/add", {}, None),
     "a host": ("GET", "/add", {"host": LONG}, None),
     "an origin": ("GET", "/add", {"host": "localhost", "origin": LONG}, None),
+    "a coding": ("POST", "/", {"content-encoding": LONG}, {"add": [1]}),
     "a content type": ("POST", "/", {"host": "a.example", "origin": "http://a.example", "content-type": LONG}, {"add": [1]}),
     "an argument": ("POST", "/", {}, {"add": {LONG: 1}}),
     "many arguments": ("POST", "/", {}, {"add": {LONG[:1000] + str(number): 1 for number in range(90)}}),
