@@ -483,7 +483,7 @@ def test_what_is_not_json_is_named(value, words):
 
 
 @examples
-@given(st.recursive(st.none() | st.floats(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+@given(st.recursive(st.none() | st.floats(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20))
 def test_a_value_is_written_when_it_has_numbers_only(value):
     """A value is refused exactly when there is a NaN or an infinity in it."""
     finite = all(math.isfinite(item) for item in codec._walk(value) if isinstance(item, float))

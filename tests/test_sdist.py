@@ -86,6 +86,12 @@ def test_metadata(metadata):
     assert (metadata["License-Expression"], metadata["Description-Content-Type"]) == ("MIT", "text/markdown")
 
 
+def test_gunicorn_with_gevent(metadata):
+    """What gunicorn's own gevent worker imports and gunicorn alone does not bring, `packaging`, is installed with it."""
+    required = [re.split(r"[>=;]", words)[0].strip() for words in metadata.get_all("Requires-Dist")]
+    assert "gunicorn[gevent]" in required
+
+
 def test_links(metadata):
     """Each link and image of the README works on a package index's page, and those into the repository name a file of it."""
     targets = re.findall(r"\]\(([^)\s]*)", metadata.get_payload())
