@@ -17,9 +17,9 @@ from gjrpc import forks
 from gjrpc.access import peer_name
 from gjrpc.errors import BadMessage
 from gjrpc.messages import Head
+from gjrpc.problems import refusal
 from gjrpc.proxies import MAX_HEADER, ProxyHeaderError, Unnamed, header_end, source
 from gjrpc.sending import HURRY
-from gjrpc.wsgi import refusal
 
 log = logging.getLogger("gjrpc.server")
 

@@ -24,9 +24,9 @@ from gjrpc.gateway import GoneError
 from gjrpc.green import passes
 from gjrpc.http1 import CONTINUE, Reader
 from gjrpc.messages import Head, Request, Response
+from gjrpc.problems import refusal
 from gjrpc.sending import HURRY, Sending
 from gjrpc.told import failure
-from gjrpc.wsgi import refusal
 
 log = logging.getLogger("gjrpc.connection")
 

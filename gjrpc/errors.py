@@ -1,7 +1,7 @@
 """The exception tree, on one screen.
 
 Owns what can go wrong and what each error carries: a JSON-RPC code, a message meant for the client, data. It knows no
-HTTP status (`wsgi` has that table) and no wire form (`convention` and `jsonrpc` render).
+HTTP status (`problems` has that table) and no wire form (`convention` and `jsonrpc` render).
 
     GjrpcError
     ├── RegistrationError     a function can't be registered so (also a ValueError)
@@ -63,7 +63,7 @@ class CallError(GjrpcError):
         message: one sentence; it is sent. The class's own unless given.
         code: the JSON-RPC 2.0 error code, an integer (section 5.1 of its specification, which keeps -32768 to -32000 for itself).
         data: anything JSON can hold; sent beside the message.
-        status: the HTTP status, 400 to 599; None takes the one that `wsgi` lists for the class.
+        status: the HTTP status, 400 to 599; None takes the one that `problems` lists for the class.
 
     Raises:
         ValueError: a status that is none of an error, also where a subclass is defined with one.

@@ -15,8 +15,8 @@ from gevent.pywsgi import WSGIHandler
 from gjrpc.answers import AnswerError, check_length, read_start
 from gjrpc.green import passes
 from gjrpc.messages import Head, Request
+from gjrpc.problems import refusal
 from gjrpc.told import failure
-from gjrpc.wsgi import refusal
 
 log = logging.getLogger("gjrpc.connection")
 

@@ -1,16 +1,15 @@
 """The application: a pure WSGI callable over a pure `respond(Request) -> Response`.
 
-Owns which request goes to which dialect, who may ask (hosts, origins), what lies under `/-/`, and *the* table from error to HTTP
-status. It needs no gevent and no socket; two doors lead to `respond`: WSGI here, and the project's own server.
+Owns which request goes to which dialect, who may ask (hosts, origins), and what lies under `/-/`. It needs no gevent and no
+socket; two doors lead to `respond`: WSGI here, and the project's own server.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote
 
-from gjrpc import codec, context, convention, errors, exact, jsonrpc, told
+from gjrpc import codec, context, convention, errors, exact, jsonrpc
 from gjrpc._version import __version__
-from gjrpc.answers import check_fields
 from gjrpc.binding import Binding
 from gjrpc.contracts import Contracts
 from gjrpc.convention import Call
@@ -18,12 +17,13 @@ from gjrpc.dispatch import Dispatcher, Observer
 from gjrpc.environ import EnvironPeer, may_have_body, read_body, read_head
 from gjrpc.errors import CallError
 from gjrpc.excerpts import excerpt, quoted
-from gjrpc.guard import Guard, Peer, Refused, Unasked
+from gjrpc.guard import Guard, Peer, Unasked
 from gjrpc.jsonrpc import MAX_ANSWER, MAX_BATCH, Dialect
-from gjrpc.messages import JSON, Head, Headers, Request, Response
-from gjrpc.method import DeclaredError, Method
+from gjrpc.messages import JSON, Head, Request, Response
+from gjrpc.method import Method
 from gjrpc.origins import Gate, is_probe, preflight
 from gjrpc.permissions import ANYONE, EVERYTHING
+from gjrpc.problems import refusal, status_of
 from gjrpc.registry import Registry
 from gjrpc.runtime import Runtime
 from gjrpc.told import failure
@@ -33,24 +33,6 @@ if TYPE_CHECKING:
 
 MAX_BODY = 1024 * 1024
 """Bytes that a request's body may have, unless told otherwise."""
-
-STATUS: dict[type[CallError], int] = {
-    errors.ParseError: 400,
-    errors.InvalidRequest: 400,
-    errors.InvalidArguments: 400,
-    errors.Unauthorized: 401,
-    errors.Forbidden: 403,
-    errors.MethodNotFound: 404,
-    errors.VerbNotAllowed: 405,
-    errors.TooLarge: 413,
-    errors.UnsupportedCoding: 415,
-    errors.Misdirected: 421,
-    errors.InternalError: 500,
-    errors.CallError: 500,
-    errors.Overloaded: 503,
-    errors.DeadlineExceeded: 504,
-}
-"""The HTTP status of each kind of error; a subclass has its nearest ancestor's, an error's own `status` comes first."""
 
 Handle: TypeAlias = Callable[[Request], Response]
 
@@ -363,42 +345,6 @@ def _check_posted(head: Head) -> None:
         if target[1] == "?":
             raise errors.InvalidRequest("POST / takes no query: name the method and its arguments in the body")
         raise errors.VerbNotAllowed("there is nothing to POST to under /-/", allow=_PAGE_VERBS)
-
-
-def status_of(error: DeclaredError) -> int:
-    """The HTTP status of an error, or of a class of errors."""
-    return error.status or _default_status(error if isinstance(error, type) else type(error))
-
-
-def _default_status(kind: type[CallError]) -> int:
-    return next(STATUS[each] for each in kind.__mro__ if each in STATUS)
-
-
-def refusal(error: CallError, method: str | None = None) -> Response:
-    """An error as a response: the one place where an error gets its status, headers and problem body."""
-    try:
-        parts = told.read(error)
-        status = parts.status or _default_status(type(error))
-        headers = check_fields(_headers(status, error))
-    except BaseException as cause:  # noqa: BLE001  what an error carries is an application's to say, and it can be anything
-        unsendable = told.unsendable(cause)
-        parts, status, headers = told.read(unsendable), status_of(unsendable), ()
-    return Response(status, convention.problem(status, parts, method), convention.PROBLEM + headers)
-
-
-def _headers(status: int, error: CallError) -> Headers:
-    """RFC 9110: 401 names a challenge (15.5.2), 405 the allowed methods (15.5.6), 415 the codings (15.5.16), 503 may say when to come back (15.6.4)."""
-    if isinstance(error, Refused):
-        return error.headers
-    if isinstance(error, errors.VerbNotAllowed):
-        return (("Allow", error.allow),)
-    if isinstance(error, errors.UnsupportedCoding):
-        return (("Accept-Encoding", "identity"),)
-    if status == 401:
-        return (("WWW-Authenticate", 'Bearer realm="gjrpc"'),)
-    if isinstance(error, errors.Overloaded):
-        return (("Retry-After", "1"),)
-    return ()
 
 
 def _document(write: Callable[[], Any]) -> Response:

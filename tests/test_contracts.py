@@ -3,8 +3,8 @@
 import json
 
 from gjrpc.contracts import Contracts
+from gjrpc.problems import status_of
 from gjrpc.registry import Registry
-from gjrpc.wsgi import status_of
 
 
 def test_documents_are_kept_until_a_method_is_added():

@@ -54,6 +54,7 @@ PURE = [
     "openrpc",
     "openapi",
     "contracts",
+    "problems",
     "wsgi",
 ]
 SERVER = [

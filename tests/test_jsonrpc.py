@@ -19,9 +19,10 @@ from gjrpc.errors import CallError, InvalidRequest, TooLarge
 from gjrpc.green import Green
 from gjrpc.jsonrpc import MAX_BATCH, Dialect, write_error
 from gjrpc.messages import JSON, Head, Request
+from gjrpc.problems import STATUS
 from gjrpc.registry import Registry
 from gjrpc.runtime import Plain
-from gjrpc.wsgi import STATUS, Application
+from gjrpc.wsgi import Application
 
 SECRET = "the database's password is swordfish"
 README = Path(__file__).parent.parent / "README.md"

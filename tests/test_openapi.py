@@ -14,9 +14,10 @@ from conftest import untraced
 from gjrpc.credentials import guard
 from gjrpc.errors import Forbidden
 from gjrpc.messages import Head, Request
+from gjrpc.problems import status_of
 from gjrpc.registry import Registry
 from gjrpc.tokens import make
-from gjrpc.wsgi import Application, status_of
+from gjrpc.wsgi import Application
 
 
 def page(registry, **options):

@@ -12,9 +12,10 @@ from gjrpc import told
 from gjrpc.errors import CallError, InternalError, Overloaded, VerbNotAllowed
 from gjrpc.guard import Refused
 from gjrpc.messages import Head, Request
+from gjrpc.problems import refusal
 from gjrpc.registry import Registry
 from gjrpc.told import read, settled
-from gjrpc.wsgi import Application, refusal
+from gjrpc.wsgi import Application
 
 GENERIC = "the error can't be sent; the server's log has the details under this ref"
 

@@ -16,9 +16,10 @@ from gjrpc import __version__, errors
 from gjrpc.credentials import guard
 from gjrpc.errors import CallError
 from gjrpc.messages import Head, Request
+from gjrpc.problems import STATUS, refusal
 from gjrpc.registry import Registry
 from gjrpc.runtime import Plain
-from gjrpc.wsgi import STATUS, Application, refusal
+from gjrpc.wsgi import Application
 
 SECRET = "the database's password is swordfish"
 
