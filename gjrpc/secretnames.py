@@ -167,10 +167,18 @@ def is_strong_password(value: str) -> bool:
 
 
 def is_drawn(value: str) -> bool:
-    """Whether a value looks random and is no hash, public key or name in capitals: letters of both cases, and several digits."""
+    """Whether a value looks random and is no hash, public key or name: digits and letters of both cases, or beyond `f`."""
     value = value[:_JUDGED]
-    kinds = [len(re.findall(kind, value)) for kind in _CLASSES[:3]]
-    return min(kinds) > 2 and not value.startswith("AAAA") and is_random(value)
+    small, capitals, digits = (len(re.findall(kind, value)) for kind in _CLASSES[:3])
+    mixed = min(small, capitals, digits) > 2 and not value.startswith("AAAA")
+    one_case = (
+        value.isalnum()
+        and capitals == 0
+        and digits * 8 > len(value)
+        and _has("[g-z]", value)
+        and len(_TURN.findall(value)) * 3 > len(value)
+    )
+    return (mixed or one_case) and is_random(value)
 
 
 def is_random(value: str) -> bool:

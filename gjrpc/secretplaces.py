@@ -221,7 +221,7 @@ def _values(text: str, word: re.Match[str], options: tuple[_Option, ...]) -> Ite
 
 
 # What looks as if a machine had drawn it may stand anywhere.
-_LONG = re.compile(r"(?<![^\s\0=:\"'])[\w-]{32,}(?![^\s\0\"',;=])")
+_LONG = re.compile(r"(?<![^\s\0=:\"'])[\w-]{24,}(?![^\s\0\"',;=])")
 
 
 def drawn(text: str) -> Iterator[Span]:
