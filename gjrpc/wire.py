@@ -28,7 +28,11 @@ from gjrpc.urls import place, shown
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes that an answer may have once it is decoded, unless told otherwise."""
 
-_FOREIGN = (requests.RequestException, urllib3_errors.HTTPError, HTTPException, OSError, ValueError, LateError, LargeError)
+_FOREIGN = (
+    *(requests.RequestException, urllib3_errors.HTTPError, HTTPException, OSError, ValueError),
+    LookupError,  # HTTPDigestAuth's, see below
+    *(LateError, LargeError),
+)
 _DOUBT = "; the method may have run (if it may run twice, name it in Client(idempotent=…))"
 
 _REASONS = {
@@ -158,7 +162,10 @@ class Wire:
             request.body = body
         if self._auth is not None:
             request.prepare_cookies({})  # HTTPDigestAuth needs the jar
-            request.prepare_auth(self._auth)
+            try:
+                request.prepare_auth(self._auth)
+            except LookupError as error:  # what HTTPDigestAuth makes of a challenge without its parts
+                raise WireError(f"{self.url}: auth= can make nothing of the server's challenge: {error!r}") from error
         return request
 
     def close(self) -> None:

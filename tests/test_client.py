@@ -1042,6 +1042,19 @@ def test_digest_credentials(server):
     assert server.connections == 1
 
 
+@pytest.mark.parametrize("challenge", ["Digest", 'Digest nonce="n"', 'Digest realm="r"'])
+def test_a_challenge_that_cannot_be_met(server, challenge):
+    """A challenge that the authentication can make nothing of is a ClientError."""
+    good = 'Digest realm="r", nonce="n", qop="auth"'
+    server.script = [answer(401, b"", WWW_Authenticate=good), answer(200, b'{"ping":1}')]
+    with Client(server.url, auth=HTTPDigestAuth("me", "secret"), timeout=TIMEOUT) as client:
+        assert client.ping() == 1
+        server.script = [answer(401, b"", WWW_Authenticate=challenge)]
+        for _ in range(2):
+            with pytest.raises(WireError):
+                client.ping()
+
+
 # TLS.
 
 
