@@ -45,7 +45,7 @@ _ROLES = {"certificate": "--cert", "private key": "--key", "client CA": "--clien
 _MOMENT = 0.1  # seconds until the lines of the access log go out together
 
 # Options that make the Application of a Registry; a target that is an application has its own.
-_FOR_REGISTRIES = ("allowed_hosts", "allowed_origins", "max_depth", "max_failures", "max_values", "open")
+_FOR_REGISTRIES = ("allowed_hosts", "allowed_origins", "max_answer", "max_depth", "max_failures", "max_values", "open")
 
 
 def parameters() -> list[click.Parameter]:
@@ -94,6 +94,7 @@ def application(served: Any, target: str | None, chosen: Settings, address: Addr
         max_body=chosen.max_body or MAX_BODY,
         max_depth=chosen.max_depth,
         max_values=chosen.max_values,
+        max_answer=chosen.max_answer,
         allowed_hosts=chosen.allowed_hosts or (LOOPBACK if address.is_local else ("*",)),
         allowed_origins=chosen.allowed_origins,
         scheme_of=chosen.proxies.scheme if chosen.proxies else None,

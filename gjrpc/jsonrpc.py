@@ -17,7 +17,7 @@ from gjrpc.told import settled
 MAX_BATCH = 1000
 """Entries that a batch may have, unless told otherwise."""
 
-MAX_ANSWER = 64 * 1024 * 1024
+MAX_ANSWER = 4 * 1024 * 1024
 """Bytes that a batch's answers may have together, unless told otherwise."""
 
 Run: TypeAlias = Callable[[Call], bytes | CallError]
@@ -43,7 +43,8 @@ class Dialect:
         run: runs a call and gives its result as JSON, or its error.
         each: runs a function over the slots of a batch, perhaps at the same time, and gives what came of each in order.
         max_batch: entries that a batch may have.
-        max_answer: bytes that its answers may have together; each that does not fit becomes an error, after its call was run.
+        max_answer: bytes that its answers may have together. One that does not fit becomes an error, after its call was run; from
+            then on each further call does without being run. Notifications run: they want no answer.
     """
 
     def __init__(self, run: Run, each: Map, *, max_batch: int = MAX_BATCH, max_answer: int = MAX_ANSWER) -> None:
@@ -83,16 +84,21 @@ class Dialect:
 
         def bounded(entry: Any) -> bytes | None:
             nonlocal room
+            if room < 0 and type(entry) is dict and "id" in entry:
+                return self._too_large("this call was not run: send it in another batch", entry)
             answer = self._single(entry)
             if answer is None:
                 return None
-            if len(answer) > room:
-                return write_error(TooLarge(f"the batch's answers have over {self._max_answer} bytes"), _echo(entry))
             room -= len(answer)
+            if room < 0:
+                return self._too_large("this call was run", entry)
             return answer
 
         answers = [answer for answer in self._each(bounded, entries) if answer is not None]
         return b"[%b]" % b",".join(answers) if answers else None
+
+    def _too_large(self, what: str, entry: Any) -> bytes:
+        return write_error(TooLarge(f"the batch's answers have over {self._max_answer} bytes; {what}"), _echo(entry))
 
 
 def write_error(error: CallError, request_id: bytes = _NULL) -> bytes:

@@ -22,6 +22,7 @@ from gjrpc.credentials import MAX_FAILURES
 from gjrpc.errors import SettingsError
 from gjrpc.foreign_options import HINTS
 from gjrpc.greenlets import MAX_CALLS
+from gjrpc.jsonrpc import MAX_ANSWER
 from gjrpc.lines import Limits
 from gjrpc.proxies import HEADERS, Proxies
 from gjrpc.threads import MAX_QUEUED, MAX_THREADS
@@ -108,6 +109,7 @@ class Settings:
     )
     max_depth: int = _option(MAX_DEPTH, "Levels of arrays and objects in a request's JSON.")
     max_values: int = _option(MAX_VALUES, "Values in a request's JSON: elements, members, and the arrays and objects themselves.")
+    max_answer: int = _option(MAX_ANSWER, "Bytes of the answers to a batch; further calls of it are not run.")
     handshake_timeout: float = _option(_timeouts.handshake, "For a TLS handshake.")
     head_timeout: float = _option(_timeouts.head, "For a request's head, also from the connect to its first byte.")
     body_timeout: float = _option(_timeouts.body, "For the begin of a request's body; then --min-rate counts.")

@@ -53,7 +53,7 @@ class Application:
         max_depth: levels that its JSON may nest; 400 beyond.
         max_values: values that its JSON may have in its arrays and objects, as `gjrpc.codec.Decoder` counts them; 413 beyond.
         max_batch: entries that a JSON-RPC 2.0 batch may have; one -32600 beyond.
-        max_answer: bytes that the results of a batch may have together; -32001 for those beyond.
+        max_answer: bytes that the answers of a batch may have together; -32001 for those beyond, and no call is begun any more.
         allowed_hosts: the `Host` names to answer for, without port; `*` for any; 421 for others. Unless given, any; but a
             `gjrpc.Server` that listens on a loopback address answers for loopback names only.
         allowed_origins: origins (`https://example.org`) that may call besides the same one; `*` for any; 403 for others.

@@ -443,16 +443,36 @@ def test_the_limit_of_entries_has_a_default(application, notes):
     assert notes == []
 
 
-def test_the_limit_of_bytes(registry):
-    """Answers that would go over the limit of a batch's bytes are errors, each with its id, and those that fit are not lost."""
+def test_the_limit_of_bytes(registry, notes):
+    """From the first answer that goes over the limit on, calls are errors with their ids and are not run; notifications are."""
     application = Application(registry, max_answer=450)
-    sizes = [10, 200, 1000, 50, 200, 1]
-    answers = ask(application, [call("text", [size], id=str(size)) for size in sizes])
-    assert [answer["id"] for answer in answers] == [str(size) for size in sizes]
-    assert kind(answers[2]) == (TooLarge.code, "1000")
-    assert kind(answers[4]) == (TooLarge.code, "200")
-    assert "450 bytes" in answers[2]["error"]["message"]
-    assert [answer["result"] for answer in answers if "result" in answer] == ["x" * size for size in (10, 200, 50, 1)]
+    sizes = [10, 200, 1000, 50]
+    rest = [call("note", id="late"), call("note"), {"jsonrpc": "2.0", "method": "note", "id": None}]
+    answers = ask(application, [*(call("text", [size], id=str(size)) for size in sizes), *rest])
+    assert [answer["id"] for answer in answers] == [*map(str, sizes), "late", None]
+    assert [answer["result"] for answer in answers if "result" in answer] == ["x" * 10, "x" * 200]
+    assert {kind(answer)[0] for answer in answers[2:]} == {TooLarge.code}
+    assert answers[2]["error"]["message"] == "the batch's answers have over 450 bytes; this call was run"
+    assert {answer["error"]["message"].rpartition("; ")[2] for answer in answers[3:]} == {
+        "this call was not run: send it in another batch"
+    }
+    assert len(notes) == 1
+
+
+def test_the_limit_of_bytes_has_a_default(registry):
+    """By default the answers to a batch have 4 MiB at the most, whatever it asks for; what is more is not made."""
+    ran = []
+
+    def large() -> str:
+        ran.append(1)
+        return "x" * 1_000_000
+
+    registry.register(large)
+    response = Application(registry).respond(
+        Request(Head("POST", "/"), json.dumps([call("large", id=n) for n in range(1000)]).encode())
+    )
+    assert len(response.body) < 4 * 1024 * 1024 + 1000 * 200
+    assert len(ran) == 5
 
 
 @pytest.mark.parametrize("runtime", [Plain(), Green()], ids=["one after the other", "concurrently"])
