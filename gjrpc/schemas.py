@@ -140,7 +140,11 @@ def constants(schema: Keywords) -> list[Any] | None:
 
 def spelled(schema: Schema) -> str:
     """A schema in a few words, for people: `integer | null`, `array of Node`, `"a" | "b"`, `integer (minimum 1)`."""
-    words = _spelled(schema)
+    return shortened(_spelled(schema))
+
+
+def shortened(words: str) -> str:
+    """Words that are cut where they are many."""
     return words if len(words) <= _MOST_WORDS else words[:_MOST_WORDS] + "…"
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 from gjrpc.bounds import LIMITS, most_items, others
 from gjrpc.likeness import Likeness, Noted, Resolver
-from gjrpc.schemas import KINDS, Keywords, Levels, Schema, constants, fault, flat, identity, options, spelled, text
+from gjrpc.schemas import KINDS, Keywords, Levels, Schema, constants, fault, flat, identity, options, shortened, spelled, text
 
 # Keywords that say nothing of which values are valid; those that begin with `x-` neither.
 _ABOUT = frozenset({"$comment", "$defs", "$schema", "definitions", "default", "deprecated", "description", "discriminator"})
@@ -74,7 +74,7 @@ class _Comparison:
         self._whole_document = whole_document
         self._likeness = Likeness(part_document, whole_document)
         self._text, self._spelled, self._fault = self._likeness.text, Noted(spelled), Noted(fault)
-        self._identities = Noted(_identities)
+        self._identities, self._flat = Noted(_identities), Noted(_flat)
         self._told: dict[_Pair, str | None] = {}
         self._levels = Levels(_MAX_LEVELS)
         self._steps = self._all_steps = 0
@@ -108,7 +108,7 @@ class _Comparison:
         try:
             for option in alternatives:
                 self._check(option, whole, assumed)
-            for each in () if alternatives else flat(part):
+            for each in () if alternatives else self._flat(part):
                 self._check_flat(each, whole, assumed)
         except _Doubt as doubt:
             if not doubt.place and part.keys().isdisjoint(_TELLING):
@@ -163,7 +163,11 @@ class _Comparison:
                 doubts.append(doubt)
         # If one option is of the part's own kind, it says best what is wrong.
         own = [doubt for doubt in doubts if doubt.place or not isinstance(doubt, _OtherKind)]
-        raise own[0] if len(own) == 1 else _OtherKind(f"{self._spelled(part)} does not fit {spelled({'anyOf': whole[keyword]})}")
+        raise (
+            own[0]
+            if len(own) == 1
+            else _OtherKind(f"{self._spelled(part)} does not fit {shortened(' | '.join(map(self._spelled, whole[keyword])))}")
+        )
 
     def one_of(self, part: Keywords, whole: Keywords, keyword: str, assumed: _Assumed) -> None:
         if len(whole[keyword]) > 1:  # that no two options hold would have to be shown
@@ -275,6 +279,10 @@ _RULES: dict[str, tuple[tuple[str, ...], _Rule]] = {
     "required": (("object",), _Comparison.certain),
 }
 """The kinds of values that a keyword of the whole is about, and how a part of such a kind is checked."""
+
+
+def _flat(schema: Keywords) -> list[Keywords]:
+    return list(flat(schema))
 
 
 def _identities(schema: Keywords) -> frozenset[str]:
