@@ -54,7 +54,9 @@ def _bare(info: Any, replace: Replace) -> Any:
     if isinstance(info, types.Metadata):
         return rebuilt(info.type, replace)
     if isinstance(info, types.UnionType):
-        return Union[tuple(rebuilt(member, replace) for member in info.types)]  # noqa: UP007  they are computed
+        choices = [rebuilt(member, replace) for member in info.types]
+        anything = [choice for choice in choices if choice is Raw or choice is Any]
+        return anything[0] if anything else Union[tuple(choices)]  # noqa: UP007  they are computed
     if isinstance(info, types.DictType):
         return dict[rebuilt(info.key_type, replace), rebuilt(info.value_type, replace)]  # type: ignore[misc]  # likewise
     if isinstance(info, types.TupleType):

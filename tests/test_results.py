@@ -3,10 +3,11 @@
 import enum
 import json
 import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from decimal import Decimal
-from typing import Annotated, Any, Generic, Literal, NamedTuple, Optional, TypedDict, TypeVar
+from typing import Annotated, Any, Generic, Literal, NamedTuple, Optional, TypedDict, TypeVar, Union
 from uuid import UUID
 
 import msgspec
@@ -76,6 +77,12 @@ class Box(Generic[T]):
     held: T
 
 
+class Holding(msgspec.Struct):
+    raw: msgspec.Raw
+    words: dict[Any, int]
+    left: int | msgspec.UnsetType = msgspec.UNSET
+
+
 class Custom:
     """A class that is no JSON type."""
 
@@ -137,6 +144,13 @@ RIGHT = {
     "a class in itself": (Tree, Tree(1, [Tree(2)])),
     "a generic class": (Box[int], Box(1)),
     "Annotated": (Annotated[int, msgspec.Meta(ge=0)], 5),
+    "a union with Any": (Union[int, Any], "a"),  # noqa: UP007
+    "a union with Any in a list": (list[Union[int, Any]], ["a", {"b": 1}]),  # noqa: UP007
+    "Raw in a field": (Holding, Holding(msgspec.Raw(b"[1]"), {"a": 1})),
+    "nothing in a field": (Holding, Holding(msgspec.Raw(b"[1]"), {})),
+    "a sequence": (Sequence[int], [1, 2]),
+    "a mapping": (Mapping[str, int], {"a": 1}),
+    "an iterator, which is no JSON type": (Iterator[int], [1]),
     "Raw": (msgspec.Raw, msgspec.Raw(b"1")),
     "Any": (Any, 5),
     "object": (object, 5),
