@@ -13,6 +13,8 @@ from typing import Any
 from gjrpc import outlets
 from gjrpc.texts import printable
 
+log = logging.getLogger("gjrpc.logs")
+
 _BURST = 5
 _EACH = 2.0  # seconds
 _KINDS = 256
@@ -149,18 +151,35 @@ def adopt() -> None:
     A formatter of another class than `logging.Formatter` is left as it is, and so is a handler that writes to no stream.
     """
     outlets.install()
+    unblock()
+    for handler in _handlers():
+        if type(handler.formatter) is logging.Formatter:
+            handler.formatter.__class__ = Lines  # the same but for its methods: with the format that it was given
+
+
+def unblock() -> None:
+    """Let the handlers that exist write by outlets; and the one that writes where none is set up also calmly, and in lines.
+
+    Where standard output and error are no outlets, nothing is done.
+    """
+    if not outlets.are_standard():
+        return
     for handler in _handlers():
         if isinstance(handler, logging.FileHandler):
             if handler.stream is not None:
                 handler.stream = outlets.over(handler.stream, handler.baseFilename)
         elif isinstance(handler, logging.StreamHandler) and (stream := _STANDARD.get(handler.stream)):
             handler.setStream(getattr(sys, stream))
-        if type(handler.formatter) is logging.Formatter:
-            handler.formatter.__class__ = Lines  # the same but for its methods: with the format that it was given
     last = logging.lastResort  # what writes where no handler is set up at all
     if last is not None and last.formatter is None:
         last.setFormatter(Lines())
         last.addFilter(Calm())
+
+
+def greenlet_failed(context: Any, kind: Any, error: Any, trace: Any) -> None:
+    """Log what a greenlet raised that nobody waits for; takes the place of `gevent.hub.Hub.print_exception`, which prints it."""
+    raised = (kind, error, trace) if isinstance(error, BaseException) else None
+    log.error("%s failed: %s", type(context).__name__, getattr(kind, "__name__", kind), exc_info=raised)
 
 
 _STANDARD = {sys.__stdout__: "stdout", sys.__stderr__: "stderr"}

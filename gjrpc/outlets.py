@@ -7,13 +7,17 @@ the log, the access log, `print`, a traceback. (`logging.handlers.QueueHandler` 
 """
 
 import atexit
+import functools
 import io
 import os
 import select
 import stat
 import sys
+import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from gevent import monkey
@@ -48,7 +52,7 @@ class Outlet(io.BufferedIOBase):
 
     def __init__(self, descriptor: int, name: str, teller: "Outlet | None" = None, opened: Any = None) -> None:
         self.waits = False
-        """Whether `flush` waits until all is written, as in a child that a method forked, which may end without a word."""
+        """Whether to wait for a slow reader, but no longer than `PATIENCE`: where nobody is served, as in a child of a method."""
         self._descriptor = descriptor
         self.name = name
         self._teller = teller or self
@@ -58,7 +62,7 @@ class Outlet(io.BufferedIOBase):
 
     def _forget(self) -> None:
         self._lock = _new_lock()
-        self._pieces: list[bytes] = []
+        self._waiting = bytearray()
         self._size = 0  # with what the thread is just writing
         self._writing = self._dropping = False
         self._lost: Counter[tuple[str, str]] = Counter()  # lines to be told of, by the name of the outlet and the reason
@@ -82,14 +86,16 @@ class Outlet(io.BufferedIOBase):
         return os.isatty(self._descriptor)
 
     def write(self, data: Any) -> int:
-        """Take bytes, and return at once."""
+        """Take bytes, and return at once unless `waits` is set."""
         piece = bytes(data)
+        if self.waits and self._size + len(piece) > MOST and not self._dropping:
+            self.settle(PATIENCE)
         with self._lock:
             if self._writing and (self._dropping or self._size + len(piece) > MOST):
                 self._dropping = True
                 self._lost[self.name, _UNREAD] += piece.count(b"\n")
             else:
-                self._pieces.append(piece)
+                self._waiting += piece
                 self._size += len(piece)
                 self._begin()
         return len(piece)
@@ -135,7 +141,7 @@ class Outlet(io.BufferedIOBase):
             data, told = taken
             left, reason = _put(self._descriptor, data)
             with self._lock:
-                self._size = sum(map(len, self._pieces))
+                self._size = len(self._waiting)
                 if reason:  # a full disk, say, or a reader that has gone: the next line tries again
                     self._lost.update(told or {(self.name, reason): max(1, left.count(b"\n"))})
                     self._hand_on()
@@ -145,8 +151,8 @@ class Outlet(io.BufferedIOBase):
     def _next(self) -> "tuple[bytes, Counter[tuple[str, str]]] | None":
         """What is to be written next, and what it tells of dropped lines."""
         with self._lock:
-            data = b"".join(self._pieces)
-            self._pieces = []
+            data = bytes(self._waiting)
+            self._waiting.clear()
             if data:
                 return data, Counter()
             self._dropping = False
@@ -180,18 +186,44 @@ os.register_at_fork(after_in_child=_forked)
 
 def install() -> None:
     """Make `sys.stdout` and `sys.stderr` outlets; to be called again in a worker, which ends by `atexit` as the master does."""
-    if not _outlets:
+    if not are_standard():
         _keep_descriptors()
-        errors = _standard(sys.stderr, "standard error", None)
-        sys.stdout, sys.stderr = _standard(sys.stdout, "standard output", errors.buffer), errors
-        atexit.register(settle)
+        sys.stdout, sys.stderr = _made()
     for outlet in _outlets:
         outlet.waits = False
 
 
+def are_standard() -> bool:
+    """Whether standard error is an outlet now, and standard output another."""
+    return isinstance(getattr(sys.stderr, "buffer", None), Outlet)
+
+
+@contextmanager
+def hurried() -> Iterator[None]:
+    """The same for a program of the user's: in here nobody holds it up, and afterwards a slow reader does again for a moment.
+
+    What the program has put in their place itself is its own to care for. In any other thread than the main one nothing changes:
+    there the program does something else beside.
+    """
+    untouched = (sys.stdout, sys.stderr) == (sys.__stdout__, sys.__stderr__) and None not in (sys.stdout, sys.stderr)
+    if not untouched or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    sys.stdout, sys.stderr = made = _made()
+    outlets: list[Any] = [stream.buffer for stream in made]
+    for outlet in outlets:
+        outlet.waits = False
+    try:
+        yield
+    finally:
+        settle()
+        for outlet in outlets:
+            outlet.waits = True
+
+
 def over(opened: io.TextIOWrapper, name: str) -> io.TextIOWrapper:
     """An outlet over an open file, which is closed with it; the file itself where writing to it can't wait for a reader."""
-    if stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+    if isinstance(opened.buffer, Outlet) or stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
         return opened
     return _text(Outlet(opened.fileno(), name, opened=opened), opened)
 
@@ -201,6 +233,9 @@ def settle(patience: float = PATIENCE) -> None:
     end = time.monotonic() + patience
     for outlet in _outlets:
         outlet.settle(end - time.monotonic())
+
+
+atexit.register(settle)
 
 
 def _keep_descriptors() -> None:
@@ -213,6 +248,12 @@ def _keep_descriptors() -> None:
             if opened != number:
                 os.dup2(opened, number)
                 os.close(opened)
+
+
+@functools.cache
+def _made() -> tuple[io.TextIOWrapper, io.TextIOWrapper]:
+    errors = _standard(sys.stderr, "standard error", None)
+    return _standard(sys.stdout, "standard output", errors.buffer), errors
 
 
 def _standard(stream: TextIO | None, name: str, teller: Any) -> io.TextIOWrapper:

@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 import gevent
+from gevent.hub import get_hub
 
 from gjrpc import composition, logs, targets, tls, workers
 from gjrpc._version import __version__
@@ -55,6 +56,7 @@ def _run(target: str | None, **values: Any) -> None:
 
 
 def _serve(target: str | None, chosen: Settings, listener: socket.socket, address: Address) -> None:
+    get_hub().print_exception = logs.greenlet_failed
     served = targets.load(target or composition.HOST)
     application = composition.application(served, target, chosen, address)
     made = composition.throw_away(chosen, address)

@@ -18,7 +18,7 @@ import gevent
 import gevent.ssl
 from gevent.pywsgi import LoggingLogAdapter, WSGIServer
 
-from gjrpc import descriptors, forks
+from gjrpc import descriptors, forks, logs, outlets
 from gjrpc.access import AnswerLog
 from gjrpc.arrivals import Arrival
 from gjrpc.connection import Connection, Timeouts
@@ -223,7 +223,8 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         """Serve until `stop` is called in another greenlet, or SIGINT or SIGTERM comes; then end the calls in flight and return.
 
         A second signal ends it at once; see `gjrpc.stopping.on_signals` for where signals are left alone. Where it listens and
-        that it stops is said in the log, or on standard error if there is none.
+        that it stops is said in the log, or on standard error if there is none. In the main thread nobody who stops reading these
+        holds it up (`gjrpc.outlets`).
 
         Args:
             stop_timeout: seconds for the calls in flight, instead of the `grace` timeout.
@@ -231,7 +232,8 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         Raises:
             OSError: the address can't be bound.
         """
-        with on_signals(self):
+        with outlets.hurried(), on_signals(self):
+            logs.unblock()
             if not self.started:
                 self.start()
                 say(f"serving on {self.url}")

@@ -9,6 +9,7 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -97,7 +98,7 @@ def _is_async(found: Any) -> bool:
     if inspect.iscoroutine(found):
         found.close()  # nobody will await it
         return True
-    while hasattr(found, "func") and not inspect.isroutine(found):  # a functools.partial
+    while isinstance(found, partial):
         found = found.func
     called = found if inspect.isroutine(found) or isinstance(found, type) else getattr(found, "__call__", None)  # noqa: B004  itself wanted
     return inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called)

@@ -22,7 +22,7 @@ import gevent.signal
 import gevent.socket
 import gevent.subprocess
 from gevent import monkey
-from gevent.hub import reinit
+from gevent.hub import get_hub, reinit
 from gunicorn.sock import ssl_context
 from gunicorn.workers.base import Worker as BaseWorker
 
@@ -81,6 +81,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
         for number in self.SIGNALS:  # the master's own handlers would only note them, in a process that is not the master
             signal.signal(number, signal.SIG_DFL)
         monkey.patch_all()  # what it imports was imported above, in the master: workers begin sooner
+        get_hub().print_exception = logs.greenlet_failed
         reinit()  # where the master has an event loop after all, this process must not share it
         self._wake = gevent.event.Event()
         # The master's sockets are blocking ones of the unpatched kind.

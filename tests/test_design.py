@@ -81,12 +81,12 @@ SERVER = [
     "watchdog",
     "tls",
     "stopping",
+    "outlets",
+    "logs",
     "server",
 ]
 LEAVES = [
     "commands",
-    "outlets",
-    "logs",
     "addresses",
     "targets",
     "tokens",

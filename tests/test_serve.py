@@ -34,6 +34,11 @@ def nap(seconds: float):
     return seconds
 
 @registry.method
+def drop():
+    import gevent
+    gevent.spawn(fail)
+
+@registry.method
 def fail():
     raise ValueError("a secret")
 
@@ -314,7 +319,9 @@ def test_logs(run):
     assert failed.status_code == 500
     assert "secret" not in failed.text
     server.wait_for(f"ref {failed.json()['ref']}")
-    server.wait_for("ValueError: a secret")
+    server.wait_for("    ValueError: a secret")
+    requests.get(f"{url}/drop", timeout=10)
+    server.wait_for(r"ERROR gjrpc.logs: Greenlet failed: ValueError\n    Traceback")
     assert "the server's log" in failed.json()["detail"]
     assert "the server's log" not in server.output
     line = json.loads(server.wait_for(r'(\{"time".*\})')[1])

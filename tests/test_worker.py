@@ -31,6 +31,11 @@ def fail(text):
     raise ValueError(text)
 
 @registry.method
+def drop(text):
+    import gevent
+    gevent.spawn(fail, text)
+
+@registry.method
 def nap(seconds: float):
     print("napping", flush=True)
     time.sleep(seconds)
@@ -88,6 +93,8 @@ def test_a_line_cannot_be_forged(gunicorn):
     assert failed.status_code == 500
     server.wait_for(r"<a\\x85b\\xa0>\n")
     server.wait_for(r"\n    2026 FORGED\\x1b\n")
+    requests.get(f"{server.url}/drop", params={"text": "x\n2026 DROPPED\x1b"}, timeout=10)
+    server.wait_for(r"Greenlet failed: ValueError\n(    .*\n)+    2026 DROPPED\\x1b\n")
 
 
 def test_any_wsgi(gunicorn):
