@@ -40,6 +40,8 @@ _PROTOCOLS: dict[str, type[IPv4Address] | type[IPv6Address]] = {"TCP4": IPv4Addr
 # token's characters ":" and brackets are let in, since proxies often leave the quotation marks out where they are due.
 _PAIR = re.compile(r'[ \t]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s",;]*))[ \t]*(?:([;,])|$)')
 
+_ESCAPED = re.compile(r"\\(.)")
+
 
 class ProxyHeaderError(GjrpcError):
     """What came is no PROXY protocol header, or none that can be used; the text says why."""
@@ -166,7 +168,7 @@ def _forwarded(parameter: str, value: str) -> list[str]:
             return []
         name, quoted, bare, end = pair.groups()
         if name.lower() == parameter:
-            hops[-1] = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else bare
+            hops[-1] = _ESCAPED.sub(r"\1", quoted) if quoted is not None else bare
         if end == ",":
             hops.append("")
         at = pair.end()

@@ -2,7 +2,12 @@
 
 import ast
 import gc
+import importlib
+import re
+import sys
 import tracemalloc
+from collections.abc import Iterator
+from itertools import islice, permutations
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +17,293 @@ import gjrpc
 from gjrpc.http1 import Memory, Reader
 from gjrpc.lines import Limits
 
+if sys.version_info >= (3, 11):
+    from re import _parser as parser
+else:
+    import sre_parse as parser
+
 PACKAGE = Path(gjrpc.__file__).parent
 MODULES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.glob("*.py")}
+
+
+# Regular expressions: a matcher that counts its steps, as `re` does not.
+
+
+CHARACTERS = ("LITERAL", "NOT_LITERAL", "IN", "ANY")
+_LOOK_BEHIND = 60  # characters that an assertion may look back
+
+
+class Budget(Exception):
+    """More steps were taken than allowed."""
+
+
+class Matcher:
+    """Matches by backtracking, as `re` does, and counts each comparison of an element with a place of the text."""
+
+    def __init__(self, pattern: re.Pattern[Any], most: int) -> None:
+        self.text = ""
+        self.steps = 0
+        self.most = most
+        self.flags = pattern.flags
+        source = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
+        flags = pattern.flags & ~(re.DEBUG | re.UNICODE | re.LOCALE)
+        self.tree = list(parser.parse(source, flags))
+
+    def run(self, text: str, anchored: bool) -> int:
+        """The steps of a match at the beginning, or of a search for all matches."""
+        self.text, self.steps, at = text, 0, 0
+        while at <= len(text):
+            end = next(self.all(self.tree, 0, at, {}), None)
+            if anchored:
+                break
+            at = max(end, at + 1) if end is not None else at + 1
+        return self.steps
+
+    def step(self) -> None:
+        self.steps += 1
+        if self.steps > self.most:
+            raise Budget
+
+    def all(self, nodes: list[Any], index: int, at: int, groups: dict[int, tuple[int, int]]) -> Any:
+        """All ends of a sequence of elements that begins here, the preferred one first."""
+        if index == len(nodes):
+            yield at
+            return
+        kind, value = nodes[index]
+        name = str(kind)
+        if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+            low, high, body = value
+            for end in self.repeat(name, low, high, list(body), at, groups):
+                yield from self.all(nodes, index + 1, end, groups)
+        else:
+            for end in self.one(name, value, at, groups):
+                yield from self.all(nodes, index + 1, end, groups)
+
+    def repeat(self, name: str, low: Any, high: Any, body: list[Any], at: int, groups: Any) -> Any:
+        """The ends of a repetition, without recursion for single characters."""
+        if len(body) == 1 and str(body[0][0]) in CHARACTERS:
+            ends = [at]
+            while len(ends) <= high and next(self.one(str(body[0][0]), body[0][1], ends[-1], groups), None) is not None:
+                ends.append(ends[-1] + 1)
+            ends = ends[int(low) :]
+            if name == "POSSESSIVE_REPEAT":
+                ends = ends[-1:]
+            for end in ends if name == "MIN_REPEAT" else reversed(ends):
+                self.step()
+                yield end
+            return
+        found = self.longer(low, high, body, at, groups, 0)
+        if name == "POSSESSIVE_REPEAT":
+            found = [last] if (last := next(found, None)) is not None else []
+        yield from found if name != "MIN_REPEAT" else reversed(list(found))
+
+    def longer(self, low: Any, high: Any, body: list[Any], at: int, groups: Any, count: int) -> Any:
+        """The ends of a repetition of a group: the longest first, an explicit stack instead of recursion."""
+        stack = [(at, count, self.all(body, 0, at, groups) if count < high else iter(()))]
+        while stack:
+            at, count, ends = stack[-1]
+            self.step()
+            end = next(ends, None)
+            if end is not None and end > at:
+                stack.append((end, count + 1, self.all(body, 0, end, groups) if count + 1 < high else iter(())))
+            elif end is None:
+                stack.pop()
+                if count >= low:
+                    yield at
+
+    def one(self, name: str, value: Any, at: int, groups: Any) -> Any:
+        """The ends of one element, by its kind."""
+        self.step()
+        if name in CHARACTERS:
+            return iter([at + 1] if at < len(self.text) and self.fits(name, value, ord(self.text[at])) else [])
+        if name == "ASSERT":
+            return iter([at] if self.assertion(value, at, groups) else [])
+        return getattr(self, name.lower())(value, at, groups)
+
+    def subpattern(self, value: Any, at: int, groups: Any) -> Any:
+        group, *_, body = value
+        for end in self.all(list(body), 0, at, groups):
+            if group is not None:
+                groups[group] = (at, end)
+            yield end
+
+    def branch(self, value: Any, at: int, groups: Any) -> Any:
+        for branch in value[1]:
+            yield from self.all(list(branch), 0, at, groups)
+
+    def atomic_group(self, value: Any, at: int, groups: Any) -> Any:
+        yield from islice(self.all(list(value), 0, at, groups), 1)
+
+    def assertion(self, value: Any, at: int, groups: Any) -> bool:
+        direction, body = value
+        starts = [at] if direction > 0 else range(max(at - _LOOK_BEHIND, 0), at + 1)
+        return any(direction > 0 or end == at for start in starts for end in self.all(list(body), 0, start, groups))
+
+    def assert_not(self, value: Any, at: int, groups: Any) -> Any:
+        return iter([] if self.assertion(value, at, groups) else [at])
+
+    def at(self, value: Any, at: int, groups: Any) -> Any:
+        return iter([at] if self.is_at(str(value), at) else [])
+
+    def groupref(self, value: Any, at: int, groups: Any) -> Any:
+        begin, stop = groups.get(value, (0, 0))
+        return iter([at + stop - begin] if self.text.startswith(self.text[begin:stop], at) else [])
+
+    def fits(self, name: str, value: Any, character: int) -> bool:
+        if self.flags & re.IGNORECASE:
+            return any(self.fits_exactly(name, value, ord(c)) for c in {chr(character).lower(), chr(character).upper()[0]})
+        return self.fits_exactly(name, value, character)
+
+    def fits_exactly(self, name: str, value: Any, character: int) -> bool:
+        if name == "LITERAL":
+            return bool(character == value)
+        if name == "NOT_LITERAL":
+            return bool(character != value)
+        if name == "ANY":
+            return character != 10 or bool(self.flags & re.DOTALL)
+        negated, held = False, False
+        for kind, detail in value:
+            if str(kind) == "NEGATE":
+                negated = True
+            elif str(kind) == "LITERAL":
+                held |= character == detail
+            elif str(kind) == "RANGE":
+                held |= detail[0] <= character <= detail[1]
+            else:
+                held |= self.in_category(str(detail), chr(character))
+        return held != negated
+
+    def in_category(self, category: str, character: str) -> bool:
+        kind = category.removeprefix("CATEGORY_")
+        tests = {"DIGIT": str.isdigit, "SPACE": str.isspace, "WORD": lambda c: c.isalnum() or c == "_"}
+        return tests[kind.removeprefix("NOT_")](character) != kind.startswith("NOT_")
+
+    def is_at(self, place: str, at: int) -> bool:
+        if place in ("AT_BEGINNING", "AT_BEGINNING_STRING"):
+            return at == 0 or bool(self.flags & re.MULTILINE and place == "AT_BEGINNING" and self.text[at - 1] == "\n")
+        if place in ("AT_END", "AT_END_STRING"):
+            return at >= len(self.text) - (place == "AT_END" and self.text.endswith("\n"))
+        around = [self.in_category("CATEGORY_WORD", c) for c in (self.text[at - 1 : at], self.text[at : at + 1]) if c]
+        boundary = any(around) and not (len(around) == 2 and all(around))
+        return boundary == (place == "AT_BOUNDARY")
+
+
+def alphabet(nodes: Any, found: set[int]) -> set[int]:
+    """A few characters of each set and literal in a pattern."""
+    for node in nodes:
+        if isinstance(node, tuple) and len(node) == 2 and str(node[0]) == "LITERAL":
+            found.add(node[1])
+        elif isinstance(node, tuple) and len(node) == 2 and str(node[0]) == "RANGE":
+            found.add(node[1][0])
+        elif isinstance(node, (tuple, list, parser.SubPattern)):
+            alphabet(node, found)
+    return found
+
+
+def pieces_of(pattern: re.Pattern[Any]) -> list[str]:
+    """Texts whose repetition may be hard: a few of the pattern's own characters and words."""
+    source = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
+    tree = list(parser.parse(source, pattern.flags & ~(re.DEBUG | re.UNICODE | re.LOCALE)))
+    own = [chr(code) for code in sorted(alphabet(tree, set())) if code < 128]
+    words = re.findall(r"[\w.:/=-]{2,}", re.sub(r"\\.|\(\?[^:)]*[:)]?|[][(){}*+?|^$]", " ", source))
+    return [*dict.fromkeys([*own[:: max(len(own) // 4, 1)][:5], '"', "\\", " ", "a", *words[:2]])]
+
+
+def hostile(pattern: re.Pattern[Any], size: int) -> Iterator[str]:
+    """Texts of about a size that make a pattern go back, if anything does."""
+    pieces = pieces_of(pattern)
+    for piece in [*pieces, *("".join(pair) for pair in permutations(pieces[:7], 2))]:
+        for begin in ("", pieces[-1]):
+            yield begin + piece * (size // len(piece)) + "\0!"
+
+
+def compiled(value: Any, depth: int = 0) -> list[re.Pattern[Any]]:
+    """The patterns in a value: a table of them too."""
+    if isinstance(value, re.Pattern):
+        return [value]
+    if depth < 3 and isinstance(value, dict):
+        value = list(value.values())
+    if depth < 3 and isinstance(value, (list, tuple, set, frozenset)):
+        return [pattern for item in value for pattern in compiled(item, depth + 1)]
+    return []
+
+
+# Expressions for texts that are cut before: a lot of them, of which the steps are not counted.
+CUT = {name: "the line of a process is cut at masking.LONGEST" for name in ("masking", "secretnames", "secretplaces")}
+COMPILES = sorted(name for name, tree in MODULES.items() if "re.compile" in ast.unparse(tree) and name not in CUT)
+"""The modules with expressions: others are not imported, since some patch the standard library."""
+
+
+def expressions() -> dict[str, tuple[re.Pattern[Any], bool]]:
+    """Each compiled expression of the tree by its place, and whether all its uses begin where they are told to."""
+    found = {}
+    for name in COMPILES:
+        tree = MODULES[name]
+        uses: dict[str, set[str]] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                uses.setdefault(node.value.id, set()).add(node.attr)
+        for variable, value in vars(importlib.import_module(f"gjrpc.{name}")).items():
+            for number, pattern in enumerate(compiled(value)):
+                if any(pattern is other for other, _ in found.values()):
+                    continue
+                anchored = bool(uses.get(variable)) and uses[variable] <= {"match", "fullmatch", "pattern"}
+                found[f"{name}.{variable}[{number}]"] = pattern, anchored
+    return found
+
+
+EXPRESSIONS = expressions()
+
+# Calls of `re` with a pattern that is not one of a module's constants, and why it may be.
+MADE = {
+    ("askers", "split"): "at a literal name, once, in a process's line",
+    ("bypass", "split"): "at single characters, in a variable of the own environment",
+    ("client", "compile"): "of names that the user of the client gives",
+    ("permissions", "compile"): "of an operator's patterns; fnmatch writes them without a way back",
+}
+
+
+def grows(pattern: re.Pattern[Any], anchored: bool, size: int) -> str | None:
+    """A text for which four times the length takes over five times the steps, or None."""
+    for few, many in zip(hostile(pattern, size), hostile(pattern, 4 * size), strict=True):
+        try:
+            before = Matcher(pattern, 20_000).run(few, anchored)
+            Matcher(pattern, 5 * before + 300).run(many, anchored)
+        except Budget:
+            return few
+    return None
+
+
+@pytest.mark.parametrize("place", EXPRESSIONS)
+def test_each_regular_expression_is_linear(place):
+    """Of a text that is four times as long a match takes at most five times the steps, however hostile it is."""
+    pattern, anchored = EXPRESSIONS[place]
+    if grows(pattern, anchored, 16):  # a repetition of up to 64, say, grows only up to there
+        assert grows(pattern, anchored, 150) is None
+
+
+def test_the_check_finds_what_is_not_linear():
+    """Expressions that are known for going back are found: the one of issue 10, nested and neighbouring repetitions."""
+    for text in (r'"(?:[^"\\]|\\.)*"', r"(a+)+$", r"a*a*b", r"\s+$", r"(?:a|aa)+b", r"x.*y"):
+        assert grows(re.compile(text), False, 16)
+
+
+def test_expressions_are_constants():
+    """An expression is compiled once, where the check above finds it; those that are made of something else are named."""
+    for name, tree in MODULES.items():
+        if name in CUT:
+            continue
+        inside = {id(node) for outer in ast.walk(tree) if isinstance(outer, ast.FunctionDef) for node in ast.walk(outer)}
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and isinstance(node.func.value, ast.Name)
+                and node.func.value.id == "re"
+                and id(node) in inside
+                and node.func.attr not in ("escape",)
+            ):
+                assert (name, node.func.attr) in MADE, f"gjrpc/{name}.py:{node.lineno}: compile it as a constant of the module"
 
 
 # What is remembered.
