@@ -4,12 +4,16 @@ Owns what msgspec learns of the fields of dataclasses and attrs classes: it woul
 """
 
 import dataclasses
+import sys
+from _thread import allocate_lock
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from msgspec import inspect
 
+_LONG = 0.1  # seconds that Python lets a thread run on where others wait
+_one = allocate_lock()  # of the system's threads, also under gevent
 _DATACLASS = ("__dataclass_fields__", "__post_init__")
 _ATTRS = ("__attrs_attrs__", "__attrs_post_init__")
 
@@ -27,11 +31,30 @@ def constructed(types: Iterable[inspect.Type]) -> Iterator[set[Any]]:
     """
     named = [info.cls for info in types if isinstance(info, inspect.DataclassType)]
     classes = {cls: getattr(cls, "__origin__", cls) for cls in named}
+    wanting = [cls for cls in set(classes.values()) if any(not f.init or _is_in_class(cls, f) for f in _fields(cls))]
     with ExitStack() as stack:
-        for cls in set(classes.values()):
-            if any(not field.init or _is_in_class(cls, field) for field in _fields(cls)):
-                stack.enter_context(_narrowed(cls))
+        if wanting:
+            stack.enter_context(_undisturbed())
+        for cls in wanting:
+            stack.enter_context(_narrowed(cls))
         yield {*map(_as_written, classes), *classes.values()}
+
+
+def left_out(cls: Any) -> list[str]:
+    """The names of the fields of a dataclass or attrs class that its constructor does not take."""
+    return [field.name for field in _fields(getattr(cls, "__origin__", cls)) if not field.init]
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Within this, which takes a millisecond, no other thread runs: it would see classes that lack fields."""
+    with _one:
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(_LONG)
+        try:
+            yield
+        finally:
+            sys.setswitchinterval(before)
 
 
 def _as_written(cls: Any) -> Any:

@@ -15,7 +15,7 @@ from docstring_parser.common import Docstring, DocstringDeprecated, DocstringPar
 from msgspec import UNSET
 
 from gjrpc import codec, keys
-from gjrpc.constructors import constructed
+from gjrpc.constructors import left_out
 from gjrpc.conversion import every_type
 from gjrpc.keys import BASE64, DECIMAL
 from gjrpc.method import Method
@@ -95,8 +95,8 @@ def describe(methods: Iterable[Method]) -> Contract:
     """Describe methods; what can't be said in a schema is any value, and its description says so."""
     listed = sorted(methods, key=lambda method: method.name)
     signatures = [read_signature(method.function) for method in listed]
-    with constructed(_taken(signatures)):
-        schemas, components = _express([note for signature in signatures for note in _annotations(signature)])
+    notes = [note for signature in signatures for note in _annotations(signature)]
+    schemas, components = _express(notes, _left_out(signatures))
     remaining = iter(schemas)
     described = [
         _describe(method, signature, [next(remaining) for _ in _annotations(signature)])
@@ -111,18 +111,19 @@ def _annotations(signature: inspect.Signature) -> list[Any]:
     return [object if note is Parameter.empty else note for note in notes]
 
 
-def _taken(signatures: Iterable[inspect.Signature]) -> list[msgspec.inspect.Type]:
-    """All types of arguments."""
+def _left_out(signatures: Iterable[inspect.Signature]) -> dict[Any, list[str]]:
+    """The fields that no call can set, by the classes of arguments."""
     parameters = [parameter for signature in signatures for parameter in signature.parameters.values()]
-    return every_type(*msgspec.inspect.multi_type_info(parameter.annotation for parameter in parameters if is_typed(parameter)))
+    types = every_type(*msgspec.inspect.multi_type_info(parameter.annotation for parameter in parameters if is_typed(parameter)))
+    return {info.cls: left_out(info.cls) for info in types if isinstance(info, msgspec.inspect.DataclassType)}
 
 
-def _express(annotations: list[Any]) -> tuple[list[Schema | None], dict[str, Schema]]:
+def _express(annotations: list[Any], unset: dict[Any, list[str]]) -> tuple[list[Schema | None], dict[str, Schema]]:
     """The schemas of types, None where there is none; those of classes once, by name."""
     known = [_is_known(note) for note in annotations]
     types = [Any if note is object else note for note, is_known in zip(annotations, known, strict=True) if is_known]
     schemas, components = msgspec.json.schema_components(types, ref_template=COMPONENTS + "{name}")
-    keys.say(types, schemas, components, COMPONENTS)
+    keys.say(types, schemas, components, COMPONENTS, unset)
     remaining = iter(schemas)
     found = [_refined(next(remaining)) if is_known else None for is_known in known]
     return found, {name: _refined(schema) for name, schema in sorted(components.items())}

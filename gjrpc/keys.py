@@ -4,7 +4,8 @@ Owns what the texts of keys look like where a dict has other keys than texts: JS
 section 10.3.2.4), about which msgspec says nothing. It walks a type and the schema that msgspec made of it side by side.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import msgspec
@@ -41,19 +42,27 @@ _KEYS: dict[type, Callable[[Any], Schema]] = {
 }
 
 
-def say(types: Iterable[Any], schemas: Iterable[Any], components: dict[str, Schema], prefix: str) -> None:
+def say(
+    types: Iterable[Any],
+    schemas: Iterable[Any],
+    components: dict[str, Schema],
+    prefix: str,
+    unset: Mapping[Any, Iterable[str]] = MappingProxyType({}),
+) -> None:
     """Add to schemas, and to the components that they refer to, what the keys of their objects look like.
 
     Args:
         types: annotations.
         schemas: what msgspec made of each.
         components: by name; a reference is `prefix` and the name.
+        unset: fields that are no keys, by class.
     """
-    _Walk(components, prefix).all(zip(inspect.multi_type_info(types), schemas, strict=True))
+    _Walk(components, prefix, unset).all(zip(inspect.multi_type_info(types), schemas, strict=True))
 
 
 class _Walk:
-    def __init__(self, components: dict[str, Schema], prefix: str) -> None:
+    def __init__(self, components: dict[str, Schema], prefix: str, unset: Mapping[Any, Iterable[str]]) -> None:
+        self._unset = unset
         self._components = components
         self._prefix = prefix
         self._seen: set[str] = set()
@@ -82,6 +91,9 @@ class _Walk:
         if component is None or name in self._seen or not _is_of(component, info.cls):
             return
         self._seen.add(name)
+        for left_out in self._unset.get(info.cls, ()):
+            component["properties"].pop(left_out, None)
+            component["required"] = [each for each in component["required"] if each != left_out]
         listed = component.get("properties")
         if listed is not None:
             self.all((field.type, listed.get(field.encode_name)) for field in info.fields)

@@ -2,6 +2,8 @@
 
 import enum
 import itertools
+import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, make_dataclass
 from datetime import date, datetime, time, timedelta, timezone
@@ -318,3 +320,26 @@ def test_every_type_ends():
     assert types[0].cls is Node
     assert len(types) == len({id(info) for info in types})
     assert sum(isinstance(info, msgspec.inspect.DecimalType) for info in every_type(*types)) == 1
+
+
+def test_other_threads_see_whole_classes():
+    """While a class is prepared no other thread sees it without its fields."""
+    before = sys.getswitchinterval()
+    done, seen = threading.Event(), set()
+
+    def look():
+        while not done.is_set():
+            seen.add(len(fields(Computed)))
+
+    watcher = threading.Thread(target=look)
+    sys.setswitchinterval(1e-6)
+    try:
+        watcher.start()
+        for _ in range(50):
+            prepare(list[Computed])
+        assert sys.getswitchinterval() == pytest.approx(1e-6)
+    finally:
+        sys.setswitchinterval(before)
+        done.set()
+        watcher.join()
+    assert seen <= {5}

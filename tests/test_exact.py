@@ -140,6 +140,23 @@ def test_other_methods_get_floats():
     assert answer(registry, "POST", "/", '{"mixed":[1.50,2.50,3.50]}') == {"mixed": "(Decimal('1.50'), 2.5, 3.5)"}
 
 
+def test_a_method_that_comes_later_gets_each_digit():
+    """A method that is registered, or included, once the application is made gets each digit too."""
+    registry = Registry()
+    application = Application(registry)
+    body = f'{{"late":[{LONG}]}}'.encode()
+
+    def late(x: Decimal) -> str:
+        return str(x)
+
+    assert application.respond(Request(Head("POST", "/"), body)).status == 404
+    other = Registry()
+    other.register(late)
+    registry.include(other)
+    assert json.loads(application.respond(Request(Head("POST", "/"), body)).body) == {"late": LONG}
+    assert json.loads(application.respond(Request(Head("POST", "/late"), f"[{LONG}]".encode())).body) == {"late": LONG}
+
+
 @pytest.mark.parametrize(
     "arguments", ['["NaN"]', '[{"amount":"NaN"}]', '{"x":{"amount":"-Infinity"}}', "[1,2]", "5", '"a"', "[]"]
 )

@@ -1,7 +1,7 @@
 """The keys of objects, in schemas."""
 
 import re
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field, fields, make_dataclass
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
@@ -111,5 +111,6 @@ def test_fields_without_init_are_not_described():
     for annotation in (Given, list[Given], make_dataclass("Outer", [("given", Given)])):
         _, components, _ = contract(annotation)
         assert list(components["Given"]["properties"]) == components["Given"]["required"] == ["a"]
+    assert [each.name for each in fields(Given)] == ["a", "total", "constant"]
     _, components, _ = contract(int, result=Given)
     assert set(components["Given"]["properties"]) == {"a", "total", "constant"}
