@@ -163,11 +163,10 @@ class _Comparison:
                 doubts.append(doubt)
         # If one option is of the part's own kind, it says best what is wrong.
         own = [doubt for doubt in doubts if doubt.place or not isinstance(doubt, _OtherKind)]
-        raise (
-            own[0]
-            if len(own) == 1
-            else _OtherKind(f"{self._spelled(part)} does not fit {shortened(' | '.join(map(self._spelled, whole[keyword])))}")
-        )
+        if len(own) == 1:
+            raise own[0]
+        expected = shortened(" | ".join(map(self._spelled, whole[keyword])))
+        raise _OtherKind(f"{self._spelled(part)} does not fit {expected}")
 
     def one_of(self, part: Keywords, whole: Keywords, keyword: str, assumed: _Assumed) -> None:
         if len(whole[keyword]) > 1:  # that no two options hold would have to be shown
