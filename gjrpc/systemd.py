@@ -55,6 +55,7 @@ class Notifier:
         watched = environ.pop("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         self.interval = int(wanted) / 2e6 if watched and wanted.isdigit() and int(wanted) and path else None
         self._next = 0.0
+        self._unheard = False
 
     def ready(self) -> None:
         """It serves: for the first time, or after a reload."""
@@ -79,7 +80,11 @@ class Notifier:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as note:
+                note.setblocking(False)  # one that listens and does not read must not hold up the server, nor its stop
                 note.connect(self._path)
                 note.sendall(state.encode())
+            self._unheard = False
         except OSError as error:  # a service manager that does not listen is no reason not to serve
-            log.warning("systemd could not be told %s: %s", state.partition("\n")[0], error)
+            if not self._unheard:  # once, not for each sign of life
+                log.warning("systemd could not be told %s: %s", state.partition("\n")[0], error)
+            self._unheard = True

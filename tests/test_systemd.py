@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 import requests
@@ -140,3 +141,18 @@ def test_nobody_listens(caplog):
     notifier.ready()
     assert "systemd could not be told READY=1" in caplog.text
     assert not environ
+
+
+def test_nobody_reads(tmp_path, caplog):
+    """A service manager that listens and never reads holds up nobody; the log says it once, and again after it was heard."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notes:
+        notes.bind(str(tmp_path / "notify"))
+        notifier = Notifier({"NOTIFY_SOCKET": notes.getsockname()})
+        for turn in (1, 2):
+            for _ in range(2000):  # the kernel keeps 10 by default, and some systems more
+                notifier.ready()
+            assert caplog.text.count("systemd could not be told READY=1") == turn
+            notes.setblocking(False)
+            with suppress(BlockingIOError):
+                while notes.recv(1000):
+                    pass
