@@ -88,6 +88,8 @@ def application(served: Any, target: str | None, chosen: Settings, address: Addr
                 continue  # it has no list of its own, and so the server's holds
             if getattr(chosen, name) != Settings.__dataclass_fields__[name].default:
                 log.warning("--%s has no effect: the target is an application, which has its own", name.replace("_", "-"))
+        if isinstance(served, Application) and chosen.proxies:
+            served.trust(chosen.proxies.scheme)
         return served
     return Application(
         served,

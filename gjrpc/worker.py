@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -31,8 +32,10 @@ from gjrpc.access import AnswerLog, common_time, peer_name
 from gjrpc.connection import Timeouts
 from gjrpc.lines import Limits
 from gjrpc.messages import Head
+from gjrpc.proxies import LOCAL, Proxies
 from gjrpc.sharing import Board, SharingServer
 from gjrpc.watchdog import Watchdog
+from gjrpc.wsgi import Application
 
 _BEAT = 0.5  # seconds between two signs of life
 
@@ -109,6 +112,8 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
         default = Timeouts()
         timeouts = replace(default, idle=cfg.keepalive or default.idle, grace=_within(cfg.graceful_timeout))
         options: dict[str, Any] = {"ssl_context": ssl_context(cfg)} if cfg.is_ssl else {}
+        if isinstance(self.wsgi, Application):
+            self.wsgi.trust(_proxies(cfg.forwarded_allow_ips).scheme)
         return SharingServer(
             listener,
             self.wsgi,
@@ -268,6 +273,12 @@ def _limits(cfg: Any) -> Limits:
     line = min(cfg.limit_request_line, _LONGEST_LINE) or _UNLIMITED_LINE
     fields = cfg.limit_request_fields if 0 < cfg.limit_request_fields <= _MOST_FIELDS else _MOST_FIELDS
     return replace(default, target=line, head=default.head + line, headers=fields, keep_alive=cfg.keepalive > 0)
+
+
+def _proxies(allowed: Iterable[str]) -> Proxies:
+    """The proxies whose word gunicorn takes for the scheme: its `forwarded_allow_ips`, and whoever comes by a Unix socket."""
+    everywhere = ("0.0.0.0/0", "::/0")
+    return Proxies([LOCAL, *(name for each in allowed for name in (everywhere if each == "*" else (each,)) if name)])
 
 
 def _within(seconds: float) -> float:

@@ -136,6 +136,10 @@ class Application:
         """Look at the host of each request: a server has hosts of its own (`Peer.server_hosts`)."""
         self._guards_hosts = True
 
+    def trust(self, scheme_of: Callable[[Peer, Head], str]) -> None:
+        """Let the proxies in front say what a client speaks, unless it was told already who does (`scheme_of`)."""
+        self._scheme_of = self._scheme_of or scheme_of
+
     def respond(self, request: Request, peer: Peer | None = None) -> Response:
         """Answer one request; raises nothing that the request or a method could cause.
 

@@ -82,6 +82,19 @@ def test_an_application_stays_what_it_is(caplog):
         composition.application(served, "app:served", Settings(token_file="tokens"), HERE)
 
 
+def test_a_proxy_tells_an_application_the_scheme():
+    """Trusted proxies say what the client speaks, to an application that is served as it is too, unless it was told who does."""
+
+    class Peer:
+        client_address, scheme, server_hosts = ("127.0.0.1", 1), "http", frozenset()
+
+    page = [("host", "here"), ("origin", "https://here"), ("x-forwarded-proto", "https")]
+    chosen = Settings(trusted_proxies=("127.0.0.1",))
+    for told, status in ((None, 200), (lambda peer, head: "http", 403)):
+        served = composition.application(Application(Registry(), scheme_of=told), "app:served", chosen, HERE)
+        assert served.respond(Request(Head("GET", "/list_methods", page)), Peer()).status == status
+
+
 def test_options_that_contradict_each_other(certificate, tmp_path):
     """Options that exclude each other, or need another, are refused with a word on which."""
     (tmp_path / "tokens").write_text("")

@@ -97,6 +97,14 @@ def test_a_line_cannot_be_forged(gunicorn):
     server.wait_for(r"Greenlet failed: ValueError\n(    .*\n)+    2026 DROPPED\\x1b\n")
 
 
+def test_a_page_behind_a_proxy(gunicorn):
+    """Proxies that gunicorn trusts say what the client speaks, so that their pages are of the same origin; others do not."""
+    page = {"Host": "rpc.example", "Origin": "https://rpc.example", "X-Forwarded-Proto": "https"}
+    for allowed, status in (("127.0.0.1", 200), ("*", 200), ("10.0.0.1", 403)):
+        server = gunicorn("--forwarded-allow-ips", allowed)
+        assert requests.get(f"{server.url}/list_methods", headers=page, timeout=10).status_code == status
+
+
 def test_any_wsgi(gunicorn):
     """Any WSGI callable is served, and told that there are other processes."""
     server = gunicorn("-w", "2", target="app:wsgi")
