@@ -5,7 +5,7 @@ call only runs what was compiled. It knows no names of methods, no message, no H
 `misfits`'.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 from inspect import Parameter
@@ -28,7 +28,7 @@ from gjrpc.signatures import (
     taken_names,
     text_struct_of,
 )
-from gjrpc.values import Convert, Unfit, from_json, from_texts, from_value
+from gjrpc.values import Convert, Unfit, from_json, from_texts, from_value, together
 
 Bound: TypeAlias = tuple[Sequence[Any], dict[str, Any]]
 """What `function(*positional, **named)` is called with."""
@@ -37,6 +37,7 @@ Text: TypeAlias = str | dict[str, list[str]] | None
 """Arguments of a GET: the text behind `;`, the query's values by name, or nothing."""
 
 _NOTHING: Bound = ((), {})
+_MANY = 100  # arguments of one form that are worth a step of their own
 _STARS: dict[Any, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
 
 
@@ -270,13 +271,21 @@ class Binding:
 
     def _each_positional(self, values: Sequence[Any], convert: Convert) -> Bound:
         faults = [] if self._fits_positional(len(values)) else self._positional_faults(len(values))
-        star = self._star.get(Parameter.VAR_POSITIONAL)
+        star, first = self._star.get(Parameter.VAR_POSITIONAL), len(self._positional)
+        made = self._rest(Parameter.VAR_POSITIONAL, values[first:], lambda index: f"{star}[{index}]", convert, faults)
+        if made is not None:
+            return [*self._each_positional(values[:first], convert)[0], *made], {}
         labels = [(name, name) for name in self._positional[: len(values)]]
         labels += [(f"{star}[{index}]", star) for index in range(len(values) - len(labels)) if star]
         return self._each(zip(labels, values, strict=False), convert, faults), {}
 
     def _each_named(self, values: Mapping[str, Any], convert: Convert) -> Bound:
         faults = [] if self._fits_named(values.keys()) else self._named_faults(values.keys())
+        further = {name: value for name, value in values.items() if name not in self._nameable}
+        made = self._rest(Parameter.VAR_KEYWORD, further.values(), lambda index: list(further)[index], convert, faults)
+        if made is not None:
+            _, named = self._each_named({name: value for name, value in values.items() if name not in further}, convert)
+            return (), {**named, **dict(zip(further, made, strict=True))}
         rest = self._star.get(Parameter.VAR_KEYWORD, "")
         labels = [(name, name if name in self._nameable else rest) for name in values]
         known = [(label, values[label[0]]) for label in labels if label[1]]
@@ -292,9 +301,26 @@ class Binding:
                 converted.append(convert(name, form, value))
             except Unfit as unfit:
                 faults.append(unfit.fault)
+                if len(faults) > misfits.MOST:
+                    break
         if faults:
             raise misfits.refusal(faults)
         return converted
+
+    def _rest(
+        self, kind: Any, values: Collection[Any], label: Callable[[int], str], convert: Convert, faults: list[Fault]
+    ) -> list[Any] | None:
+        """What `*args` or `**kwargs` takes, where it is much and takes long one by one; what does not fit is told alone."""
+        star = self._star.get(kind)
+        if star is None or convert is not from_value or len(values) <= _MANY:
+            return None
+        if faults:
+            raise misfits.refusal(faults)
+        several = list(values)
+        made, wrong = together(self._forms[star], several)
+        if wrong is not None:
+            self._each([((label(wrong), star), several[wrong])], convert, faults)
+        return made
 
     def _positional_faults(self, count: int) -> list[Fault]:
         if count < self._required_positional:

@@ -19,6 +19,10 @@ from gjrpc.hints import Hints
 
 _SHOWN = 60  # characters of a value that came, or of a name
 _TOLD = 10  # faults of one call
+
+MOST = 100
+"""Faults of one call that are looked for."""
+
 # msgspec ends its sentences with the place, " - at `$[1].x`"; in a Struct its first step is the parameter.
 _PLACE = re.compile(r"(?P<reason>.*) - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`", re.DOTALL)
 _STEP = re.compile(r"\[(\d+)\]")
@@ -46,7 +50,7 @@ def refusal(faults: Sequence[Fault]) -> InvalidArguments:
     """All faults of one call in one error."""
     sentences = [fault.sentence for fault in faults[:_TOLD]]
     if len(faults) > _TOLD:
-        sentences.append(f"and {len(faults) - _TOLD} more")
+        sentences.append(f"and {len(faults) - _TOLD} more" if len(faults) <= MOST else "and more")
     foreign = next((fault.foreign for fault in faults if fault.foreign is not None), None)
     return InvalidArguments("; ".join(sentences), foreign=foreign)
 
@@ -130,6 +134,12 @@ def told(error: msgspec.ValidationError) -> tuple[str, str]:
     elif reason.startswith("Invalid enum value "):
         reason = "Invalid enum value"
     return (f"{reason} as a key" if place and place["key"] else reason), path
+
+
+def index_of(error: msgspec.ValidationError) -> int | None:
+    """The index of the item of a list that an error is about."""
+    step = _STEP.match(told(error)[1])
+    return int(step[1]) if step else None
 
 
 def _fault(name: str, annotation: str, reason: str, path: str, got: str, error: BaseException) -> Fault:

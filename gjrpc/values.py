@@ -42,6 +42,19 @@ def from_value(name: str, form: Form, value: Any) -> Any:
         raise Unfit(misfits.misfit(name, form.shown, error, value)) from None
 
 
+def together(form: Form, values: list[Any]) -> tuple[list[Any] | None, int | None]:
+    """Many arguments of one form, of decoded JSON, in one step; or the index of one that does not fit; or neither."""
+    if form.hashing is not None:
+        return None, None
+    try:
+        made: list[Any] = msgspec.convert(values, list[form.wanted], str_keys=True)  # type: ignore[name-defined]
+    except msgspec.ValidationError as error:
+        return None, misfits.index_of(error)
+    if form.watched and codec.not_finite(made) is not None:
+        return None, next(index for index, value in enumerate(made) if codec.not_finite(value) is not None)
+    return made, None
+
+
 def from_json(name: str, form: Form, value: Raw) -> Any:
     """An argument of JSON text that is known to be well-formed."""
     try:

@@ -794,3 +794,28 @@ def test_the_short_way_to_call_is_bind_and_call(function, value):
         return function(*positional, **named)
 
     assert told(lambda: binding.caller(function)(value)) == told(bound)
+
+
+def test_many_arguments_are_converted_in_one_step(monkeypatch):
+    """What *args and **kwargs take is converted together where it fits, and of what does not fit the first is told."""
+    steps = []
+    convert = msgspec.convert
+    monkeypatch.setattr(msgspec, "convert", lambda *args, **options: steps.append(1) or convert(*args, **options))
+
+    def method(a: int, *args: float, **kwargs: int) -> None: ...
+
+    numbers = {f"k{number}": number for number in range(5000)}
+    assert Binding(method).bind([1, *range(5000)]) == ([1, *map(float, range(5000))], {})
+    with pytest.raises(InvalidArguments, match=r"^argument '\*args\[4000\]': expected `float`, got `str`$"):
+        Binding(method).bind([1, *range(4000), *"x" * 1000])
+
+    def named(a: int, **kwargs: int) -> None: ...
+
+    assert Binding(named).bind({"k": 7, "a": 1, **numbers}) == ((), {"a": 1, "k": 7, **numbers})
+    with pytest.raises(InvalidArguments, match=r"^argument 'k0': expected `int`, got `str`$"):
+        Binding(named).bind({"a": 1, **dict.fromkeys(numbers, "x")})
+    with pytest.raises(InvalidArguments, match="missing argument 'a'"):
+        Binding(named).bind(numbers)
+    with pytest.raises(InvalidArguments, match=r"'k3': expected `int`, got `str`$"):
+        Binding(named).bind({"a": 1, **numbers, "k3": "x"})
+    assert len(steps) < 30

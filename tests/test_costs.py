@@ -314,6 +314,7 @@ CACHED = {
     ("registry", "cached_property"): "only looked for",
     ("decoders", "lru_cache"): "by the types of annotations",
     ("signatures", "lru_cache"): "only looked for",
+    ("outlets", "cache"): "by nothing",
     ("misfits", "lru_cache"): "by the names of a signature",
 }
 
