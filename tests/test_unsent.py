@@ -82,7 +82,8 @@ def test_who_takes_least_is_given_up(serve, application):
         for _ in range(3):
             reluctant(served, stack)
         wait_until(lambda: served.server.unsent.full, "there are too many")
-        wait_until(lambda: served.server.unsent.total <= SIZE // 2, "half of the room is free")
+        # Half of the room is free then, or, where it is too early to say of one how fast it takes, as much as is needed.
+        wait_until(lambda: not served.server.unsent.full, "there is room")
         assert served.server.unsent.given_up >= 1
         assert kept.ask(PING).status == 200
 
