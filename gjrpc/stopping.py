@@ -5,8 +5,10 @@ only as something that can be stopped.
 """
 
 import logging
+import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -18,8 +20,9 @@ log = logging.getLogger("gjrpc.server")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-_heard: list["Stoppable"] = []  # the servers that the signals stop now
-_before: dict[int, Any] = {}  # handlers, as they were before the first of them
+_HELD = 1.0  # seconds in which an event loop that nothing holds hears of a signal
+
+_heard: dict["Stoppable", Callable[[], object]] = {}  # the servers that the signals stop now
 
 _UNTOUCHED = (signal.SIG_DFL, signal.default_int_handler)
 
@@ -51,32 +54,71 @@ def on_signals(server: Stoppable, stopping: Callable[[], object] = nothing) -> I
     """Let SIGINT and SIGTERM stop a server in here.
 
     A signal stays as it is where the application has set a handler of its own by `signal.signal` or ignores it, and in any other
-    thread than the main one, where Python hears no signals.
+    thread than the main one, where Python hears no signals. Where a call holds the event loop, so that the server can't stop in
+    good order, a second signal ends the process.
 
     Args:
         server: it.
         stopping: called at the first signal.
     """
-    if server in _heard:  # by whoever starts it
+    if server in _heard or not get_hub().loop.default:
         yield
         return
-    free = [number for number in SIGNALS if get_hub().loop.default and signal.getsignal(number) in _UNTOUCHED]
     if not _heard:
-        try:
-            for number in free:  # no more Python's own: a KeyboardInterrupt is what a method raises, and nothing else
-                _before[number] = signal.signal(number, signal.SIG_DFL)
-        except ValueError:  # gevent takes the thread that imports it for the main one, and Python knows that it is not
-            free = []
-    _heard.append(server)
-    watchers: list[Any] = [gevent.signal_handler(number, _stop, server, stopping, number.name) for number in free]
+        _signals.take()
+    _heard[server] = stopping
     try:
         yield
     finally:
-        _heard.remove(server)
-        for watcher in watchers:
-            watcher.cancel()
-        while _before and not _heard:
-            signal.signal(*_before.popitem())  # libev has left the system's default
+        del _heard[server]
+        if not _heard:
+            _signals.give_back()
+
+
+class _Signals:
+    """The handlers of the two signals, which are Python's: the event loop's own would hear nothing while a call holds it."""
+
+    def __init__(self) -> None:
+        self._before: dict[signal.Signals, Any] = {}
+        self._process = 0
+        self._since: float | None = None  # the time of a signal of which the event loop does not know yet
+
+    def take(self) -> None:
+        """Set them where nobody has."""
+        self._process = os.getpid()
+        for number in SIGNALS:
+            if signal.getsignal(number) in _UNTOUCHED:
+                try:
+                    self._before[number] = signal.signal(number, self._hear)
+                except ValueError:  # gevent takes the thread that imports it for the main one, and Python knows that it is not
+                    return
+
+    def give_back(self) -> None:
+        """Set again what was before."""
+        for number, before in self._before.items():
+            if signal.getsignal(number) == self._hear:
+                signal.signal(number, before)
+        self._before = {}
+
+    def _hear(self, number: int, _: object) -> None:
+        """Note a signal; in the main thread, in the middle of anything."""
+        if os.getpid() != self._process:  # forked, and no server any more
+            self.give_back()
+            os.kill(os.getpid(), number)
+        elif self._since is not None and time.monotonic() - self._since > _HELD:
+            os.write(2, b"%b again, and a call holds the event loop: ended\n" % signal.Signals(number).name.encode())
+            os._exit(128 + number)  # as of a process that the signal has ended
+        else:
+            self._since = self._since or time.monotonic()
+            get_hub().loop.run_callback(self._tell, signal.Signals(number).name)
+
+    def _tell(self, name: str) -> None:
+        self._since = None
+        for server, stopping in list(_heard.items()):
+            _stop(server, stopping, name)
+
+
+_signals = _Signals()
 
 
 def say(text: str) -> None:

@@ -4,7 +4,7 @@ import signal
 import socket
 
 import pytest
-from conftest import TIMEOUT, Wire
+from conftest import TIMEOUT, Wire, wait_until
 
 PING = b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
 WAIT = b"GET /wait HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -90,6 +90,37 @@ def test_a_second_signal_ends_at_once(program):
         assert busy.answer().status == 504
     assert running.wait() == 0
     assert "SIGINT again: stopping at once" in running.output
+
+
+def test_a_call_that_holds_the_loop_can_be_ended(program):
+    """Where a call holds the event loop for ever, the second signal ends the process."""
+    before = "def spin():\n    begun()\n    while True: pass\nwait = spin"
+    running = program(before=before)
+    with wire(running) as busy:
+        busy.send(b"GET /spin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        running.wait_for("begun")
+        running.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: running.process.send_signal(signal.SIGINT) or running.process.poll() is not None, "it ends")
+    assert running.wait() == 128 + signal.SIGINT
+    assert "SIGINT again, and a call holds the event loop: ended" in running.output
+
+
+def test_signals_end_a_child(program):
+    """A child that a method forks is no server: SIGTERM ends it, and the server goes on."""
+    before = (
+        "import time\n"
+        "def wait():\n"
+        "    child = os.fork()\n"
+        "    if not child:\n        print('begun', flush=True)\n        time.sleep(100)\n        os._exit(0)\n"
+        "    gevent.sleep(0.1)\n"
+        "    os.kill(child, signal.SIGTERM)\n"
+        "    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])"
+    )
+    running = program(before=before)
+    with wire(running) as asking:
+        assert asking.ask(WAIT).json() == {"wait": -signal.SIGTERM}
+        assert asking.ask(PING).status == 200
+    assert "stopping" not in running.output
 
 
 def test_stop_ends_serve_forever(program):

@@ -13,9 +13,11 @@ from conftest import TIMEOUT, wait_until
 from gjrpc import Application, Registry
 from gjrpc.errors import Overloaded
 from gjrpc.failures import Failures
+from gjrpc.green import _QUEUED_APART
 from gjrpc.guard import Doors, Guard
 from gjrpc.passwords import PasswordFile
 from gjrpc.permissions import read_permissions
+from gjrpc.runtime import FEW
 from gjrpc.threads import Threads
 
 PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -198,4 +200,31 @@ def test_passwords_are_checked_while_methods_hang(serve, registry, stuck, tmp_pa
         wait_until(lambda: stuck.begun == 1, "the thread is taken")
         guard.reload()  # nothing is remembered
         assert other.ask(PING[:-2] + line).status == 200
+        stuck.free.set()
+
+
+class SlowPasswords:
+    """Checks no password until it is freed."""
+
+    def __init__(self, stuck):
+        self.stuck = stuck
+
+    def find(self, credentials, blocked, apart):
+        apart(self.stuck)
+
+
+def test_a_flood_of_passwords_is_bounded(serve, registry, stuck):
+    """Beyond those that may wait to be checked a password is answered with 503, and nobody's call in flight counts for it."""
+    guard = Guard(lambda: Doors(basic=SlowPasswords(stuck)), Failures(10))
+    served = serve(Application(registry, guard=guard), max_calls=10)
+    request = PING[:-2] + b"Authorization: Basic eDp5\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        apart = served.server.application.dispatcher.runtime._apart
+        for count in range(1, FEW + _QUEUED_APART + 1):
+            stack.enter_context(served.wire()).send(request)
+            wait_until(lambda count=count: apart.waiting + stuck.begun == count, "it waits")
+        with served.wire() as further:
+            refused = further.ask(request)
+            assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+            assert further.ask(b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").status == 200
         stuck.free.set()
