@@ -287,8 +287,8 @@ def test_judged_by_a_part(evil):
     assert max(seen, default=0) <= 300
 
 
-# Those with an assertion that looks back seem to grow in short texts; counted once in longer ones, of 150 characters and 600, they
-# do not, but that takes a minute.
+# Those with an assertion that looks back seem to grow in short texts. Counted once in longer ones, of 150
+# characters and 600, they do not; that takes a minute.
 LOOKS_BACK = ("_MAYBE_TOKEN", "_USER_PASSWORD", "_NAMED", "_LONG", "_TURN")
 ANCHORED = {"_REFERENCE", "_PATH", "_FILE", "_PLAIN_URL", "_NAME_OF_ONE", "_OPTION", "_QUOTED", "_HEADERS", "_PROGRAM", "_USER"}
 """Those that are only asked whether a text begins so."""
