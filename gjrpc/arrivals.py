@@ -216,7 +216,7 @@ def _proxy_header(waiting: Any) -> bytes:
     while True:
         seen: bytes = waiting.recv(MAX_HEADER - len(header), socket.MSG_PEEK)
         if not seen:
-            raise ProxyHeaderError(f"the connection ended after {header!r}")
+            raise ProxyHeaderError(f"the connection ended after {header[:32]!r}")
         end = header_end(header + seen)
         taken: bytes = waiting.recv(len(seen) if end is None else end - len(header))
         header += taken

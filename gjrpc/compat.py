@@ -19,6 +19,7 @@ from gevent.hub import get_hub
 from gjrpc import codec
 from gjrpc.convention import phrase
 from gjrpc.errors import ClientError, MethodNotFound
+from gjrpc.excerpts import excerpt
 from gjrpc.messages import Head
 from gjrpc.registry import Registry
 from gjrpc.server import Server
@@ -117,7 +118,7 @@ class SimpleTCPDispatcher:
         """
         found = self.registry.find(method) or self.registry.find_dispatched(method)
         if found is None:
-            raise NameError(f"method [{method}] is not supported")
+            raise NameError(f"method [{excerpt(method)}] is not supported")
         positional, named = found.binding.bind(params)
         try:
             return found.function(*positional, **named)
