@@ -112,8 +112,15 @@ def pids(server, count):
 
 def two_answer(server):
     """Wait until two workers answer, and give their numbers."""
-    wait_until(lambda: len(pids(server, 16)) == 2, "two workers that answer")
-    return set(pids(server, 16))
+    found = set()
+
+    def both():
+        found.clear()
+        found.update(pids(server, 16))
+        return len(found) == 2
+
+    wait_until(both, "two workers that answer")
+    return found
 
 
 def test_share(run):
@@ -466,7 +473,7 @@ def test_broken_certificate(run, certificate, tmp_path):
     server = run("--cert", str(cert))
     cert.write_text("broken")
     server.process.send_signal(signal.SIGHUP)
-    server.wait_for("SIGHUP: the old workers serve on: certificate file .*")
+    server.wait_for("SIGHUP: the old workers serve on: --cert: certificate file .*")
     url = server.url.replace("127.0.0.1", "localhost")
     assert requests.get(f"{url}/ping", verify=certificate.ca, timeout=60).json() == {"ping": "pong"}
 
