@@ -63,7 +63,10 @@ def read_signature(function: Callable[..., Any]) -> inspect.Signature:
         if refused is not None:
             raise RegistrationError(refused)
     try:
-        return inspect.signature(function, eval_str=True)
+        signature = inspect.signature(function, eval_str=True)
+        if isinstance(function, functools.partial):  # Python 3.13 shows a signature of one whose arguments never fit
+            inspect.signature(function.func).bind_partial(*function.args, **function.keywords)
+        return signature
     except (TypeError, ValueError) as error:
         raise RegistrationError(f"its signature can't be read ({error}); wrap it in a function that has one") from error
     except Exception as error:  # evaluating a text annotation can raise anything

@@ -660,17 +660,18 @@ def pay(amount: int) -> str:
     return "paid"
 """
     )
+    paid = tmp_path / "paid"
     server = launch("-m", "gjrpc.serve", "app:registry", "--bind", "127.0.0.1:0", cwd=tmp_path)
     url = server.wait_url()
     with Client(url, timeout=TIMEOUT, retries=5) as client, ThreadPoolExecutor(1) as threads:
         pending = threads.submit(client.pay, 1)
-        wait_until((tmp_path / "paid").exists, "the call has begun")
+        wait_until(lambda: paid.exists() and paid.read_text(), "the call has begun")
         server.process.kill()
         launch("-m", "gjrpc.serve", "app:registry", "--bind", url.removeprefix("http://"), cwd=tmp_path).wait_url()
         with pytest.raises(WireError, match="may have run"):
             pending.result(TIMEOUT)
         assert client.pay(2) == "paid"
-    assert (tmp_path / "paid").read_text() == "xx"
+    assert paid.read_text() == "xx"
 
 
 class Cutting:
