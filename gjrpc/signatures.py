@@ -64,13 +64,25 @@ def read_signature(function: Callable[..., Any]) -> inspect.Signature:
             raise RegistrationError(refused)
     try:
         signature = inspect.signature(function, eval_str=True)
-        if isinstance(function, functools.partial):  # Python 3.13 shows a signature of one whose arguments never fit
-            inspect.signature(function.func).bind_partial(*function.args, **function.keywords)
+        if isinstance(function, functools.partial):
+            _check_keywords(function)
         return signature
     except (TypeError, ValueError) as error:
         raise RegistrationError(f"its signature can't be read ({error}); wrap it in a function that has one") from error
     except Exception as error:  # evaluating a text annotation can raise anything
         raise RegistrationError(f"an annotation can't be evaluated: {type(error).__name__}: {error}") from error
+
+
+def _check_keywords(function: functools.partial[Any]) -> None:
+    """Refuse keywords for positional-only parameters: of such a partial, Python 3.13 shows a signature that no call fits.
+
+    Raises:
+        TypeError: it has some.
+    """
+    parameters = inspect.signature(function.func).parameters.values()
+    wrong = [p.name for p in parameters if p.kind is Parameter.POSITIONAL_ONLY and p.name in function.keywords]
+    if wrong and all(p.kind is not Parameter.VAR_KEYWORD for p in parameters):
+        raise TypeError(f"it gives {wrong[0]!r} by name, which goes by position only")
 
 
 def taken_names(function: Callable[..., Any], parameters: list[Parameter]) -> frozenset[str]:

@@ -746,11 +746,14 @@ def test_the_binder_accepts_what_a_method_accepts(function, arguments):
 @given(functions(), st.lists(st.just(7), max_size=3), st.dictionaries(st.sampled_from(NAMES), st.just(8), max_size=2), ARGUMENTS)
 def test_the_binder_accepts_what_a_partial_accepts(function, positional, named, arguments):
     """For any partial, also of a partial, the binder accepts exactly the arguments that the call accepts."""
-    try:
-        inspect.signature(function).bind_partial(*positional, **named)
-    except TypeError:  # what is given does not fit the function
-        assume(False)
     partial = functools.partial(functools.partial(function, *positional), **named)
+    parameters = inspect.signature(function).parameters.values()
+    if all(p.kind is not p.VAR_KEYWORD for p in parameters):  # Python 3.13 shows a signature that no call fits
+        assume(not any(p.kind is p.POSITIONAL_ONLY and p.name in named for p in parameters))
+    try:
+        inspect.signature(partial)
+    except ValueError:  # what is given does not fit the function
+        assume(False)
     assert bound(partial, arguments) == called(partial, arguments)
 
 
