@@ -7,10 +7,12 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
+from copy import copy
 from types import TracebackType
 from typing import Any
 
 from gjrpc import outlets
+from gjrpc.excerpts import excerpt
 from gjrpc.texts import printable
 
 log = logging.getLogger("gjrpc.logs")
@@ -34,6 +36,8 @@ class Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line or lines of a record."""
+        if getattr(record, "brief", False):
+            return f"{super().format(_without_traceback(record))}: {printable(_cause(record.exc_info))}"
         if record.exc_info:
             record.exc_text = None  # another formatter may have left it there, as it came
         return super().format(record)
@@ -52,6 +56,22 @@ class Lines(logging.Formatter):
         return _indented(super().formatStack(stack_info))
 
 
+def _without_traceback(record: logging.LogRecord) -> logging.LogRecord:
+    plain = copy(record)  # other handlers are to have the whole one
+    plain.exc_info = plain.exc_text = None
+    return plain
+
+
+def _cause(exc_info: Any) -> str:
+    """What was raised, in a few words."""
+    kind, error, _ = exc_info
+    try:
+        text = excerpt(str(error))
+    except Exception:  # noqa: BLE001  an exception's own code, which may raise anything
+        text = ""
+    return f"{kind.__name__}{': ' * bool(text)}{text} (its traceback is like others above)"
+
+
 def _indented(text: str) -> str:
     return "\n".join(_INDENT + printable(line) for line in _shortened(text).split("\n"))
 
@@ -66,8 +86,8 @@ def _shortened(text: str) -> str:
 class Calm(logging.Filter):
     """Lets a few lines of a kind through, then one each two seconds, which says how many like it were left out.
 
-    A kind is what one place in the code says, whatever it says it of; of a traceback also what was raised, and where. Errors
-    without a traceback are never left out.
+    A kind is what one place in the code says, whatever it says it of; of a traceback also what was raised, and where. Errors are
+    never left out, since an answer may refer to them (`ref`), but the traceback is: `Lines` then writes one line.
 
     Args:
         clock: seconds, of any beginning.
@@ -89,8 +109,9 @@ class Calm(logging.Filter):
                 self._kinds.clear()
             kind = self._kinds[key] = _Kind(now)
         if not kind.may(now):
-            return False
-        if kind.left_out:
+            record.brief = True
+            return record.levelno >= logging.ERROR
+        if kind.left_out and record.levelno < logging.ERROR:
             record.msg = f"{record.msg} (and {kind.left_out} more like it)"
             kind.left_out = 0
         return True

@@ -65,16 +65,38 @@ def raised(kind):
 
 
 def test_tracebacks_of_one_kind_are_left_out_after_a_burst():
-    """Of a flood of one exception raised in one place a few tracebacks are written; another one is not lost among them."""
-    clock = Clock()
+    """Of a flood of one exception raised in one place a few tracebacks are written; each of the others is one line."""
+    clock, lines = Clock(), Lines()
     calm = Calm(clock)
-    flood = [calm.filter(record("ref %s", number, level=logging.ERROR, exc_info=raised(ValueError))) for number in range(105)]
-    assert flood == [True] * 5 + [False] * 100
-    assert calm.filter(record("ref %s", "other", level=logging.ERROR, exc_info=raised(KeyError)))
+
+    def written(number, kind=ValueError):
+        told = record("ref %s", number, level=logging.ERROR, exc_info=raised(kind))
+        assert calm.filter(told)
+        return lines.format(told).split("\n")
+
+    flood = [written(number) for number in range(105)]
+    assert [len(text) > 1 for text in flood] == [True] * 5 + [False] * 100
+    assert flood[5:] == [[f"ref {number}: ValueError: a (its traceback is like others above)"] for number in range(5, 105)]
+    assert len(written("other", KeyError)) > 1
     clock.now += 2
-    told = record("ref %s", "x", level=logging.ERROR, exc_info=raised(ValueError))
-    assert calm.filter(told)
-    assert told.getMessage() == "ref x (and 100 more like it)"
+    assert len(written("x")) > 1
+
+
+def test_a_brief_line_is_one_line():
+    """An exception with a hostile, long or unreadable text is one line too; other handlers still have the traceback."""
+
+    class Odd(ValueError):
+        def __str__(self):
+            raise KeyError("odd")
+
+    for error, words in ((ValueError("a\nforged" + "x" * 10_000), "ValueError: a\\nforged"), (Odd(), "Odd (its traceback")):
+        told = record("ref %s", 1, level=logging.ERROR, exc_info=(type(error), error, None))
+        told.brief = True
+        text = Lines().format(told)
+        assert text.startswith(f"ref 1: {words}")
+        assert "\n" not in text
+        assert len(text) < 250
+        assert told.exc_info[1] is error
 
 
 @pytest.mark.parametrize(
