@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from wsgiref.util import is_hop_by_hop
 
 from gjrpc.errors import GjrpcError
+from gjrpc.excerpts import excerpt
 
 Field = tuple[str, str]
 
@@ -20,7 +21,6 @@ _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _LENGTH = re.compile(r"[0-9]{1,18}")  # RFC 9110, 8.6: Content-Length = 1*DIGIT
 _OTHER_HOPS = frozenset({"trailer", "proxy-connection"})  # which wsgiref's list has not, or misspelled
-_SHOWN = 100  # characters of a faulty text
 
 
 class AnswerError(GjrpcError):
@@ -98,5 +98,4 @@ def _field(field: Any) -> Field:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    return excerpt(repr(value))

@@ -16,6 +16,7 @@ import msgspec
 from gjrpc import codec
 from gjrpc.client import Client
 from gjrpc.errors import ClientError, MisuseError, ParseError, SettingsError, WireError
+from gjrpc.excerpts import quoted
 from gjrpc.schemas import Schema, modern
 from gjrpc.urls import redirected, shown
 from gjrpc.wire import Wire, limits
@@ -32,8 +33,7 @@ _decode = codec.Decoder(max_values=sys.maxsize).decode
 _SOURCES = "a server (http://HOST:PORT, https://…, unix:PATH), a URL that ends in .json, or a saved OpenRPC file"
 
 _REPEATS = 2
-# What a Reference Object may stand for; a chain of more than these is taken as going round.
-_MAX_REFERENCES = 10
+_MAX_REFERENCES = 10  # of a chain of references; a longer one is taken as going round
 _MOST_SHOWN = 200  # characters of a reference in an error
 _INDEX = re.compile("0|[1-9][0-9]{0,9}")
 
@@ -123,13 +123,13 @@ class Document:
 
     def _find(self, pointer: str) -> Any:
         if pointer != "#" and not pointer.startswith("#/"):
-            raise LookupError(f"{_cut(pointer)!r} points out of the document")
+            raise LookupError(f"{quoted(pointer, _MOST_SHOWN)} points out of the document")
         value = self._tree
         for step in pointer.split("/")[1:]:
             key = step.replace("~1", "/").replace("~0", "~")
             inner = value.get(key) if isinstance(value, dict) else _item(value, key)
             if inner is None:
-                raise LookupError(f"{_cut(pointer)!r} points to nothing in the document")
+                raise LookupError(f"{quoted(pointer, _MOST_SHOWN)} points to nothing in the document")
             value = inner
         return value
 
@@ -153,7 +153,9 @@ class Document:
                 return value
             reference = unquote(value["$ref"])
             value = self._find(reference)
-        raise LookupError(f"{_cut(str(reference))!r} points to itself, or through more than {_MAX_REFERENCES} others")
+        raise LookupError(
+            f"{quoted(str(reference), _MOST_SHOWN)} points to itself, or through more than {_MAX_REFERENCES} others"
+        )
 
 
 class _Outline(msgspec.Struct):
@@ -233,7 +235,3 @@ def _item(value: Any, key: str) -> Any:
     if isinstance(value, list) and _INDEX.fullmatch(key) and int(key) < len(value):
         return value[int(key)]
     return None
-
-
-def _cut(words: str) -> str:
-    return words if len(words) <= _MOST_SHOWN else words[:_MOST_SHOWN] + "…"

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
 from gjrpc.errors import SettingsError
+from gjrpc.excerpts import excerpt
 
 Keywords: TypeAlias = dict[str, Any]
 """A schema that is an object."""
@@ -145,7 +146,7 @@ def spelled(schema: Schema) -> str:
 
 def shortened(words: str) -> str:
     """Words that are cut where they are many."""
-    return words if len(words) <= _MOST_WORDS else words[:_MOST_WORDS] + "…"
+    return excerpt(words, _MOST_WORDS)
 
 
 def _spelled(schema: Schema) -> str:

@@ -15,6 +15,7 @@ from msgspec import UNSET
 
 from gjrpc.conversion import Unconvertible, alternatives, prepare, without_fields
 from gjrpc.errors import RegistrationError
+from gjrpc.excerpts import excerpt
 from gjrpc.hashing import Hashing, hashing_of
 
 POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
@@ -42,7 +43,6 @@ _WORDS = (msgspec.inspect.BoolType, msgspec.inspect.NoneType)
 _TIMES = (msgspec.inspect.DateTimeType, msgspec.inspect.TimeDeltaType)
 _CACHED = type(functools.lru_cache(len))
 _LONGEST = 200  # characters of an annotation in a sentence
-
 
 _NO_PLAIN_FUNCTIONS: dict[Callable[[Any], bool], str] = {
     inspect.isgeneratorfunction: "it is a generator function, and items are not sent one by one; return a list of them instead",
@@ -181,7 +181,7 @@ def form_of(parameter: Parameter) -> Form:
     Raises:
         RegistrationError: they can't be made from JSON.
     """
-    shown = _cut(inspect.formatannotation(parameter.annotation))
+    shown = excerpt(inspect.formatannotation(parameter.annotation), _LONGEST)
     if not is_typed(parameter):
         return Form(Any, shown)
     types = _types(parameter, shown)
@@ -238,7 +238,3 @@ def _is_whole(info: Any) -> bool:
     values: Any = info.values if isinstance(info, msgspec.inspect.LiteralType) else ()
     values = [member.value for member in info.cls] if isinstance(info, msgspec.inspect.EnumType) else values
     return isinstance(info, msgspec.inspect.IntType) or any(isinstance(value, int) for value in values)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
