@@ -22,6 +22,9 @@ from gjrpc.errors import GjrpcError, ParseError, TooLarge
 MAX_DEPTH = 100
 """Levels of arrays and objects that a message may nest, unless told otherwise."""
 
+MAX_DIGITS = 4300
+"""Digits of an integer, a sign counted as one."""
+
 MAX_VALUES = 100_000
 """Values that a message may have, unless told otherwise: some 30 ms of decoding at the worst, and 20 MB of objects."""
 
@@ -46,7 +49,6 @@ _FEW = 16  # such numbers that msgspec may read
 _SEARCHED = 64 * 1024  # bytes of a text in which the place of an error is looked for
 _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 _NUMBER = re.compile(rb"-?\d+(?P<fraction>(?:\.\d+)?(?:[eE][+-]?\d+)?)")
-_MAX_DIGITS = 4300
 # The marks of a text, and of its numbers the digits and the exponent: `-1.5E-308` and `22e+300` both have `0e000` in them.
 _CLASSES = bytes.maketrans(b"0123456789E", b"0000000000e")
 _NO_CLASS = bytes(set(range(256)) - set(b'[]{},"0123456789eE'))
@@ -100,7 +102,7 @@ class Decoder:
         except msgspec.ValidationError:
             # An untyped decoder has one kind left: a number that Python can't hold.
             raise ParseError(
-                "malformed JSON: a number out of range; integers may have 4,300 digits, a sign counted as one, "
+                f"malformed JSON: a number out of range; integers may have {MAX_DIGITS:,} digits, a sign counted as one, "
                 f"and others must fit a double ({_place(_large_byte(body[:_SEARCHED]))})"
             ) from None
         except msgspec.DecodeError as error:
@@ -252,7 +254,7 @@ def _large_byte(body: bytes) -> int | None:
 
 
 def _is_out_of_range(number: re.Match[bytes]) -> bool:
-    return math.isinf(float(number[0])) if number["fraction"] else len(number[0]) > _MAX_DIGITS
+    return math.isinf(float(number[0])) if number["fraction"] else len(number[0]) > MAX_DIGITS
 
 
 def _sentence(body: bytes, reason: str) -> str:

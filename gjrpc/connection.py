@@ -26,7 +26,7 @@ from gjrpc.http1 import CONTINUE, Reader
 from gjrpc.messages import Head, Request, Response
 from gjrpc.problems import refusal
 from gjrpc.sending import HURRY, Sending
-from gjrpc.told import failure
+from gjrpc.told import DETAILS, FAILED, failure
 
 log = logging.getLogger("gjrpc.connection")
 
@@ -34,7 +34,6 @@ _RECEIVE = 8 * 1024  # bytes for one read between bodies: a buffer of more is sl
 _RECEIVE_BODY = 64 * 1024
 _NEVER = float("inf")
 _LARGE = 64 * 1024  # bytes of a body that are not copied to stand behind their head
-_FAILED = "the server failed; the server's log has the details under this ref"
 _CUT_OFF = "the server stopped before the call ended; the call had begun, and may have taken effect"
 
 
@@ -146,7 +145,7 @@ class Connection(Sending):
         except GoneError as error:
             log.debug("%s went away: %s", self.peer, error)
         except Exception as error:  # noqa: BLE001  a fault of the server itself: logged with its ref, and told
-            self._refuse(failure(_FAILED, error))
+            self._refuse(failure(FAILED, error, pointer=DETAILS))
         except BaseException as error:  # a timeout that a call left running, say, or somebody ends the greenlet
             if passes(error):
                 self.abandon()
@@ -165,7 +164,7 @@ class Connection(Sending):
 
     def _fail(self, error: BaseException) -> None:
         """Tell the client, if no part of its answer is sent yet."""
-        refused = failure(_FAILED, error)
+        refused = failure(FAILED, error, pointer=DETAILS)
         if self.expires == _NEVER and not self.begun:
             self._refuse(refused)
 

@@ -52,10 +52,15 @@ def every_type(*roots: Type) -> list[Type]:
 
 
 def _inside(info: Any) -> Iterator[Type]:
+    yield from _parts(info)
+    yield from (field.type for field in getattr(info, "fields", ()))
+
+
+def _parts(info: Any) -> Iterator[Type]:
+    """The types that one is made of, but for the fields of classes."""
     yield from getattr(info, "types", ())
     yield from getattr(info, "item_types", ())
     yield from (getattr(info, part) for part in _PARTS if hasattr(info, part))
-    yield from (field.type for field in getattr(info, "fields", ()))
 
 
 def alternatives(info: Any) -> list[Type]:
@@ -67,9 +72,7 @@ def alternatives(info: Any) -> list[Type]:
 
 def without_fields(info: Type) -> list[Type]:
     """A type and those inside it (items, members of unions), without the fields of classes."""
-    parts: list[Any] = [*getattr(info, "types", ()), *getattr(info, "item_types", ())]
-    parts += [getattr(info, name) for name in _PARTS if hasattr(info, name)]
-    return [info] + [inner for part in parts for inner in without_fields(part)]
+    return [info] + [inner for part in _parts(info) for inner in without_fields(part)]
 
 
 def prepare(annotation: Any) -> list[Type]:

@@ -7,7 +7,7 @@ those from what is found here. Nothing of it runs during a call.
 import inspect
 from collections.abc import Iterable, Sequence
 from inspect import Parameter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import docstring_parser
 import msgspec
@@ -17,11 +17,9 @@ from msgspec import UNSET
 from gjrpc import codec, keys
 from gjrpc.constructors import left_out
 from gjrpc.conversion import every_type
-from gjrpc.keys import BASE64, DECIMAL
+from gjrpc.keys import BASE64, DECIMAL, Schema
 from gjrpc.method import Method
 from gjrpc.signatures import form_of, is_typed, read_signature, taken_names
-
-Schema: TypeAlias = dict[str, Any]
 
 COMPONENTS = "#/components/schemas/"
 """Where both documents keep the schemas of classes."""

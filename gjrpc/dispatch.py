@@ -19,7 +19,7 @@ from gjrpc.method import Method
 from gjrpc.permissions import EVERYTHING, Caller
 from gjrpc.registry import Registry
 from gjrpc.runtime import Plain, Runtime, running
-from gjrpc.told import failure
+from gjrpc.told import DETAILS, MORE, failure
 
 log = logging.getLogger("gjrpc.dispatch")
 
@@ -123,11 +123,11 @@ class Dispatcher:
         except codec.NotJSON as error:
             return failure(f"the method's result is not JSON: {error}", error, method)
         except WrongResult as error:
-            return failure("the method's result is not what it declares; the server's log has more under this ref", error, method)
+            return failure("the method's result is not what it declares", error, method, pointer=MORE)
         except BaseException as error:  # the one place: also a SystemExit in a method must not end the server
             if self.runtime.passes(error):
                 raise
-            return failure("the method failed; the server's log has the details under this ref", error, method)
+            return failure("the method failed", error, method, pointer=DETAILS)
 
     def _caller(self) -> Caller:
         return context.current() or self._anyone

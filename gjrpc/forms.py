@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from inspect import Parameter
 from typing import Any
 
-from gjrpc.describe import COMPONENTS, Described, Schema, Value
+from gjrpc.describe import COMPONENTS, Described, Value
+from gjrpc.keys import Schema
 from gjrpc.signatures import NAMED, POSITIONAL
 
 _SCALARS = ["string", "number", "boolean", "null"]

@@ -16,7 +16,7 @@ from gjrpc.answers import AnswerError, check_length, read_start
 from gjrpc.green import passes
 from gjrpc.messages import Head, Request
 from gjrpc.problems import refusal
-from gjrpc.told import failure
+from gjrpc.told import DETAILS, failure
 
 log = logging.getLogger("gjrpc.connection")
 
@@ -60,7 +60,7 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         except BaseException as error:  # whatever the application raises, or gives, is told as a 500
             if passes(error):
                 raise
-            refused = failure("the application failed; the server's log has the details under this ref", error)
+            refused = failure("the application failed", error, pointer=DETAILS)
             self.close_connection = True
             if not self.begun:
                 response = refusal(refused)

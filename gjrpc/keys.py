@@ -14,6 +14,7 @@ from msgspec import inspect
 from gjrpc.conversion import alternatives
 
 Schema: TypeAlias = dict[str, Any]
+"""A JSON schema that this project writes: an object of keywords."""
 
 BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 """RFC 4648, section 4, with its padding."""

@@ -9,9 +9,10 @@ from typing import Any
 from urllib.parse import quote
 
 from gjrpc import codec, convention, told
-from gjrpc.describe import Contract, Described, Schema
+from gjrpc.describe import Contract, Described
 from gjrpc.errors import CallError
 from gjrpc.forms import Forms
+from gjrpc.keys import Schema
 from gjrpc.method import DeclaredError, Method
 
 VERSION = "3.1.1"

@@ -19,6 +19,15 @@ from gjrpc.method import Method
 
 log = logging.getLogger("gjrpc.dispatch")
 
+DETAILS = "; the server's log has the details under this ref"
+"""Ends the sentence of an error about which its receiver is told no more."""
+
+MORE = "; the server's log has more under this ref"
+"""The same where what went wrong has been told already."""
+
+FAILED = "the server failed"
+"""The sentence where neither a method nor an application is to blame."""
+
 
 class Told(NamedTuple):
     """The parts of an error, each known to be writable.
@@ -65,26 +74,23 @@ def settled(error: CallError) -> Told:
         return read(unsendable(cause))
 
 
-_POINTER = "; the server's log has"
-
-
 def unsendable(cause: BaseException, method: Method | None = None) -> InternalError:
     """What is told instead of an error that can't be sent."""
-    return failure("the error can't be sent; the server's log has the details under this ref", cause, method)
+    return failure("the error can't be sent", cause, method, pointer=DETAILS)
 
 
-def failure(sentence: str, error: BaseException, method: Method | None = None) -> InternalError:
+def failure(sentence: str, error: BaseException, method: Method | None = None, *, pointer: str = "") -> InternalError:
     """Log an exception under a new reference, and give the error to tell, which carries no more than that.
 
     Args:
         sentence: for the client and the log; it gives nothing away.
         error: goes to the log with its traceback.
         method: the method that raised it, if one did.
+        pointer: for the client alone, which can't see the log: what is found there, `DETAILS` or `MORE`.
     """
     ref = secrets.token_hex(6)
-    # Where the client is told to look is here.
-    log.error("ref %s: %s%s%s", ref, _named(method), sentence.partition(_POINTER)[0], _remedy(error), exc_info=error)
-    return InternalError(sentence, ref=ref)
+    log.error("ref %s: %s%s%s", ref, _named(method), sentence, _remedy(error), exc_info=error)
+    return InternalError(sentence + pointer, ref=ref)
 
 
 def note(error: CallError, cause: BaseException, method: Method) -> None:

@@ -21,7 +21,6 @@ from gjrpc.signatures import Form
 Convert: TypeAlias = Callable[[str, Form, Any], Any]
 """Makes an argument of what came for it, by its name and form; raises Unfit."""
 
-_MOST_DIGITS = 4300
 _NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,5})?", re.ASCII)
 
 
@@ -106,12 +105,12 @@ def _json_text(text: str) -> str:
 
 def _whole(text: str) -> str:
     """The text of an integer that is spelled as 5.0 or 1e3, with all its digits; any other text as it is."""
-    if text.isdecimal() or len(text) > _MOST_DIGITS:
+    if text.isdecimal() or len(text) > codec.MAX_DIGITS:
         return text
     try:
         number = Decimal(text) if _NUMBER.fullmatch(text) else None
     except InvalidOperation:
         number = None
-    if number is None or number.adjusted() >= _MOST_DIGITS or number != number.to_integral_value():
+    if number is None or number.adjusted() >= codec.MAX_DIGITS or number != number.to_integral_value():
         return text
     return str(int(number))

@@ -26,7 +26,7 @@ from gjrpc.permissions import ANYONE, EVERYTHING
 from gjrpc.problems import refusal, status_of
 from gjrpc.registry import Registry
 from gjrpc.runtime import Runtime
-from gjrpc.told import failure
+from gjrpc.told import DETAILS, FAILED, failure
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -206,7 +206,7 @@ class Application:
             return refusal(error)
         if self.dispatcher.runtime.passes(error):
             raise error
-        return refusal(failure("the server failed; the server's log has the details under this ref", error))
+        return refusal(failure(FAILED, error, pointer=DETAILS))
 
     def _scheme(self, head: Head, peer: Peer | None) -> str:
         """What the client speaks."""
@@ -355,7 +355,7 @@ def _document(write: Callable[[], Any]) -> Response:
     try:
         return _json(write())
     except Exception as error:  # noqa: BLE001  an annotation is an application's own code, and may raise anything
-        return refusal(failure("the document can't be written; the server's log has the details under this ref", error))
+        return refusal(failure("the document can't be written", error, pointer=DETAILS))
 
 
 def _json(value: Any) -> Response:
