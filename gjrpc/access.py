@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TextIO
 from urllib.parse import quote
 
+from msgspec import Struct
+
 from gjrpc import codec
 from gjrpc.messages import Head
 
@@ -18,10 +20,31 @@ log = logging.getLogger("gjrpc.access")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def _common(
-    at: str, peer: str, head: Head, status: int, size: int, seconds: float, caller: str | None, method: str | None
-) -> str:
+class Answered(Struct, frozen=True):
+    """One answer, as a log is told of it.
+
+    Attributes:
+        address: the socket address of who asked.
+        head: of the request.
+        status: of the answer.
+        size: bytes of its body.
+        seconds: from the request to the answer.
+        caller: the name of who called, or None where nobody was asked.
+        method: the name of what was called, of a batch the first names with commas between them; None where that was nothing.
+    """
+
+    address: Any
+    head: Head
+    status: int
+    size: int
+    seconds: float
+    caller: str | None = None
+    method: str | None = None
+
+
+def _common(at: str, answered: Answered) -> str:
     """The Common Log Format, as Apache defined it, with the seconds taken and the method at its end."""
+    peer, head, caller, method = peer_name(answered.address), answered.head, answered.caller, answered.method
     # Blanks would make more fields of one.
     user = "-" if caller is None else quote(caller, safe="@")
     target = head.target
@@ -29,12 +52,23 @@ def _common(
     if '"' in target or "\\" in target:  # it is not to end the quotation that it stands in; control characters can't be in it
         target = target.replace("\\", "\\\\").replace('"', '\\"')
     called = "-" if method is None else quote(method, safe="./:,+")
-    return f'{peer} - {user} [{at}] "{head.verb} {target} HTTP/{version}" {status} {size} {seconds:.6f} {called}\n'
+    request = f"{head.verb} {target} HTTP/{version}"
+    return f'{peer} - {user} [{at}] "{request}" {answered.status} {answered.size} {answered.seconds:.6f} {called}\n'
 
 
-def _json(at: str, peer: str, head: Head, status: int, size: int, seconds: float, caller: str | None, method: str | None) -> str:
-    line = {"time": at, "peer": peer, "caller": caller, "verb": head.verb, "target": head.target, "status": status, "size": size}
-    text = codec.encode(line | {"seconds": round(seconds, 6), "method": method}).decode()
+def _json(at: str, answered: Answered) -> str:
+    line = {
+        "time": at,
+        "peer": peer_name(answered.address),
+        "caller": answered.caller,
+        "verb": answered.head.verb,
+        "target": answered.head.target,
+        "status": answered.status,
+        "size": answered.size,
+        "seconds": round(answered.seconds, 6),
+        "method": answered.method,
+    }
+    text = codec.encode(line).decode()
     if not text.isprintable():  # a name of a caller or method may have in it what turns the direction of writing
         text = json.dumps(json.loads(text), separators=(",", ":"))
     return text + "\n"
@@ -51,36 +85,24 @@ def _iso_time(at: time.struct_time) -> str:
 
 
 class _Format(NamedTuple):
-    """How a line is written: its time, and what makes a line of time and facts."""
+    """How a line is written: its time, and what makes a line of that and an answer."""
 
     time: Callable[[time.struct_time], str]
-    line: Callable[[str, str, Head, int, int, float, str | None, str | None], str]
+    line: Callable[[str, Answered], str]
 
 
 FORMATS: dict[str, _Format] = {
     "common": _Format(common_time, _common),
     "json": _Format(_iso_time, _json),
 }
-"""The formats by name: each makes a line of time, peer, head, status, bytes of body, seconds taken, caller and method."""
+"""The formats by name."""
 
 
 class AnswerLog(Protocol):
     """Whatever wants to know of each answer."""
 
-    def write(
-        self,
-        address: Any,
-        head: Head,
-        status: int,
-        size: int,
-        seconds: float,
-        caller: str | None = None,
-        method: str | None = None,
-    ) -> None:
-        """Note one answer: the socket address of who asked, for what, status, bytes of body, seconds taken, caller, method.
-
-        Of a batch the method is its first names, with commas between them.
-        """
+    def write(self, answered: Answered) -> None:
+        """Note one answer."""
         ...
 
 
@@ -109,23 +131,14 @@ class AccessLog:
         self._until = 0.0  # when the second is over that `_at` names
         self._lines: list[str] = []
 
-    def write(
-        self,
-        address: Any,
-        head: Head,
-        status: int,
-        size: int,
-        seconds: float,
-        caller: str | None = None,
-        method: str | None = None,
-    ) -> None:
+    def write(self, answered: Answered) -> None:
         """Write the line of one answer."""
         now = self._clock()
         if not self._until - 1.0 <= now < self._until:  # also where the clock was set back
             self._until = now // 1 + 1.0
             self._at = self._time(time.gmtime(now))
         lines = self._lines
-        lines.append(self._line(self._at, peer_name(address), head, status, size, seconds, caller, method))
+        lines.append(self._line(self._at, answered))
         if self._later is None:
             self.flush()
         elif len(lines) == 1:

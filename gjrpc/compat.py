@@ -17,6 +17,7 @@ import requests
 from gevent.hub import get_hub
 
 from gjrpc import codec
+from gjrpc.access import Answered
 from gjrpc.convention import phrase
 from gjrpc.errors import ClientError, MethodNotFound
 from gjrpc.excerpts import excerpt
@@ -216,11 +217,11 @@ class _HandlerLog:
     def __init__(self, server: SimpleTCPServer) -> None:
         self._server = server
 
-    def write(self, address: Any, head: Head, status: int, size: int, *_others: Any) -> None:
-        handler = self._server.RequestHandlerClass(self._server, address, head)
+    def write(self, answered: Answered) -> None:
+        handler, status = self._server.RequestHandlerClass(self._server, answered.address, answered.head), answered.status
         if status >= 400:
             handler.log_error("code %d, message %s", status, phrase(status))
-        handler.log_request(status, size)
+        handler.log_request(status, answered.size)
 
 
 class SimpleTCPClient:

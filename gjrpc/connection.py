@@ -17,6 +17,7 @@ import gevent
 import gevent.socket
 
 from gjrpc import forks
+from gjrpc.access import Answered
 from gjrpc.called import called
 from gjrpc.errors import BadMessage, CallError, DeadlineExceeded, Overloaded
 from gjrpc.framing import Parsed
@@ -349,7 +350,7 @@ class Connection(Sending):
         start = clock()
         response = server.application.respond(request, self)
         goes_on = self._give(response, request.head)
-        self._log_answer(request.head, response.status, len(response.body), clock() - start, response.caller, called(request))
+        self._note(request.head, response, clock() - start, called(request))
         return goes_on
 
     def _answer_busy(self, request: Request) -> bool:
@@ -366,8 +367,9 @@ class Connection(Sending):
         self.server.refused += 1
         return self._for_page(refusal(Overloaded(f"{self.server.overload}: come back later")), head.origin)
 
-    def _note(self, head: Head, response: Response, seconds: float) -> None:
-        self._log_answer(head, response.status, len(response.body), seconds, response.caller)
+    def _note(self, head: Head, response: Response, seconds: float, method: str | None = None) -> None:
+        size = len(response.body)
+        self._log_answer(Answered(self.client_address, head, response.status, size, seconds, response.caller, method))
 
     def _give(self, response: Response, head: Head) -> bool:
         """Send a response; say whether the connection goes on."""

@@ -12,9 +12,10 @@ from urllib.parse import unquote_to_bytes
 
 from gevent.pywsgi import WSGIHandler
 
+from gjrpc.access import Answered
 from gjrpc.answers import AnswerError, check_length, read_start
 from gjrpc.green import passes
-from gjrpc.messages import Head, Request
+from gjrpc.messages import Request
 from gjrpc.problems import refusal
 from gjrpc.told import DETAILS, failure
 
@@ -67,15 +68,13 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
                 self.code, self._size = response.status, len(response.body)
                 self._send(self.server.writer.write(response, False, head))
         if self.server.access_log:
-            self._log_answer(head, self.code, self._size, time.perf_counter() - start)
+            self._log_answer(Answered(self.client_address, head, self.code, self._size, time.perf_counter() - start))
         return not self.close_connection
 
-    def _log_answer(
-        self, head: Head, status: int, size: int, seconds: float, caller: str | None = None, method: str | None = None
-    ) -> None:
+    def _log_answer(self, answered: Answered) -> None:
         """Note an answer that was sent: where that fails, the client has its answer, and nothing else is to be sent."""
         try:
-            self.server.access_log.write(self.client_address, head, status, size, seconds, caller, method)
+            self.server.access_log.write(answered)
         except BaseException as error:
             if passes(error):
                 raise

@@ -11,7 +11,9 @@ from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, NamedTuple
 
-from gjrpc.access import AnswerLog, peer_name
+from msgspec.structs import replace
+
+from gjrpc.access import Answered, AnswerLog, peer_name
 from gjrpc.errors import GjrpcError, SettingsError
 from gjrpc.guard import Peer
 from gjrpc.messages import Head
@@ -127,9 +129,9 @@ class ForwardedLog:
         self._log = log
         self._proxies = proxies
 
-    def write(self, address: Any, head: Head, *facts: Any, **named: Any) -> None:
+    def write(self, answered: Answered) -> None:
         """Note one answer, as `AnswerLog` does."""
-        self._log.write(self._proxies.client(address, head), head, *facts, **named)
+        self._log.write(replace(answered, address=self._proxies.client(answered.address, answered.head)))
 
 
 def node(text: str) -> tuple[str, int] | None:

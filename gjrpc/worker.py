@@ -28,10 +28,9 @@ from gunicorn.sock import ssl_context
 from gunicorn.workers.base import Worker as BaseWorker
 
 from gjrpc import logs
-from gjrpc.access import AnswerLog, common_time, peer_name
+from gjrpc.access import Answered, AnswerLog, common_time, peer_name
 from gjrpc.connection import Timeouts
 from gjrpc.lines import Limits
-from gjrpc.messages import Head
 from gjrpc.proxies import LOCAL, Proxies
 from gjrpc.sharing import Board, SharingServer
 from gjrpc.watchdog import Watchdog
@@ -205,20 +204,12 @@ class _GunicornLog:
     def __init__(self, log: Any) -> None:
         self._log = log
 
-    def write(
-        self,
-        address: Any,
-        head: Head,
-        status: int,
-        size: int,
-        seconds: float,
-        caller: str | None = None,
-        method: str | None = None,
-    ) -> None:
+    def write(self, answered: Answered) -> None:
+        head = answered.head
         path, _, query = head.target.partition("?")
         environ = {
-            "REMOTE_ADDR": peer_name(address),
-            "REMOTE_USER": caller or "-",
+            "REMOTE_ADDR": peer_name(answered.address),
+            "REMOTE_USER": answered.caller or "-",
             "REQUEST_METHOD": head.verb,
             "RAW_URI": head.target,
             "PATH_INFO": path,
@@ -227,9 +218,10 @@ class _GunicornLog:
             "HTTP_REFERER": head.get("referer") or "-",
             "HTTP_USER_AGENT": head.get("user-agent") or "-",
             "HTTP_AUTHORIZATION": head.get("authorization") or "",
-            "gjrpc.method": method or "-",
+            "gjrpc.method": answered.method or "-",
         }
-        self._log.access(_Answer(str(status), size), head.headers, environ, timedelta(seconds=seconds))
+        answer = _Answer(str(answered.status), answered.size)
+        self._log.access(answer, head.headers, environ, timedelta(seconds=answered.seconds))
 
 
 class _Answer:
@@ -249,18 +241,9 @@ class _Counter:
         self._worker = worker
         self._then = then
 
-    def write(
-        self,
-        address: Any,
-        head: Head,
-        status: int,
-        size: int,
-        seconds: float,
-        caller: str | None = None,
-        method: str | None = None,
-    ) -> None:
+    def write(self, answered: Answered) -> None:
         if self._then is not None:
-            self._then.write(address, head, status, size, seconds, caller, method)
+            self._then.write(answered)
         self._worker.nr += 1
         if self._worker.nr == self._worker.max_requests:
             self._worker.log.info("worker %d ends: it has given its %d answers", self._worker.pid, self._worker.nr)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import gjrpc
-from gjrpc.access import FORMATS, AccessLog, common_time, peer_name
+from gjrpc.access import FORMATS, AccessLog, Answered, common_time, peer_name
 from gjrpc.messages import Head
 
 NOW = 1577934245.5
@@ -29,7 +29,7 @@ class Flushed(io.StringIO):
 def written(style, head, address=PEER, caller=None, method=None):
     """What the log has flushed after one answer."""
     stream = Flushed()
-    AccessLog(style, stream, lambda: NOW).write(address, head, 200, 17, 0.0012345678, caller, method)
+    AccessLog(style, stream, lambda: NOW).write(Answered(address, head, 200, 17, 0.0012345678, caller, method))
     return stream.flushed
 
 
@@ -112,11 +112,11 @@ def test_lines_may_go_out_together():
     stream, asked = Flushed(), []
     log = AccessLog("common", stream, lambda: NOW, later=asked.append)
     for _ in range(3):
-        log.write(PEER, Head("GET", "/"), 200, 17, 0.001)
+        log.write(Answered(PEER, Head("GET", "/"), 200, 17, 0.001))
     assert (len(asked), stream.flushed) == (1, "")
     asked.pop()()
     assert stream.flushed.count("\n") == 3
-    log.write(PEER, Head("GET", "/"), 200, 17, 0.001)
+    log.write(Answered(PEER, Head("GET", "/"), 200, 17, 0.001))
     assert len(asked) == 1
 
 
@@ -124,7 +124,7 @@ def test_a_log_that_cannot_be_written(caplog):
     """Where the lines can't be written, a warning says why, and the server goes on."""
     with open("/dev/full", "w", encoding="utf-8") as full:
         log = AccessLog("common", full)
-        log.write(("192.0.2.1", 1), Head("GET", "/"), 200, 0, 0.1)
+        log.write(Answered(("192.0.2.1", 1), Head("GET", "/"), 200, 0, 0.1))
         assert "can't be written, and 1 lines are lost: [Errno 28]" in caplog.text
         with contextlib.suppress(OSError):
             full.close()
@@ -135,6 +135,6 @@ def test_a_clock_that_is_set_back():
     stream, times = Flushed(), iter([NOW, NOW - 3600])
     log = AccessLog("common", stream, lambda: next(times))
     for _ in range(2):
-        log.write(("192.0.2.1", 1), Head("GET", "/"), 200, 0, 0.1)
+        log.write(Answered(("192.0.2.1", 1), Head("GET", "/"), 200, 0, 0.1))
     first, second = re.findall(r":(\d\d):\d\d:\d\d ", stream.flushed)
     assert int(second) == (int(first) - 1) % 24

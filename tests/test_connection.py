@@ -1087,9 +1087,9 @@ class Noted:
     def __init__(self):
         self.lines = []
 
-    def write(self, address, head, status, size, seconds, caller=None, method=None):
-        self.lines.append((address[0], repr(head), status, size))
-        assert 0 <= seconds < SECONDS
+    def write(self, answered):
+        self.lines.append((answered.address[0], repr(answered.head), answered.status, answered.size))
+        assert 0 <= answered.seconds < SECONDS
 
 
 def test_the_access_log(serve, application, door):

@@ -118,8 +118,8 @@ def test_an_overload_is_in_the_access_log(serve, application):
     noted = []
 
     class Log:
-        def write(self, address, head, status, size, seconds, caller, method):
-            noted.append((head.target, status))
+        def write(self, answered):
+            noted.append((answered.head.target, answered.status))
 
     served = serve(application, max_calls=1, access_log=Log())
     gate = gate_of(served, application)

@@ -8,6 +8,7 @@ import requests
 from conftest import wait_until
 
 from gjrpc import Application, Registry
+from gjrpc.access import Answered
 from gjrpc.connection import Timeouts
 from gjrpc.errors import SettingsError
 from gjrpc.messages import Head, Response
@@ -314,8 +315,8 @@ class Lines:
     def __init__(self):
         self.hosts = []
 
-    def write(self, address, head, status, *rest):
-        self.hosts.append(address[0])
+    def write(self, answered):
+        self.hosts.append(answered.address[0])
 
 
 def test_the_access_log_names_the_client():
@@ -323,12 +324,12 @@ def test_the_access_log_names_the_client():
     noted = []
 
     class Log:
-        def write(self, *facts, **named):
-            noted.append((facts, named))
+        def write(self, answered):
+            noted.append(answered)
 
     asked = head("192.0.2.1")
-    ForwardedLog(Log(), INNER).write(PEER, asked, 200, 17, 0.5, caller="me")
-    assert noted == [((("192.0.2.1", 0), asked, 200, 17, 0.5), {"caller": "me"})]
+    ForwardedLog(Log(), INNER).write(Answered(PEER, asked, 200, 17, 0.5, caller="me"))
+    assert noted == [Answered(("192.0.2.1", 0), asked, 200, 17, 0.5, caller="me")]
 
 
 REQUEST = b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"
