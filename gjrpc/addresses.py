@@ -101,7 +101,7 @@ class SocketFile:
         except FileNotFoundError:
             pass
         except OSError as error:
-            log.warning("the socket unix:%s stays: %s", self._path, _reason(error))
+            log.warning("the socket file unix:%s can't be removed: %s", self._path, _reason(error))
 
 
 def _identity(path: str) -> tuple[int, int, int]:
@@ -149,18 +149,18 @@ def _group(name: str) -> int:
     try:
         return int(name) if name.isascii() and name.isdigit() else grp.getgrnam(name).gr_gid
     except KeyError as error:
-        raise SettingsError(f"--socket-group {name!r}: there is no such group") from error
+        raise SettingsError(f"--socket-group {name!r}: there is no such group; expected a name or a number") from error
 
 
 def _remove_stale(path: str) -> None:
     """Remove the socket file of a server that is gone; whatever else is there stays.
 
     Raises:
-        OSError: a file that is no socket is in the way.
+        OSError: a file that is not a socket is in the way.
     """
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise FileExistsError(errno.EEXIST, "a file that is no socket is in the way")
+            raise FileExistsError(errno.EEXIST, "a file that is not a socket is in the way")
         found = _identity(path)
         if _is_dead(path) and _identity(path) == found:
             os.unlink(path)

@@ -49,14 +49,14 @@ def read_start(status: Any, headers: Any) -> Start:
         AnswerError
     """
     if not isinstance(status, str) or not _STATUS.fullmatch(status):
-        raise AnswerError(f"its status is {_shown(status)}; expected a text like '200 OK', without control characters")
+        raise AnswerError(f"its status is {_shown(status)}; expected a string like '200 OK', without control characters")
     fields = [_field(field) for field in headers]
     lengths = [value for name, value in fields if name.lower() == "content-length"]
     if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
         raise AnswerError(f"its Content-Length is {' and '.join(map(_shown, lengths))}; expected one number of bytes")
     options = {value.strip().lower() for name, value in fields if name.lower() == "connection"}
     if not options <= {"close", "keep-alive"}:
-        raise AnswerError(f"its header Connection is {_shown(', '.join(sorted(options)))}; the connection is the server's")
+        raise AnswerError(f"its header Connection is {_shown(', '.join(sorted(options)))}; that is for the server to say")
     return Start([field for field in fields if field[0].lower() != "connection"], "close" in options)
 
 
@@ -76,20 +76,18 @@ def check_length(announced: int, given: int) -> None:
         AnswerError
     """
     if given != announced:
-        raise AnswerError(f"it gave {given} bytes, and its Content-Length says {announced}")
+        raise AnswerError(f"it returned {given} bytes, but its Content-Length says {announced}")
 
 
 def _field(field: Any) -> Field:
     try:
         name, value = field
     except (TypeError, ValueError):
-        raise AnswerError(f"its header {_shown(field)} is no pair of name and value") from None
+        raise AnswerError(f"its header {_shown(field)} is not a pair of name and value") from None
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise AnswerError(f"its header name {_shown(name)} is none: expected a text of letters, digits and hyphens")
+        raise AnswerError(f"its header name {_shown(name)} is not valid; expected letters, digits and hyphens")
     if not isinstance(value, str) or not _VALUE.fullmatch(value):
-        raise AnswerError(
-            f"its header {name} has the value {_shown(value)}; expected a text in latin-1, without control characters"
-        )
+        raise AnswerError(f"its header {name} has the value {_shown(value)}; expected latin-1 text without control characters")
     lower = name.lower()
     # "attempting to … use hop-by-hop headers is a fatal error": how the answer is framed is the server's to say.
     if lower != "connection" and (is_hop_by_hop(name) or lower in _OTHER_HOPS):

@@ -141,7 +141,7 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         log.warning("SIGUSR2 has no effect; SIGHUP loads the code anew")
 
     def _say_stop(self, name: str) -> None:
-        log.info("%s: stopping; calls in flight have %g s", name, self.app.grace)
+        log.info("%s: stopping; calls in flight have %g s to end", name, self.app.grace)
 
     def stop(self, graceful: bool = True) -> None:
         """Let the calls in flight end; a second signal, or the end of the grace period, stops at once."""

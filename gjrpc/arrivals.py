@@ -25,7 +25,7 @@ log = logging.getLogger("gjrpc.server")
 
 _HEADER = "no PROXY protocol header"
 _HANDSHAKE = "TLS handshake failed"
-_SPEAK_TLS = "this port speaks TLS, and the request came without it: use https:// instead of http://"
+_SPEAK_TLS = "this port speaks TLS, but the request came without it: use https:// instead of http://"
 _PIECE = 65536
 
 
@@ -176,7 +176,7 @@ class Arrival:
 
     def _turn_away(self, plain: Any) -> None:
         """Tell a client that speaks plain HTTP to speak TLS, so that it can read it."""
-        log.warning("%s: %s: plain HTTP came, and this port speaks TLS: the client has to use https://", self.peer, self._fault)
+        log.warning("%s: %s: the client sent plain HTTP to a TLS port; it must use https://", self.peer, self._fault)
         answer = self._server.writer.write(refusal(BadMessage(_SPEAK_TLS)), False, Head("-", "-"))
         try:
             plain.sendall(answer)

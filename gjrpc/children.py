@@ -45,7 +45,7 @@ def install() -> None:
     """
     if gevent.config.loop is corecext.loop:
         if get_hub_if_exists() is not None:
-            log.debug("the main loop was made before gjrpc was imported, and watches children through libev")
+            log.debug("the main event loop was made before gjrpc was imported, so it watches child processes through libev")
         gevent.config.loop = Loop
 
 
@@ -67,7 +67,7 @@ class _Exit:
                 try:
                     found, status = _waitpid(pid or -1, os.WNOHANG)
                 except ChildProcessError:
-                    log.warning("process %d was waited for elsewhere: its exit status is lost, and 255 is reported", pid)
+                    log.warning("something else reaped process %d: its exit status is lost, 255 is reported instead", pid)
                     found, status = pid, _LOST
                 self.ended = (found, status) if found else None
             return self.ended is not None
@@ -152,5 +152,5 @@ def _descriptor(pid: int) -> int | None:
     try:
         return os.pidfd_open(pid)
     except (AttributeError, OSError) as error:  # not Linux, a kernel before 5.3, no descriptor left, or "any child"
-        log.debug("process %d is looked at every %g s: %s", pid, _POLL, error)
+        log.debug("polling process %d every %g s: %s", pid, _POLL, error)
         return None

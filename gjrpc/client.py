@@ -262,7 +262,7 @@ def _converter(name: str, wanted: Any) -> Callable[[bytes], Any]:
             raise WireError(f"{name}: the result is not {wanted!r}: {error}") from error
         number = codec.not_finite(value)
         if number is not None:
-            raise WireError(f"{name}: the result is not {wanted!r}: it holds {number}, which is no number")
+            raise WireError(f"{name}: the result is not {wanted!r}: it contains {number}, which is not JSON")
         return value
 
     return convert

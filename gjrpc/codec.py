@@ -102,8 +102,8 @@ class Decoder:
         except msgspec.ValidationError:
             # An untyped decoder has one kind left: a number that Python can't hold.
             raise ParseError(
-                f"malformed JSON: a number out of range; integers may have {MAX_DIGITS:,} digits, a sign counted as one, "
-                f"and others must fit a double ({_place(_large_byte(body[:_SEARCHED]))})"
+                f"malformed JSON: a number out of range; an integer may have {MAX_DIGITS:,} digits, its sign included, "
+                f"and any other number must fit a double ({_place(_large_byte(body[:_SEARCHED]))})"
             ) from None
         except msgspec.DecodeError as error:
             raise ParseError(_sentence(body, str(error))) from None

@@ -52,10 +52,10 @@ class Reader(Command):
         try:
             return super().main(*args, **kwargs)
         except RecursionError:
-            _end("what was given is nested too deep")
+            _end("the input is nested too deep")
         except Exception:  # noqa: BLE001  loud, and without exit code 1
             traceback.print_exc()
-            _end("this is a fault of gjrpc itself; please report it with the lines above")
+            _end("this is a bug in gjrpc; please report it with the lines above")
 
 
 def _end(words: str) -> NoReturn:

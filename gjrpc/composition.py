@@ -250,8 +250,8 @@ def warn_if_open(chosen: Settings, address: Address, *, guarded: bool, secured: 
     if not guarded and not _is_private(chosen, address):
         where = f"with {_shared_by(chosen)}" if address.is_local else "on a non-loopback address"
         log.warning(
-            "listening %s without credentials: anyone who reaches it can call what is served, but for methods with a scope, "
-            "which are %s; --token-file, --htpasswd and --client-ca authenticate callers",
+            "listening %s without authentication: anyone who can connect can call every method without a scope; "
+            "methods with a scope are %s; to authenticate callers, use --token-file, --htpasswd or --client-ca",
             where,
             "open too (--open)" if chosen.open else "closed (--open opens them)",
         )

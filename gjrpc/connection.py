@@ -35,7 +35,7 @@ _RECEIVE = 8 * 1024  # bytes for one read between bodies: a buffer of more is sl
 _RECEIVE_BODY = 64 * 1024
 _NEVER = float("inf")
 _LARGE = 64 * 1024  # bytes of a body that are not copied to stand behind their head
-_CUT_OFF = "the server stopped before the call ended; the call had begun, and may have taken effect"
+_CUT_OFF = "the server stopped before the call ended; the call had begun and may have taken effect"
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ def _percent_decoded(text: str) -> str:
 def _read_query(query: str) -> dict[str, list[str]]:
     arguments: dict[str, list[str]] = {}
     if query.count("&") >= _MOST_PAIRS:  # urllib takes up to 10 µs for each
-        raise InvalidRequest(f"the query has over {_MOST_PAIRS} arguments: send them in the body of a POST")
+        raise InvalidRequest(f"the query has more than {_MOST_PAIRS} arguments: send them in the body of a POST")
     try:
         text = query.encode("latin-1").decode()
         for name, value in parse_qsl(text, keep_blank_values=True, errors="strict"):

@@ -91,7 +91,7 @@ def prepare(annotation: Any) -> list[Type]:
         _cache_names(info)
         if isinstance(info, inspect.DictType) and not _has_key(info.key_type):
             kind = _kind(info.key_type)
-            raise Unconvertible(f"keys in JSON are texts, which can't be made a {kind}; use str, a number or an enum for keys")
+            raise Unconvertible(f"keys in JSON are strings, which can't become a {kind}; use str, a number or an enum for keys")
     with constructed(types) as classes:
         for cls in classes:  # what msgspec has learned of them before
             if "__msgspec_cache__" in vars(cls):

@@ -156,7 +156,7 @@ class JSONRPC:
             if type(answer) is dict and told is None and _error(answer) is not None:
                 continue  # of an entry whose id the server could not read (section 5)
             if not _is_id(told) or told not in request_ids or told in found:
-                raise WireError(f"batch: expected an answer to each call, by its id and once, got {answer!r:.200}")
+                raise WireError(f"batch: expected exactly one answer to each call, by its id, got {answer!r:.200}")
             found[told] = answer
         return found
 
@@ -184,7 +184,7 @@ def _message(name: str, response: requests.Response, expected: str = "a JSON-RPC
         raise _remote_error(name, status, response.reason, without_query(response))
     if 300 <= status < 400:
         where = redirected(response)
-        raise WireError(f"{name}: HTTP {status} points to {where!r}, and no redirect is followed: give the Client the right URL")
+        raise WireError(f"{name}: HTTP {status} redirects to {where!r}; they are not followed: give the Client the final URL")
     try:
         return codec.decode_unlimited(response.content)  # the caller chose the server
     except ParseError as error:

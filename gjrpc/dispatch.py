@@ -123,7 +123,7 @@ class Dispatcher:
         except codec.NotJSON as error:
             return failure(f"the method's result is not JSON: {error}", error, method)
         except WrongResult as error:
-            return failure("the method's result is not what it declares", error, method, pointer=MORE)
+            return failure("the method's result does not match its annotation", error, method, pointer=MORE)
         except BaseException as error:  # the one place: also a SystemExit in a method must not end the server
             if self.runtime.passes(error):
                 raise

@@ -197,7 +197,7 @@ def _get(url: str, name: str) -> bytes:
         page, auth = _page(url)
         wire = Wire(page, True, None, limits(TIMEOUT), _REPEATS, 1, None, auth, exact=True)
     except (MisuseError, ValueError) as error:
-        raise SettingsError(f"{name}: it can't be read: {error}") from error
+        raise SettingsError(f"{name}: can't be read: {error}") from error
     wire.url = name
     try:
         answer = wire.get(repeatable=True)
@@ -206,7 +206,9 @@ def _get(url: str, name: str) -> bytes:
     finally:
         wire.close()
     if answer.is_redirect:
-        raise SettingsError(f"{name}: HTTP {answer.status_code} points to {redirected(answer)!r}, and no redirect is followed")
+        raise SettingsError(
+            f"{name}: HTTP {answer.status_code} redirects to {redirected(answer)!r}; give that URL if you trust it"
+        )
     if answer.status_code != 200:
         raise SettingsError(f"{name}: HTTP {answer.status_code} {answer.reason} from {urlsplit(page).path}")
     return answer.content

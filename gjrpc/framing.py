@@ -231,7 +231,7 @@ def _expects(expect: list[str], version: tuple[int, int]) -> bool:
     417"; and "a server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that expectation."
     """
     if [value.lower() for value in expect] != ["100-continue"]:
-        raise BadMessage(f"the expectation {quoted(expect[0].lower())} can't be met", status=417)
+        raise BadMessage(f"the expectation {quoted(expect[0].lower())} is not supported; only 100-continue is", status=417)
     return version == (1, 1)
 
 

@@ -87,7 +87,7 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
             AnswerError: they can't be sent, or others were given before.
         """
         if self.status and not exc_info:
-            raise AnswerError("it called start_response a second time, and without exc_info")
+            raise AnswerError("it called start_response a second time without exc_info")
         start = read_start(status, headers)
         fields = start.headers
         if status.startswith(("204", "304")):

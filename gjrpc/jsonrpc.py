@@ -98,7 +98,7 @@ class Dialect:
         return b"[%b]" % b",".join(answers) if answers else None
 
     def _too_large(self, what: str, entry: Any) -> bytes:
-        return write_error(TooLarge(f"the batch's answers have over {self._max_answer} bytes; {what}"), _echo(entry))
+        return write_error(TooLarge(f"the batch's answers have more than {self._max_answer} bytes; {what}"), _echo(entry))
 
 
 def write_error(error: CallError, request_id: bytes = _NULL) -> bytes:

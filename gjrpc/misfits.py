@@ -57,7 +57,7 @@ def refusal(faults: Sequence[Fault]) -> InvalidArguments:
 
 def too_many(count: int, most: int, listing: str) -> Fault:
     """More arguments by position than there are parameters."""
-    return Fault(f"too many arguments: {count} came, expected at most {most} by position ({listing})")
+    return Fault(f"too many arguments: got {count}, expected at most {most} by position ({listing})")
 
 
 def only_named(name: str) -> Fault:
@@ -88,7 +88,7 @@ def unknown(names: Collection[str], known: Sequence[str], listing: str) -> Fault
 
 def repeated(name: str, count: int) -> Fault:
     """A key of a query that comes several times for one value."""
-    return Fault(f"argument {shown_name(name)}: given {count} times, and it takes one value")
+    return Fault(f"argument {shown_name(name)}: given {count} times, but it takes one value")
 
 
 def no_json(name: str, message: str) -> Fault:
@@ -130,7 +130,7 @@ def told(error: msgspec.ValidationError) -> tuple[str, str]:
     place = _PLACE.fullmatch(str(error))
     reason, path = (place["reason"], place["path"]) if place else (str(error), "")
     if error.__cause__ is not None:
-        reason = "the value is refused by a check of its class"
+        reason = "a check of its class rejects the value"
     elif reason.startswith("Invalid enum value "):
         reason = "Invalid enum value"
     return (f"{reason} as a key" if place and place["key"] else reason), path

@@ -92,7 +92,7 @@ class Gate:
             whose = "a page of another origin" if head.origin is None else f"the origin {quoted(head.origin)}"
             refused = Forbidden(
                 f"{whose} may not call {scheme}://{excerpt(head.host or '')}; if it should, start the server with "
-                "--allowed-origins, or with --trusted-proxies where a proxy speaks https for it"
+                "--allowed-origins, or with --trusted-proxies if a proxy speaks https for it"
             )
             raise _noted(refused)
         if head.verb == "POST" and _media_type(head.content_type) != "application/json":

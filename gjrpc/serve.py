@@ -95,7 +95,7 @@ def _reload_on_signal(
             _reload_certificate(context, chosen)
         elif not isinstance(guard, Guard):
             log.info("SIGHUP: there is nothing to read again: neither a certificate nor credentials")
-        log.info("SIGHUP: one process keeps the code that it has; to load it anew, serve from several: --workers 2")
+        log.info("SIGHUP: a single process can't reload its code; start the server with --workers 2 or more to reload it")
         notifier.ready()
 
     gevent.signal_handler(signal.SIGHUP, reload)

@@ -164,8 +164,8 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
     def overload(self) -> str:
         """What there is too much of, where calls are refused."""
         if self.unsent.full:
-            return f"answers of more than {self.unsent.most} bytes wait for clients to take them"
-        return f"the server has {self.greenlets.most} calls in flight, as many as it takes at a time"
+            return f"more than {self.unsent.most} bytes of answers wait for slow clients"
+        return f"the server has {self.greenlets.most} calls in flight, which is its limit"
 
     def start(self) -> None:
         """Bind and begin to accept; returns at once.
@@ -339,7 +339,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
                 self.connections.most, evicted, held_back,
             )  # fmt: skip
         if refused or given_up:
-            log.warning("%s: %d calls were refused, and %d slow clients closed", self.overload, refused, given_up)
+            log.warning("%s: %d calls were refused, and %d slow clients disconnected", self.overload, refused, given_up)
 
 
 def _cooperative(context: ssl.SSLContext) -> ssl.SSLContext:

@@ -57,8 +57,10 @@ class Settings:
     """The options of the server; times are in seconds, sizes in bytes."""
 
     bind: str = _option("127.0.0.1:9999", "Where to listen: HOST:PORT, [IPv6]:PORT or unix:PATH.", "ADDRESS")
-    socket_mode: Mode = _option(Mode(MODE), "Permissions of a Unix socket, in octal: who may write may connect.", "OCTAL")  # noqa: RUF009  as all here
-    socket_group: str | None = _option(None, "Group of a Unix socket.", "GROUP")
+    socket_mode: Mode = _option(  # noqa: RUF009  as all here
+        Mode(MODE), "Permissions of a Unix socket's file, in octal; whoever may write to it may connect.", "OCTAL"
+    )
+    socket_group: str | None = _option(None, "Group, by name or number, that owns a Unix socket's file.", "GROUP")
     cert: str | None = _option(None, "Certificate for TLS, a PEM file; its chain behind it.", "FILE")
     key: str | None = _option(None, "Private key for it, a PEM file; by default it stands in the same file.", "FILE")
     client_ca: str | None = _option(None, "Ask clients for a certificate signed by one of these CAs, a PEM file.", "FILE")
@@ -75,41 +77,48 @@ class Settings:
     access_log: Literal["off", "common", "json"] = _option(
         "off",
         "A line on standard output for each answer.",
-        wrong="Its format turns it on: common is Apache's, json an object a line. It goes to standard output.",
+        wrong="Give a format: common is Apache's, json writes one object a line. The access log goes to standard output.",
     )
     trusted_proxies: tuple[str, ...] = _option(
         (), "Addresses and networks of proxies that are believed when they say who called; unix for a Unix socket.", "NETWORKS"
     )
     forwarded_header: Literal["x-forwarded-for", "forwarded", "off"] = _option(
         "x-forwarded-for",
-        "The header in which trusted proxies say it, with X-Forwarded-Proto beside the first; no other is read.",
+        "Header in which trusted proxies name the client; x-forwarded-for reads X-Forwarded-Proto too; others are ignored.",
     )
     proxy_protocol: bool = _option(False, "Connections of trusted proxies begin with a PROXY protocol header, version 1 or 2.")
     log_level: Literal["debug", "info", "warning", "error"] = _option(
-        "info", "What goes to the log on standard error.", wrong="A fatal error is an error here, and a warn is a warning."
+        "info", "What goes to the log on standard error.", wrong="Use error for fatal or critical, warning for warn."
     )
     workers: int = _option(1, "Processes that serve; from two on, a master watches over them.")
     worker_timeout: int = _option(30, "A worker whose event loop stands still for so long is replaced.")
     stall_limit: float = _option(0.1, "A method that holds the event loop for longer is named in the log.")
     offload_stalls: bool = _option(False, "Run a method that held it three times in a thread from then on.")
     threads: int = _option(MAX_THREADS, "Threads for methods registered as blocking.")
-    max_queued: int = _option(MAX_QUEUED, "Calls that may wait for such a thread; 503 for further ones.")
+    max_queued: int = _option(MAX_QUEUED, "Blocking calls that may wait for a free thread; further ones get 503.")
     backlog: int = _option(4096, "Connections that may wait to be accepted; the system may allow fewer.")
     max_connections: int | None = _option(None, "Open connections; by default as many as the limit of open files allows.")
     max_calls: int = _option(
         MAX_CALLS, "Calls in flight: begun and waiting, or to be begun where they compute for long; 503 for further ones."
     )
-    max_unsent: int = _option(MAX_UNSENT, "Bytes of answers that may wait for clients to take them, in all; 503 beyond.")
+    max_unsent: int = _option(
+        MAX_UNSENT,
+        "Bytes of answers, in all, that wait for slow clients; beyond, new calls get 503 and the slowest clients are dropped.",
+    )
     max_pipelined: int = _option(_limits.pipelined, "Requests of one connection that are answered before others get their turn.")
     max_target: int = _option(_limits.target, "Bytes of a request line.")
     max_head: int = _option(_limits.head, "Bytes of a request's head.")
     max_headers: int = _option(_limits.headers, "Header lines of a request.")
     max_body: int | None = _option(
-        None, f"Bytes of a request's body; by default {MAX_BODY} for methods, {_limits.body} for another WSGI application."
+        None, f"Bytes of a request's body; default: {MAX_BODY} for methods, {_limits.body} for another WSGI application."
     )
     max_depth: int = _option(MAX_DEPTH, "Levels of arrays and objects in a request's JSON.")
-    max_values: int = _option(MAX_VALUES, "Values in a request's JSON: elements, members, and the arrays and objects themselves.")
-    max_answer: int = _option(MAX_ANSWER, "Bytes of the answers to a batch; further calls of it are not run.")
+    max_values: int = _option(
+        MAX_VALUES, "Values in a request's JSON: elements and members, arrays and objects included; more get 413."
+    )
+    max_answer: int = _option(
+        MAX_ANSWER, "Bytes of the answers to a batch; once they are reached, its remaining calls are not run."
+    )
     handshake_timeout: float = _option(_timeouts.handshake, "For a TLS handshake.")
     head_timeout: float = _option(_timeouts.head, "For a request's head, also from the connect to its first byte.")
     body_timeout: float = _option(_timeouts.body, "For the begin of a request's body; then --min-rate counts.")
@@ -167,7 +176,7 @@ class _Words(click.ParamType):  # type: ignore[type-arg]  # generic only since c
 
 
 class _Choice(click.Choice):  # type: ignore[type-arg]  # as above
-    """One of some words; what is none gets a hint."""
+    """One of several words; any other word is an error with a hint."""
 
     def __init__(self, choices: Sequence[str], hint: str) -> None:
         super().__init__(choices)
@@ -181,7 +190,7 @@ class _Choice(click.Choice):  # type: ignore[type-arg]  # as above
 
 
 class _Mode(click.ParamType):  # type: ignore[type-arg]  # as above
-    """Octal digits; a number in the file is meant as it is, since TOML has octal ones."""
+    """Octal digits; a number in the file counts as it is, since TOML has octal numbers."""
 
     name = "octal"
 
@@ -191,7 +200,7 @@ class _Mode(click.ParamType):  # type: ignore[type-arg]  # as above
         except ValueError:
             mode = -1
         if not 0 <= mode <= 0o777:
-            self.fail(f"{value!r} is none; expected octal digits from 0 to 777, as in 0660", param, ctx)
+            self.fail(f"{value!r} is no file mode; expected octal digits from 0 to 777, as in 0660", param, ctx)
         return Mode(mode)
 
 
@@ -216,7 +225,7 @@ _TYPES: dict[Any, Any] = {
 }
 
 
-_CONFIG = "TOML file with any of these options, as in: access-log = 'json'."
+_CONFIG = "TOML file that sets any of these options, as in: access-log = 'json'."
 
 _MANY = frozenset(declared.name for declared in fields(Settings) if _WORDS in (declared.type, *get_args(declared.type)))
 """The options that take words."""

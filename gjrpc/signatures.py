@@ -45,10 +45,10 @@ _CACHED = type(functools.lru_cache(len))
 _LONGEST = 200  # characters of an annotation in a sentence
 
 _NO_PLAIN_FUNCTIONS: dict[Callable[[Any], bool], str] = {
-    inspect.isgeneratorfunction: "it is a generator function, and items are not sent one by one; return a list of them instead",
-    inspect.iscoroutinefunction: "it is an async function; plain functions are served (gevent makes their waiting concurrent), "
-    "so make it one, or register one that runs it, as with asyncio.run",
-    inspect.isasyncgenfunction: "it is an async function with yield, and plain functions are served; return a list of the items",
+    inspect.isgeneratorfunction: "it is a generator function, whose items can't be sent one by one; return a list of them",
+    inspect.iscoroutinefunction: "it is an async function, and only plain ones are served (gevent makes their waits concurrent), "
+    "so make it one, or register one that runs it with asyncio.run",
+    inspect.isasyncgenfunction: "it is an async function with yield, and only plain ones are served; return a list of the items",
 }
 
 
@@ -82,7 +82,7 @@ def _check_keywords(function: functools.partial[Any]) -> None:
     parameters = inspect.signature(function.func).parameters.values()
     wrong = [p.name for p in parameters if p.kind is Parameter.POSITIONAL_ONLY and p.name in function.keywords]
     if wrong and all(p.kind is not Parameter.VAR_KEYWORD for p in parameters):
-        raise TypeError(f"it gives {wrong[0]!r} by name, which goes by position only")
+        raise TypeError(f"it passes {wrong[0]!r} by name, but that parameter is positional-only")
 
 
 def taken_names(function: Callable[..., Any], parameters: list[Parameter]) -> frozenset[str]:
@@ -222,7 +222,7 @@ def _types(parameter: Parameter, shown: str) -> list[msgspec.inspect.Type]:
     except Unconvertible as error:
         raise RegistrationError(f"{annotated}, and {error}") from error
     except Exception as error:  # msgspec raises several kinds for what is no type
-        raise RegistrationError(f"{annotated}, which is no type: {error}") from error
+        raise RegistrationError(f"{annotated}, which is not a type: {error}") from error
 
 
 def _items(info: Any) -> list[msgspec.inspect.Type]:

@@ -106,7 +106,7 @@ class _Signals:
             self.give_back()
             os.kill(os.getpid(), number)
         elif self._since is not None and time.monotonic() - self._since > _HELD:
-            os.write(2, b"%b again, and a call holds the event loop: ended\n" % signal.Signals(number).name.encode())
+            os.write(2, b"%b again while a call holds the event loop: exiting at once\n" % signal.Signals(number).name.encode())
             os._exit(128 + number)  # as of a process that the signal has ended
         else:
             self._since = self._since or time.monotonic()
@@ -134,6 +134,6 @@ def _stop(server: Stoppable, stopping: Callable[[], object], name: str) -> None:
         log.warning("%s again: stopping at once", name)
         gevent.spawn(server.stop, timeout=0)
     else:
-        say(f"{name}: stopping; calls in flight have {server.grace:g} s")
+        say(f"{name}: stopping; calls in flight have {server.grace:g} s to end")
         stopping()
         gevent.spawn(server.stop)

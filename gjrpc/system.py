@@ -178,7 +178,7 @@ def check_process(process: str) -> Answer:
     found = [one for one in running(errors) if wanted in one[1].casefold()]
     told = others(found, "check_process", process, context.peer())
     if not told:
-        besides = f", except {len(found)} that ask for it or answer" * bool(found)
+        besides = f", except {len(found)} that made or serve this call" * bool(found)
         errors.insert(0, f"no process has {process[:100]!r} in its command line{besides}")
     return _answer([figures(*one) for one in told], errors)
 

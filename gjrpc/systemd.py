@@ -86,5 +86,5 @@ class Notifier:
             self._unheard = False
         except OSError as error:  # a service manager that does not listen is no reason not to serve
             if not self._unheard:  # once, not for each sign of life
-                log.warning("systemd could not be told %s: %s", state.partition("\n")[0], error)
+                log.warning("could not notify systemd of %s: %s", state.partition("\n")[0], error)
             self._unheard = True

@@ -21,7 +21,7 @@ _FORM = "expected MODULE:NAME or MODULE:FACTORY(), as in app:registry"
 _EXPECTED = "expected a Registry, or a WSGI callable, which takes two arguments (environ, start_response)"
 _REGISTER = "to call it as a method, register it, as in: registry = Registry(); registry.register({})"
 _ASGI = (
-    "it is an ASGI application or a coroutine function, and this server speaks WSGI: wrap it (a2wsgi has a middleware for that)"
+    "it is an ASGI application or a coroutine function, but this server speaks WSGI: wrap it (a2wsgi has a middleware for that)"
 )
 
 # What the first argument of a WSGI callable is not: such a function is one that somebody forgot to register.
@@ -74,7 +74,7 @@ def _unfit(found: Any, module: Any) -> str | None:
 def _remedy(found: Any, signature: inspect.Signature, module: Any) -> str:
     name = getattr(found, "__name__", None) or "it"
     if isinstance(found, type):
-        return f"it is a class; name what is made of it, as in app = {name}(…), or {name}() here where that needs no arguments"
+        return f"it is a class; name an instance, as in app = {name}(…), or write {name}() here if it needs no arguments"
     kind = "a function" if inspect.isroutine(found) else _a(type(found).__name__)
     registry = next((known for known, value in _registries(module) if name in {method.name for method in value}), None)
     if registry is not None:
@@ -148,9 +148,7 @@ def _registries(module: Any) -> Iterator[tuple[str, Registry]]:
 
 def _run(factory: Any, target: str) -> Any:
     if not callable(factory):
-        raise SettingsError(
-            f"target {target!r}: it is {_a(type(factory).__name__)}, which can't be called: leave the brackets out"
-        )
+        raise SettingsError(f"target {target!r}: it is {_a(type(factory).__name__)}, which can't be called: leave out the ()")
     try:
         return factory()
     except (Exception, SystemExit) as error:

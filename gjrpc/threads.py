@@ -25,7 +25,7 @@ MAX_QUEUED = 1000
 """Calls that may wait for a thread, unless told otherwise."""
 
 _LOOK = 0.5  # seconds between two looks whether who asked for a waiting call is still there
-_GONE = "the client has left before a thread was free for its call"
+_GONE = "the client left before a thread was free for its call"
 
 
 class Asker(Protocol):

@@ -129,7 +129,7 @@ class _Answer(HTTPResponse):
         """Read the head; http.client takes one that was cut for a whole one."""
         super().begin()
         if self._received.ended:
-            raise RemoteDisconnected("the connection was closed in the head of the answer")
+            raise RemoteDisconnected("the server closed the connection within the answer's head")
 
 
 class _Bounded(HTTPConnection):
@@ -262,5 +262,5 @@ def _inflated(body: bytes, most: int) -> bytes:
     except zlib.error as error:
         raise urllib3_errors.DecodeError(str(error)) from error
     if len(decoded) <= most and (not decoder.eof or decoder.unused_data):
-        raise urllib3_errors.DecodeError("it is no whole gzip stream")
+        raise urllib3_errors.DecodeError("it is not a complete gzip stream")
     return decoded

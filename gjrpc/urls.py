@@ -58,12 +58,12 @@ def place(url: str, exact: bool) -> tuple[str, str | None]:
             f"the URL of {parts.hostname} holds credentials, and would be logged; give them as auth=(user, password)"
         )
     faults = {
-        "a URL has neither blanks nor control characters": not url.isprintable() or " " in url,
+        "it has blanks or control characters": not url.isprintable() or " " in url,
         "it has no scheme": "://" not in url,
         f"unknown scheme {parts.scheme!r}": parts.scheme not in ("http", "https"),
         "it names no host": not parts.hostname,
         "it has a fragment, which is never sent": "#" in url,
-        "it has a query, which native calls have no place for: give a key in headers={…}": "?" in url and not exact,
+        "it has a query, which native calls can't carry: send a key in headers={…}": "?" in url and not exact,
     }
     for fault, found in faults.items():
         if found:

@@ -43,7 +43,7 @@ _REASONS = {
     urllib3_errors.ConnectTimeoutError: "no connection within {connect}",
     urllib3_errors.ReadTimeoutError: "no answer within {total}{doubt}",
     LateError: "no answer within {total}{doubt}",
-    LargeError: "the answer has over {most} bytes; Client(max_answer=…) sets how many it may have{doubt}",
+    LargeError: "the answer has more than {most} bytes; Client(max_answer=…) sets the limit{doubt}",
     urllib3_errors.DecodeError: "the answer can't be read: {root}{doubt}",
     Exception: "the connection broke before the answer was whole: {root}{doubt}",
 }
@@ -165,7 +165,7 @@ class Wire:
             try:
                 request.prepare_auth(self._auth)
             except LookupError as error:  # what HTTPDigestAuth makes of a challenge without its parts
-                raise WireError(f"{self.url}: auth= can make nothing of the server's challenge: {error!r}") from error
+                raise WireError(f"{self.url}: auth= can't answer the server's challenge: {error!r}") from error
         return request
 
     def close(self) -> None:

@@ -344,7 +344,7 @@ def _check_posted(head: Head) -> None:
     if head.coding is not None:
         codings = ", ".join(value for name, value in head.headers if name == "content-encoding")
         if set(codings.lower().replace(" ", "").split(",")) - {"identity", ""}:
-            raise errors.UnsupportedCoding(f"the body's Content-Encoding {quoted(codings)} can't be read: send it as it is")
+            raise errors.UnsupportedCoding(f"the body's Content-Encoding {quoted(codings)} is not supported: send it without one")
     if target.startswith(("/-/", "/?")):
         if target[1] == "?":
             raise errors.InvalidRequest("POST / takes no query: name the method and its arguments in the body")

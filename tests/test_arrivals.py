@@ -27,7 +27,7 @@ def test_plain_http(secured, caplog, verb, size):
         assert (answer.status, answer.headers["connection"]) == (400, "close")
         assert "use https:// instead of http://" in answer.json()["detail"]
         assert wire.rest() == b""
-    assert "127.0.0.1: TLS handshake failed: plain HTTP came, and this port speaks TLS" in caplog.text
+    assert "127.0.0.1: TLS handshake failed: the client sent plain HTTP to a TLS port" in caplog.text
 
 
 @pytest.mark.parametrize("first", [b"\x00", b"\x80", b"\xff", b"\n", b"a"])

@@ -95,7 +95,7 @@ def test_the_client_is_left_out(local, marker, dialect):
     """The process at the other end of the connection is not found, though the text is in its command line; others are."""
     answer = ask(local, marker, dialect)
     assert answer["output"] == []
-    assert "except 1 that ask for it or answer" in answer["error"]
+    assert "except 1 that made or serve this call" in answer["error"]
     with idle(marker) as process:
         assert [found["pid"] for found in ask(local, marker, dialect)["output"]] == [process.pid]
 

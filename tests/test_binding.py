@@ -196,8 +196,8 @@ def test_texts_stay_text_without_an_annotation(function, text, result):
 REFUSED = {
     "too few": (plain, [], "missing argument 'a' (expected a, b)"),
     "two too few": (lambda a, b, c: 0, [1], "missing arguments 'b' and 'c' (expected a, b, c)"),
-    "too many": (plain, [1, 2, 3], "too many arguments: 3 came, expected at most 2 by position (a, b)"),
-    "one where none is taken": (nothing, 0, "too many arguments: 1 came, expected at most 0 by position (no arguments)"),
+    "too many": (plain, [1, 2, 3], "too many arguments: got 3, expected at most 2 by position (a, b)"),
+    "one where none is taken": (nothing, 0, "too many arguments: got 1, expected at most 0 by position (no arguments)"),
     "a missing name": (plain, {"b": 1}, "missing argument 'a' (expected a, b)"),
     "an unknown name": (plain, {"a": 1, "x": 2}, "unknown argument 'x' (expected a, b)"),
     "a name where none is taken": (nothing, {"x": 2}, "unknown argument 'x' (expected no arguments)"),
@@ -383,7 +383,7 @@ UNFIT = {
     "the class's own check": (
         Strict,
         {"x": -1},
-        ': the value is refused by a check of its class (expected test_binding.Strict), got {"x":-1}',
+        ': a check of its class rejects the value (expected test_binding.Strict), got {"x":-1}',
     ),
     "a place in what came": (
         Literal["a"],
@@ -426,7 +426,7 @@ UNFIT_TEXTS = {
     "NaN in an object": (Money, ['{"amount":"NaN"}'], ": expected a finite number, got NaN"),
     "no Literal": (Literal["a"], ["b"], ": invalid enum value (expected Literal['a']), got the text 'b'"),
     "no enum": (Colour, ["blue"], ": invalid enum value (expected test_binding.Colour), got the text 'blue'"),
-    "two for one": (int, ["1", "2"], ": given 2 times, and it takes one value"),
+    "two for one": (int, ["1", "2"], ": given 2 times, but it takes one value"),
     "text in a list": (list[int], ["1", "a"], " at [1]: expected `int`, got the text 'a'"),
     "no JSON": (Point, ["a"], ": expected JSON text: malformed JSON: invalid character (byte 0)"),
     "NaN as JSON": (Point, ['{"x":NaN}'], ": expected JSON text: malformed JSON: invalid character (byte 5)"),
@@ -492,7 +492,7 @@ def test_one_text_to_annotated_variable_parameters():
     assert call_text(typed, "1") == (1, (), 0, {})
     assert call_text(decimals, "1") == ((Decimal(1),), {})
     assert refusal(lists, "a", call_text) == "argument '*rest[0]' at [0]: expected `int`, got the text 'a'"
-    assert refusal(nothing, "a", call_text).startswith("too many arguments: 1 came")
+    assert refusal(nothing, "a", call_text).startswith("too many arguments: got 1,")
 
 
 def test_defaults_stay_what_they_are():
@@ -594,17 +594,17 @@ class Items:
 
 
 UNBINDABLE = {
-    "a generator function": (items, "return a list of them instead"),
-    "a generator method": (Items().method, "return a list of them instead"),
-    "a generator callable": (Items(), "return a list of them instead"),
-    "a generator static method": (Items.static, "return a list of them instead"),
-    "a static method as it is in the class": (vars(Items)["static"], "return a list of them instead"),
-    "a generator class method": (Items.made, "return a list of them instead"),
-    "a partial of a generator function": (functools.partial(functools.partial(items)), "return a list of them instead"),
-    "a partial of a generator method": (functools.partial(Items().method), "return a list of them instead"),
-    "a cached generator function": (functools.cache(items), "return a list of them instead"),
+    "a generator function": (items, "return a list of them"),
+    "a generator method": (Items().method, "return a list of them"),
+    "a generator callable": (Items(), "return a list of them"),
+    "a generator static method": (Items.static, "return a list of them"),
+    "a static method as it is in the class": (vars(Items)["static"], "return a list of them"),
+    "a generator class method": (Items.made, "return a list of them"),
+    "a partial of a generator function": (functools.partial(functools.partial(items)), "return a list of them"),
+    "a partial of a generator method": (functools.partial(Items().method), "return a list of them"),
+    "a cached generator function": (functools.cache(items), "return a list of them"),
     "a cached coroutine function": (functools.lru_cache(coroutine), "async function"),
-    "a cached partial of one": (functools.partial(functools.cache(items)), "return a list of them instead"),
+    "a cached partial of one": (functools.partial(functools.cache(items)), "return a list of them"),
     "a coroutine function": (coroutine, "async function"),
     "an asynchronous generator": (generator, "async function"),
     "an asynchronous method": (AsyncThing().method, "async function"),
@@ -620,10 +620,10 @@ UNBINDABLE = {
     "a class in a dict": (annotated(dict[str, Thing]), "Thing can't be made from JSON"),
     "complex": (annotated(complex), "complex can't be made from JSON"),
     "Callable": (annotated(Callable[..., Any]), "Callable can't be made from JSON"),
-    "no type": (annotated(5), "parameter 'x' is annotated 5, which is no type"),
+    "no type": (annotated(5), "parameter 'x' is annotated 5, which is not a type"),
     "a name that msgspec keeps for itself": (lambda __init__=0: 0, "its parameters can't be converted from JSON: Struct types"),
-    "a union of lists": (annotated(list[int] | set[int]), "which is no type"),
-    "a union that can't be told apart": (annotated(tagged()), "which is no type"),
+    "a union of lists": (annotated(list[int] | set[int]), "which is not a type"),
+    "a union that can't be told apart": (annotated(tagged()), "which is not a type"),
 }
 
 

@@ -471,7 +471,7 @@ def test_deep_and_large_results_are_read(client, server):
 def test_redirects_are_not_followed(client, server, status, where):
     """A redirect is a WireError that says where it points, and no second request is made."""
     server.script = [answer(status, b"moved", Location=where)]
-    with pytest.raises(WireError, match=re.escape(f"HTTP {status} points to {where!r}")):
+    with pytest.raises(WireError, match=re.escape(f"HTTP {status} redirects to {where!r}")):
         client.ping()
     assert len(server.requests) == 1
 

@@ -40,7 +40,7 @@ MALFORMED = {
     "a number below a double": (b'{"a":-1.5E+999}', "out of range", 5),
     "an endless exponent": (b"0.1e99999999999999999999", "out of range", 0),
     "4,301 digits": (b"[7," + b"9" * 4301 + b"]", "4,300 digits", 3),
-    "a sign and 4,300 digits": (b"-" + b"9" * 4300, "a sign counted", 0),
+    "a sign and 4,300 digits": (b"-" + b"9" * 4300, "its sign included", 0),
     "invalid UTF-8 in a string": (b'["abc","d\xff"]', "invalid UTF-8", 9),
     "invalid UTF-8 in a key": (b'{"a\xff":1}', "invalid UTF-8", 3),
     "invalid UTF-8 outside of strings": (b"[\xff]", "invalid character", 1),

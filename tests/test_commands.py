@@ -44,7 +44,7 @@ def test_other_errors_stay_loud():
         Command("run", callback=run).main([])
 
 
-@pytest.mark.parametrize(("raised", "told"), [(RecursionError, "nested too deep"), (ZeroDivisionError, "a fault of gjrpc")])
+@pytest.mark.parametrize(("raised", "told"), [(RecursionError, "nested too deep"), (ZeroDivisionError, "a bug in gjrpc")])
 def test_a_reader_never_ends_with_1(capsys, raised, told):
     """A command whose exit code 1 has a meaning ends with 2 for any fault, and says so in its last line."""
 

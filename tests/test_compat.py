@@ -327,6 +327,6 @@ def test_the_client_goes_nowhere_else(serve, tmp_path, monkeypatch):
         with pytest.raises(HTTPError) as raised:
             call()
         assert raised.value.code == 302
-    with pytest.raises(URLError, match="the answer has over"):
+    with pytest.raises(URLError, match="the answer has more than"):
         client.get("bomb")
     assert heard == [("/list_methods", None), ("/", None), ("/pay it", None), ("/bomb", None)]

@@ -117,10 +117,10 @@ def test_options_that_contradict_each_other(certificate, tmp_path):
     ("address", "options", "guarded", "secured", "words"),
     [
         (HERE, {}, False, False, ""),
-        (HERE, {"allowed_hosts": ("rpc.example.org",)}, False, True, "with --allowed-hosts without credentials"),
-        (HERE, {"trusted_proxies": ("127.0.0.1",)}, False, True, "--token-file, --htpasswd and --client-ca authenticate callers"),
+        (HERE, {"allowed_hosts": ("rpc.example.org",)}, False, True, "with --allowed-hosts without authentication"),
+        (HERE, {"trusted_proxies": ("127.0.0.1",)}, False, True, "use --token-file, --htpasswd or --client-ca"),
         (HERE, {"trusted_proxies": ("127.0.0.1",)}, True, False, ""),
-        (ANYWHERE, {}, False, True, "on a non-loopback address without credentials"),
+        (ANYWHERE, {}, False, True, "on a non-loopback address without authentication"),
         (ANYWHERE, {"open": True}, False, True, "open too (--open)"),
         (ANYWHERE, {}, True, False, "without TLS"),
         (ANYWHERE, {}, True, True, ""),

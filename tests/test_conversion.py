@@ -106,11 +106,11 @@ def test_keys_are_converted(key, text, expected):
 )
 def test_keys_that_no_text_can_be_are_refused(annotation):
     """A dict whose keys no text can be made is refused at registration, and says what to use; so is a client's result."""
-    with pytest.raises(RegistrationError, match=r"keys in JSON are texts.*use str, a number or an enum for keys"):
+    with pytest.raises(RegistrationError, match=r"keys in JSON are strings.*use str, a number or an enum for keys"):
         Binding(method(annotation))
-    with pytest.raises(RegistrationError, match="keys in JSON are texts"):
+    with pytest.raises(RegistrationError, match="keys in JSON are strings"):
         Binding(method(make_dataclass("Holder", [("inner", annotation)])))
-    with Client("http://localhost:1") as client, pytest.raises(MisuseError, match="keys in JSON are texts"):
+    with Client("http://localhost:1") as client, pytest.raises(MisuseError, match="keys in JSON are strings"):
         client.call("x", result=annotation)
 
 

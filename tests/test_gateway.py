@@ -40,11 +40,14 @@ BROKEN = {
     "a blank in a name": (answering(headers=[("X Y", "1")]), "header name 'X Y'"),
     "a line in the status": (answering("200 OK\r\nX-Evil: 1"), r"its status is '200 OK\r\n"),
     "a number as status": (answering(200), "its status is 200"),
-    "too few bytes": (answering(headers=length(6), pieces=[b"hello"]), "it gave 5 bytes, and its Content-Length says 6"),
-    "too many bytes": (answering(headers=length(4), pieces=[b"he", b"llo"]), "it gave 5 bytes, and its Content-Length says 4"),
-    "too many bytes at once": (answering(headers=length(4)), "it gave 5 bytes, and its Content-Length says 4"),
-    "no bytes": (answering(headers=length(4), pieces=[]), "it gave 0 bytes, and its Content-Length says 4"),
-    "no pieces": (answering(headers=length(4), pieces=()), "it gave 0 bytes, and its Content-Length says 4"),
+    "too few bytes": (answering(headers=length(6), pieces=[b"hello"]), "it returned 5 bytes, but its Content-Length says 6"),
+    "too many bytes": (
+        answering(headers=length(4), pieces=[b"he", b"llo"]),
+        "it returned 5 bytes, but its Content-Length says 4",
+    ),
+    "too many bytes at once": (answering(headers=length(4)), "it returned 5 bytes, but its Content-Length says 4"),
+    "no bytes": (answering(headers=length(4), pieces=[]), "it returned 0 bytes, but its Content-Length says 4"),
+    "no pieces": (answering(headers=length(4), pieces=()), "it returned 0 bytes, but its Content-Length says 4"),
     "two beginnings": (twice, "called start_response a second time"),
     "no beginning": (lambda environ, start_response: [b"hello"], "did not call start_response"),
     "a body that must not be": (answering("204 No Content", []), "The 204 response must have no body"),
@@ -68,8 +71,8 @@ def test_an_answer_that_breaks_the_rules(serve, caplog, app, words):
 @pytest.mark.parametrize(
     ("pieces", "announced", "body", "words"),
     [
-        ((b"he", b"llo"), 4, b"hell", "it gave 5 bytes, and its Content-Length says 4"),
-        ((b"he", b"l"), 4, b"hel", "it gave 3 bytes, and its Content-Length says 4"),
+        ((b"he", b"llo"), 4, b"hell", "it returned 5 bytes, but its Content-Length says 4"),
+        ((b"he", b"l"), 4, b"hel", "it returned 3 bytes, but its Content-Length says 4"),
     ],
 )
 def test_an_answer_that_turns_out_wrong(serve, caplog, pieces, announced, body, words):

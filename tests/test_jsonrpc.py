@@ -452,7 +452,7 @@ def test_the_limit_of_bytes(registry, notes):
     assert [answer["id"] for answer in answers] == [*map(str, sizes), "late", None]
     assert [answer["result"] for answer in answers if "result" in answer] == ["x" * 10, "x" * 200]
     assert {kind(answer)[0] for answer in answers[2:]} == {TooLarge.code}
-    assert answers[2]["error"]["message"] == "the batch's answers have over 450 bytes; this call was run"
+    assert answers[2]["error"]["message"] == "the batch's answers have more than 450 bytes; this call was run"
     assert {answer["error"]["message"].rpartition("; ")[2] for answer in answers[3:]} == {
         "this call was not run: send it in another batch"
     }

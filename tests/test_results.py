@@ -200,7 +200,7 @@ def test_what_is_wrong_is_a_500(annotation, result, words, caplog):
     with caplog.at_level(logging.ERROR):
         status, told = ask(annotation, result)
     assert status == 500
-    assert told["detail"] == "the method's result is not what it declares; the server's log has more under this ref"
+    assert told["detail"] == "the method's result does not match its annotation; the server's log has more under this ref"
     assert told["ref"] in caplog.text
     assert f", got a {words}" in caplog.text
     assert "secret" not in json.dumps(told) + caplog.text

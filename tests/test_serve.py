@@ -122,7 +122,7 @@ def test_tells_of_itself(launch, option):
         (["app:registry", "--self-signed", "--cert", "x"], "leave --cert"),
         (["app:registry", "--config", "app.py"], "not a TOML file"),
         (["app:registry", "--bind", "192.0.2.1:1"], "192.0.2.1:1"),
-        (["app:registry", "--bind", "unix:app.py"], "no socket is in the way"),
+        (["app:registry", "--bind", "unix:app.py"], "a file that is not a socket is in the way"),
         (["app:missing", "--bind", "unix:s.sock"], "it has the registry"),
         (["app:registry", "--token-file", "nope"], "error: --token-file: nope"),
         (["app:registry", "--htpasswd", "nope"], "error: --htpasswd: nope"),
@@ -145,10 +145,10 @@ def test_refused(launch, tmp_path, arguments, said):
     ("arguments", "said"),
     [
         (["--access-log", "on"], "common is Apache's"),
-        (["--log-level", "warn"], "a warn is a warning"),
+        (["--log-level", "warn"], "warning for warn"),
         (["--port", "80"], "use --bind HOST:PORT"),
         (["--host=::1"], "use --bind HOST:PORT"),
-        (["--reload"], "SIGHUP loads the code anew, with --workers 2 or more"),
+        (["--reload"], "use --workers 2 or more, and send SIGHUP to reload the code"),
     ],
 )
 def test_hints(launch, arguments, said):
@@ -172,7 +172,7 @@ def test_a_reload_of_one_process(run):
     server = run("app:registry")
     server.wait_url()
     server.process.send_signal(signal.SIGHUP)
-    server.wait_for("SIGHUP: one process keeps the code that it has; to load it anew, serve from several: --workers 2")
+    server.wait_for("SIGHUP: a single process can't reload its code; start the server with --workers 2 or more to reload it")
 
 
 def test_a_refused_origin_and_host_are_logged(run):
@@ -353,7 +353,7 @@ def test_allowed_hosts(run):
 def test_open_address(run):
     """An address that others can reach, without credentials, is warned about."""
     server = run("app:registry", bind="0.0.0.0:0")
-    server.wait_for("WARNING.*non-loopback address without credentials")
+    server.wait_for("WARNING.*non-loopback address without authentication")
 
 
 def test_early_imports(launch):

@@ -72,7 +72,12 @@ def test_a_signal_loses_no_call(program, number, compat):
         answer = busy.answer()
     assert (answer.status, answer.json()) == (200, {"wait": "waited"})
     assert running.wait() == 0
-    said = ["serving on http://127.0.0.1:", f"{number.name}: stopping; calls in flight have 30 s", "stopped", "it has returned"]
+    said = [
+        "serving on http://127.0.0.1:",
+        f"{number.name}: stopping; calls in flight have 30 s to end",
+        "stopped",
+        "it has returned",
+    ]
     places = [running.output.index(text) for text in said]
     assert places == sorted(places)
     assert "Traceback" not in running.output
@@ -102,7 +107,7 @@ def test_a_call_that_holds_the_loop_can_be_ended(program):
         running.process.send_signal(signal.SIGTERM)
         wait_until(lambda: running.process.send_signal(signal.SIGINT) or running.process.poll() is not None, "it ends")
     assert running.wait() == 128 + signal.SIGINT
-    assert "SIGINT again, and a call holds the event loop: ended" in running.output
+    assert "SIGINT again while a call holds the event loop: exiting at once" in running.output
 
 
 def test_signals_end_a_child(program):

@@ -513,7 +513,7 @@ class TestProcesses:
         own = " ".join(psutil.Process().cmdline())
         if not [line for line in ask("running_process")[0] if own in line][1:]:
             output, error = ask("check_process", own)
-            assert (output, "except 1 that ask for it or answer" in error) == ([], True)
+            assert (output, "except 1 that made or serve this call" in error) == ([], True)
 
     def test_pcpu(self, marker):
         """The CPU use of a process is over its lifetime."""

@@ -139,7 +139,7 @@ def test_nobody_listens(caplog):
     environ = {"NOTIFY_SOCKET": "@gjrpc-nobody-is-here"}
     notifier = Notifier(environ)
     notifier.ready()
-    assert "systemd could not be told READY=1" in caplog.text
+    assert "could not notify systemd of READY=1" in caplog.text
     assert not environ
 
 
@@ -151,7 +151,7 @@ def test_nobody_reads(tmp_path, caplog):
         for turn in (1, 2):
             for _ in range(2000):  # the kernel keeps 10 by default, and some systems more
                 notifier.ready()
-            assert caplog.text.count("systemd could not be told READY=1") == turn
+            assert caplog.text.count("could not notify systemd of READY=1") == turn
             notes.setblocking(False)
             with suppress(BlockingIOError):
                 while notes.recv(1000):

@@ -270,7 +270,7 @@ REFUSALS = {
     "null": ("POST", "/", b"null", 400, KEYS),
     # Arguments that do not fit.
     "too few": ("POST", "/", b'{"add":[]}', 400, "missing argument 'a' (expected a, b)"),
-    "too many": ("POST", "/", b'{"add":[1,2,3]}', 400, "too many arguments: 3 came, expected at most 2"),
+    "too many": ("POST", "/", b'{"add":[1,2,3]}', 400, "too many arguments: got 3, expected at most 2"),
     "an unknown name": ("POST", "/", b'{"add":{"a":1,"c":2}}', 400, "unknown argument 'c' (expected a, b)"),
     "another type": ("POST", "/", b'{"plus":[1,"2"]}', 400, "argument 'b': expected `int`, got `str`"),
     "another text": ("GET", "/plus?a=1&b=x", b"", 400, "argument 'b': expected `int`, got the text 'x'"),
@@ -849,7 +849,7 @@ def test_a_coded_body_is_not_read(application, verb, target, coding, status, bod
             answered, headers, text = response.status, dict(response.headers), response.body
         assert answered == status
         assert headers.get("Accept-Encoding") == ("identity" if status == 415 else None)
-        assert status != 415 or b"send it as it is" in text
+        assert status != 415 or b"send it without one" in text
 
 
 def test_a_second_coding_counts_too(application):
