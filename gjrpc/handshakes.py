@@ -6,6 +6,7 @@ a client is greeted at once or soon told to try again, instead of all being gree
 """
 
 import itertools
+import time
 from typing import Any, Protocol
 
 AT_A_TURN = 2
@@ -15,7 +16,9 @@ MOST = 500
 """Handshakes at work at the same time; each takes some 60 KiB. For one more the oldest is ended."""
 
 PATIENCE = 2.0
-"""Seconds that a client waits for its turn."""
+"""Seconds that a client waits for its turn; while a call holds the loop no time passes."""
+
+_LONGEST_TURN = 0.1  # seconds that count for one turn of the loop
 
 
 class Client(Protocol):
@@ -45,14 +48,16 @@ class Handshakes:
         self.begun = 0
         self._loop = loop
         self._most = most
+        self._time = self._last = 0.0
         self._waiting: dict[Client, float] = {}
         self._at_work: dict[Client, None] = {}
         self._watchers: tuple[Any, ...] = ()
 
     def add(self, client: Client) -> None:
         """Begin a client's handshake when its turn comes."""
-        self._waiting[client] = self._loop.now()
+        self._waiting[client] = self._time
         if not self._watchers:
+            self._last = time.monotonic()
             # Once after each poll, which does not wait as long as there is an idle watcher.
             self._watchers = self._loop.check(ref=False), self._loop.idle(ref=False)
             self._watchers[0].start(self._turn)
@@ -64,7 +69,9 @@ class Handshakes:
         self._at_work.pop(client, None)
 
     def _turn(self) -> None:
-        since = self._loop.now() - PATIENCE
+        now = time.monotonic()
+        self._time, self._last = self._time + min(now - self._last, _LONGEST_TURN), now
+        since = self._time - PATIENCE
         self._end(list(itertools.takewhile(lambda client: self._waiting[client] < since, self._waiting)))
         for _ in range(min(AT_A_TURN, len(self._waiting))):
             if len(self._at_work) >= self._most:

@@ -162,10 +162,9 @@ client.close()
     assert proxy.pid in pids
 
 
-def test_the_server_is_left_out(host, marker, tmp_path):
+def test_the_server_is_left_out(host, tmp_path):
     """With several workers neither they nor their master are found."""
-    (tmp_path / "access").mkdir()
-    where = host("--workers", "2", "--access-log", "off", bind=f"unix:{tmp_path}/{marker}")
+    where = host("--workers", "2", "--access-log", "off", bind=f"unix:{tmp_path}/s")
     answer = ask(where, "gjrpc.serve --bind unix:" + str(tmp_path))
     assert answer["output"] == []
 

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import ssl
+import time
 from collections import Counter
 
 import gevent
@@ -64,6 +65,18 @@ def test_few_begin_in_a_turn_and_calls_run_between():
     assert max(greeted.values()) == AT_A_TURN
     assert len(greeted) == 100 // AT_A_TURN
     assert set(greeted) - {min(greeted)} <= set(turns)
+
+
+def test_a_held_loop_costs_nobody_his_turn(monkeypatch):
+    """Clients that wait while a call holds the loop for longer than anybody waits are greeted after it."""
+    monkeypatch.setattr("gjrpc.handshakes.PATIENCE", 0.15)
+    notes = []
+    handshakes = Handshakes(get_hub().loop)
+    for _ in range(5):
+        handshakes.add(Client(notes))
+    time.sleep(0.2)  # not gevent's: the loop stands still
+    run(lambda: len(notes) == 5)
+    assert "let go" not in {turn for _, turn in notes}
 
 
 def test_the_newest_go_first():
