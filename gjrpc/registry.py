@@ -2,19 +2,17 @@
 
 Owns which names there are, how functions, instances and other registries come in, and the three introspection methods. It knows
 no request: a call only looks a name up. Registration is the moment for mistakes: each is an error at once, saying which and why.
+What of an instance is reached is `instances`'.
 """
 
-import functools
-import inspect
-import types
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from gjrpc import context
-from gjrpc.binding import Binding, Bound
-from gjrpc.errors import MethodNotFound, RegistrationError
-from gjrpc.excerpts import quoted
+from gjrpc.binding import Binding
+from gjrpc.errors import RegistrationError
 from gjrpc.hints import Hints
+from gjrpc.instances import Fallback, public_methods
 from gjrpc.method import DeclaredError, Method
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,14 +23,6 @@ _RESERVED = {
     "rpc.": "names that begin with 'rpc.' belong to the JSON-RPC 2.0 specification",
     "-/": "'/-/' holds what is not a method",
 }
-
-
-class _Fallback(NamedTuple):
-    """An instance's `_dispatch`, which gets the calls of all unknown names behind a prefix."""
-
-    prefix: str
-    dispatch: Callable[[str, Any], Any]
-    blocking: bool
 
 
 class Registry:
@@ -52,7 +42,7 @@ class Registry:
         """The scopes that methods ask for."""
         self._when_exact: list[Callable[[], None]] = []
         self._hints, self._hints_of = Hints(()), 0
-        self._fallback: _Fallback | None = None
+        self._fallback: Fallback | None = None
         for function in (self.list_methods, self.method_signature, self.method_help):
             self.register(function)
         self._introspection = frozenset(self._methods)
@@ -163,9 +153,9 @@ class Registry:
         staged = Registry()
         dispatch = getattr(instance, "_dispatch", None)
         if dispatch is not None:
-            staged._fallback = _Fallback(prefix, dispatch, blocking)
+            staged._fallback = Fallback(prefix, dispatch, blocking)
         else:
-            for name, function in _public_methods(instance, prefix):
+            for name, function in public_methods(instance, prefix):
                 staged.register(function, name, blocking=blocking)
             if len(staged) == len(staged._introspection):
                 raise RegistrationError(f"{type(instance).__name__} instance: it has no public method and no _dispatch")
@@ -190,20 +180,7 @@ class Registry:
 
     def find_dispatched(self, name: str) -> Method | None:
         """The method that hands `name`, without its prefix, to an instance's `_dispatch`, or None where there is none."""
-        fallback = self._fallback
-        if fallback is None or not name.startswith(fallback.prefix) or any(p.startswith("_") for p in name.split(".")):
-            return None
-
-        def call(params: Any) -> Any:
-            try:
-                return fallback.dispatch(name[len(fallback.prefix) :], params)
-            except NameError as error:
-                # Raised by hand; the interpreter's own, which are faults, carry the name or are of the subclass.
-                if type(error) is NameError and error.name is None:
-                    raise MethodNotFound(f"no method {quoted(name)}") from error
-                raise
-
-        return Method(name, call, _RAW, blocking=fallback.blocking, description="")
+        return None if self._fallback is None else self._fallback.find(name)
 
     def when_exact(self, notify: Callable[[], None]) -> None:
         """Call this once a method wants the digits of its numbers: now if there is one, or when the first is registered."""
@@ -270,55 +247,8 @@ class Registry:
             raise RegistrationError(f"method name {name!r} is taken by {self._methods[name].function!r}; give another name=")
 
 
-class _Raw(Binding):
-    """Passes the arguments as they came, as one value: what `_dispatch(method, params)` is given."""
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        self.names = ["params"]
-        self.takes_names = True
-        self.exact = False
-        self.returns = inspect.Parameter.empty
-
-    def bind(self, value: Any) -> Bound:
-        return (value,), {}
-
-    def caller(self, function: Callable[..., Any], results: Any = None) -> Callable[[Any], Any]:
-        return function
-
-    def bind_text(self, text: Any) -> Bound:
-        if isinstance(text, dict):
-            text = {name: list(texts) if len(texts) > 1 else texts[0] for name, texts in text.items()}
-        return ("" if text is None else text,), {}
-
-
-_RAW = _Raw()
-_COMPUTED = (property, functools.cached_property)
-# Py_TPFLAGS_HEAPTYPE and Py_TPFLAGS_IMMUTABLETYPE: the second is set on the standard library's heap types that are written in C.
-_HEAP_TYPE, _IMMUTABLE_TYPE = 1 << 9, 1 << 8
-
-
 def _own_name(function: Callable[..., Any]) -> str:
     name = getattr(function, "__name__", None) or getattr(getattr(function, "func", None), "__name__", None)
     if name is None or name == "<lambda>":
         raise RegistrationError(f"{function!r} has no name of its own; give one with name=")
     return str(name)
-
-
-def _public_methods(instance: object, prefix: str, seen: tuple[object, ...] = ()) -> Iterable[tuple[str, Callable[..., Any]]]:
-    """The callables of an instance and, below dotted names, of the instances that it holds; a cycle is entered once."""
-    for name in dir(instance):
-        if name.startswith("_") or isinstance(inspect.getattr_static(instance, name, None), _COMPUTED):
-            continue
-        value = getattr(instance, name, None)
-        if inspect.isroutine(value) or (_is_own_object(value) and callable(value)):
-            yield prefix + name, value
-        elif _is_own_object(value) and not any(value is other for other in (instance, *seen)):
-            yield from _public_methods(value, f"{prefix}{name}.", (instance, *seen))
-
-
-def _is_own_object(value: object) -> bool:
-    """Whether a value is an instance of a class written in Python, so neither a module nor a class nor a built-in value."""
-    flags = type(value).__flags__
-    return bool(flags & _HEAP_TYPE) and not flags & _IMMUTABLE_TYPE and not isinstance(value, (type, types.ModuleType))

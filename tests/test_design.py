@@ -37,6 +37,7 @@ PURE = [
     "exposure",
     "permissions",
     "context",
+    "instances",
     "registry",
     "runtime",
     "told",
