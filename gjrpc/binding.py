@@ -37,7 +37,7 @@ Text: TypeAlias = str | dict[str, list[str]] | None
 """Arguments of a GET: the text behind `;`, the query's values by name, or nothing."""
 
 _NOTHING: Bound = ((), {})
-_MANY = 100  # arguments of one form that are worth a step of their own
+_MANY = 16  # arguments of one form that are worth a step of their own
 _STARS: dict[Any, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
 
 

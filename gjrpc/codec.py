@@ -307,7 +307,7 @@ def _walk(value: Any) -> Iterator[Any]:
             stack += _open(item)
         elif isinstance(item, Enum):
             stack.append(item.value)
-        else:
+        elif not isinstance(item, (float, Decimal)):  # numbers have no fields, and to find that out takes long
             stack.extend(_field_values(item))
 
 

@@ -18,10 +18,9 @@ from gjrpc.excerpts import excerpt, quoted
 from gjrpc.hints import Hints
 
 _SHOWN = 60  # characters of a value that came, or of a name
-_TOLD = 10  # faults of one call
 
-MOST = 100
-"""Faults of one call that are looked for."""
+MOST = 10
+"""Faults of one call that are told; no more than one further is looked for, as a batch may have many calls."""
 
 # msgspec ends its sentences with the place, " - at `$[1].x`"; in a Struct its first step is the parameter.
 _PLACE = re.compile(r"(?P<reason>.*) - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`", re.DOTALL)
@@ -48,9 +47,9 @@ class Fault(NamedTuple):
 
 def refusal(faults: Sequence[Fault]) -> InvalidArguments:
     """All faults of one call in one error."""
-    sentences = [fault.sentence for fault in faults[:_TOLD]]
-    if len(faults) > _TOLD:
-        sentences.append(f"and {len(faults) - _TOLD} more" if len(faults) <= MOST else "and more")
+    sentences = [fault.sentence for fault in faults[:MOST]]
+    if len(faults) > MOST:
+        sentences.append("and more")
     foreign = next((fault.foreign for fault in faults if fault.foreign is not None), None)
     return InvalidArguments("; ".join(sentences), foreign=foreign)
 
@@ -77,9 +76,9 @@ def missing(names: Sequence[str], listing: str) -> Fault:
 
 def unknown(names: Collection[str], known: Sequence[str], listing: str) -> Fault:
     """Names that no parameter has; of one the nearest is told."""
-    some = nsmallest(_TOLD, names)
+    some = nsmallest(MOST, names)
     if len(some) > 1:
-        shown = " and ".join(map(shown_name, some)) + (f" and {len(names) - _TOLD} more" if len(names) > _TOLD else "")
+        shown = " and ".join(map(shown_name, some)) + (f" and {len(names) - MOST} more" if len(names) > MOST else "")
         return Fault(f"unknown arguments {shown} (expected {listing})")
     near = _hints(tuple(known)).near(some[0])
     hint = f"; did you mean {near[0]!r}?" if near else ""

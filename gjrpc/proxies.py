@@ -236,7 +236,8 @@ def _source_v1(header: bytes) -> tuple[Any, ...] | None:
     if words[1:2] == ["UNKNOWN"]:  # "the receiver must ignore anything presented before the CRLF"
         return None
     kind = _PROTOCOLS.get(words[1])
-    if kind is None or len(words) != 6 or not all(map(_is_port, words[4:])):
+    # Python would take any text at all as the zone behind a `%`; the header has none (section 2.1: the address's canonical form).
+    if kind is None or len(words) != 6 or b"%" in header or not all(map(_is_port, words[4:])):
         raise _malformed(header)
     try:
         host, _ = kind(words[2]), kind(words[3])

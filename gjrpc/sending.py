@@ -132,11 +132,16 @@ class Sending(Gateway):
         except OSError as error:
             raise GoneError(error) from error
         if more or sent < len(data):
-            self._send_waiting([memoryview(data)[sent:], memoryview(more)[max(sent - len(data), 0) :]])
+            self._send_waiting([memoryview(data)[sent:], memoryview(more)[max(sent - len(data), 0) :]], len(data) + len(more))
 
-    def _send_waiting(self, parts: list[memoryview]) -> None:
-        """Send what the client did not take at once, if anything, for as long as it goes on to take it."""
-        if not (size := sum(map(len, parts))):
+    def _send_waiting(self, parts: list[memoryview], kept: int) -> None:
+        """Send what the client did not take at once, if anything, for as long as it goes on to take it.
+
+        Args:
+            parts: what is left to be sent.
+            kept: bytes that stay in memory until it is: an answer is given back as a whole, and systems take most of one at once.
+        """
+        if not any(map(len, parts)):
             return
         before, unsent = self.expires, self.server.unsent
         now = time.monotonic()  # not the server's time: what is sent may have held it up
@@ -145,12 +150,12 @@ class Sending(Gateway):
         self.expires = now + self.server.timeouts.write
         piece = _RECORD if self._tls else _PIECE
         cut, self._cut = self._cut, True
+        unsent.note(self, kept)
         try:
             with self.server.greenlets.aside(), self._waiting_socket() as waiting:
                 for data in parts:
                     end = self._sent + len(data)
                     while left := end - self._sent:
-                        unsent.note(self, size - self._sent)
                         self._sent += waiting.send(data[-left:][:piece])
         except OSError as error:
             raise GoneError(error) from error

@@ -2,6 +2,7 @@
 
 import enum
 import math
+import sys
 import types
 from collections import Counter, OrderedDict, defaultdict
 from dataclasses import dataclass
@@ -564,3 +565,19 @@ def test_a_number_spells_itself_in_no_words_of_its_own():
     with pytest.raises(NotJSON) as caught:
         encode([Own("nan")])
     assert "hunter2" not in str(caught.value)
+
+
+def test_numbers_are_not_searched_for_fields():
+    """A look for NaN among many numbers takes a few steps for each; their classes are not searched for fields."""
+    steps = 0
+
+    def note(frame, event, arg):
+        nonlocal steps
+        steps += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        assert codec.not_finite([Decimal("1.5"), 1.5] * 1000) is None
+    finally:
+        sys.setprofile(None)
+    assert steps <= 2000 * 12

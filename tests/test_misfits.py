@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -10,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from gjrpc import Application, CallError, Registry
+from gjrpc import Application, CallError, Registry, misfits
 from gjrpc.messages import Head, Request
 
 LONG = "x" * 1_000_000
@@ -100,6 +101,30 @@ def test_many_faults_and_long_texts_make_a_short_answer():
         application_status, problem = told(function, verb, target, body)
         assert application_status == 400
         assert len(json.dumps(problem)) < 5000
+
+
+def test_a_batch_of_many_faults_costs_no_more_than_its_answers():
+    """Of each call's faults hardly more are looked for than are told, as a batch has many calls."""
+    looked = 0
+
+    def note(frame, event, arg):
+        nonlocal looked
+        looked += event == "call" and frame.f_code is misfits.misfit.__code__
+
+    def rest(*args: int, **more: int):
+        """Any values."""
+
+    calls = [
+        {"jsonrpc": "2.0", "id": 1, "method": "f", "params": params}
+        for params in (["x"] * 100, {f"n{n}": "x" for n in range(100)})
+    ]
+    sys.setprofile(note)
+    try:
+        _, answers = told(rest, "POST", "/", json.dumps(calls * 10).encode())
+    finally:
+        sys.setprofile(None)
+    assert [answer["error"]["code"] for answer in answers] == [-32602] * 20
+    assert looked <= 20 * 16
 
 
 EXACT = [

@@ -42,14 +42,14 @@ def reluctant(served, stack, request=BIG):
 
 def test_beyond_the_bound_calls_are_refused(serve, application):
     """While more bytes wait than may, calls get 503 and probes their answer; once they are taken, calls are welcome again."""
-    served = serve(application, max_unsent=SIZE)
+    served = serve(application, max_unsent=SIZE * 3 // 2)
     unsent = served.server.unsent
     with contextlib.ExitStack() as stack:
         kept, slow = stack.enter_context(served.wire()), [reluctant(served, stack) for _ in range(2)]
         wait_until(lambda: unsent.full, "there are too many")
         refused = kept.ask(PING)
         assert (refused.status, refused.headers["retry-after"]) == (503, "1")
-        assert f"more than {SIZE} bytes wait" in refused.json()["detail"]
+        assert f"more than {SIZE * 3 // 2} bytes wait" in refused.json()["detail"]
         assert kept.ask(b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").status == 200
         assert len(slow[0].answer().body) > SIZE
         wait_until(lambda: not unsent.full, "one is taken")
@@ -74,9 +74,20 @@ def test_calls_that_are_ready_together_are_refused_too(serve, application):
         gate.set()
 
 
+def test_an_answer_counts_as_a_whole_until_it_is_taken(serve, application):
+    """What systems have taken of an answer counts too while the client has not taken all: its memory is not given back before."""
+    served = serve(application)
+    with contextlib.ExitStack() as stack:
+        wire = reluctant(served, stack)
+        wait_until(lambda: served.server.unsent.total, "the answer waits")
+        assert served.server.unsent.total > SIZE
+        assert len(wire.answer().body) > SIZE
+        wait_until(lambda: served.server.unsent.total == 0, "it is taken")
+
+
 def test_who_takes_least_is_given_up(serve, application):
     """Clients that take nothing can't keep others out: after a second their answers are given up, and not one that is taken."""
-    served = serve(application, max_unsent=SIZE)
+    served = serve(application, max_unsent=SIZE * 3 // 2)
     with contextlib.ExitStack() as stack:
         kept = stack.enter_context(served.wire())
         for _ in range(3):
