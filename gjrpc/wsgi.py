@@ -1,7 +1,7 @@
 """The application: a pure WSGI callable over a pure `respond(Request) -> Response`.
 
-Owns which request goes to which dialect, who may ask (hosts, origins), and what lies under `/-/`. It needs no gevent and no
-socket; two doors lead to `respond`: WSGI here, and the project's own server.
+Owns which request goes to which dialect or page, and who may ask (hosts, origins, callers). It needs no gevent and no socket; two
+doors lead to `respond`: WSGI here, and the project's own server.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote
 
 from gjrpc import codec, context, convention, errors, exact, jsonrpc
-from gjrpc._version import __version__
 from gjrpc.binding import Binding
 from gjrpc.contracts import Contracts
 from gjrpc.convention import Call
@@ -19,9 +18,10 @@ from gjrpc.errors import CallError
 from gjrpc.excerpts import excerpt, quoted
 from gjrpc.guard import Guard, Peer, Unasked
 from gjrpc.jsonrpc import MAX_ANSWER, MAX_BATCH, Dialect
-from gjrpc.messages import JSON, Head, Request, Response
+from gjrpc.messages import Head, Request, Response
 from gjrpc.method import Method
 from gjrpc.origins import Gate, is_probe, preflight
+from gjrpc.pages import Pages
 from gjrpc.permissions import ANYONE, EVERYTHING
 from gjrpc.problems import refusal, status_of
 from gjrpc.registry import Registry
@@ -119,13 +119,7 @@ class Application:
             "POST": self._post,
             "OPTIONS": self._options,
         }
-        self._pages: dict[str, Callable[[], Response]] = {
-            "/-/": self._index,
-            "/-/healthy": self._healthy,
-            "/-/ready": self._readiness,
-            "/-/openrpc.json": lambda: _document(self._contracts.openrpc),
-            "/-/openapi.json": lambda: _document(self._contracts.openapi),
-        }
+        self._pages = Pages(registry, self._contracts, ready=lambda: self.ready())  # noqa: PLW0108  the server sets another
 
     @property
     def leaves_hosts(self) -> bool:
@@ -248,7 +242,7 @@ class Application:
     def _get(self, request: Request) -> Response:
         target = request.head.target
         if target.startswith("/-/"):
-            return self._page(target)
+            return self._pages.answer(target)
         head, call = request.head, convention.read_target(target)
         if len(target) <= _SHORT:  # a longer one is worth less than what it would hold
             head.call = call
@@ -316,23 +310,6 @@ class Application:
             return Response(200, convention.success(call.name, outcome))
         return refusal(outcome, call.name)
 
-    def _page(self, target: str) -> Response:
-        page = self._pages.get(target.partition("?")[0])
-        if page is None:
-            raise errors.MethodNotFound(f"no page {quoted(target)}; there are {', '.join(self._pages)}")
-        return page()
-
-    def _index(self) -> Response:
-        return _json({"gjrpc": __version__, "pages": sorted(self._pages), "methods": self.registry.list_methods()})
-
-    def _healthy(self) -> Response:
-        return _json({"healthy": True})
-
-    def _readiness(self) -> Response:
-        if not self.ready():
-            raise errors.Overloaded("shutting down")
-        return _json({"ready": True})
-
 
 def _check_posted(head: Head) -> None:
     """Refuse to POST where no method is named, and a body that can't be read.
@@ -349,14 +326,3 @@ def _check_posted(head: Head) -> None:
         if target[1] == "?":
             raise errors.InvalidRequest("POST / takes no query: name the method and its arguments in the body")
         raise errors.VerbNotAllowed("there is nothing to POST to under /-/", allow=_PAGE_VERBS)
-
-
-def _document(write: Callable[[], Any]) -> Response:
-    try:
-        return _json(write())
-    except Exception as error:  # noqa: BLE001  an annotation is an application's own code, and may raise anything
-        return refusal(failure("the document can't be written", error, pointer=DETAILS))
-
-
-def _json(value: Any) -> Response:
-    return Response(200, codec.encode(value), JSON)

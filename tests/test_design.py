@@ -56,6 +56,7 @@ PURE = [
     "openapi",
     "contracts",
     "problems",
+    "pages",
     "wsgi",
 ]
 SERVER = [
