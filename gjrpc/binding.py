@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Raw
 
-from gjrpc import codec, misfits
+from gjrpc import finite, misfits
 from gjrpc.decoders import items, members
 from gjrpc.misfits import Fault
 from gjrpc.results import Results
@@ -220,7 +220,7 @@ class Binding:
         except msgspec.ValidationError:
             return None
         named = {name: getattr(converted, name) for name in values}
-        return None if self._watched_texts and codec.not_finite(named) is not None else ((), named)
+        return None if self._watched_texts and finite.not_finite(named) is not None else ((), named)
 
     def _fits_positional(self, count: int) -> bool:
         return not (count < self._required_positional or self._keywords or (self._most is not None and count > self._most))

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, overload
 import msgspec
 import requests
 
-from gjrpc import codec
+from gjrpc import finite
 from gjrpc.batch import Batch, Names, public
 from gjrpc.decoders import decoder
 from gjrpc.dialects import JSONRPC, Dialect, Native
@@ -260,7 +260,7 @@ def _converter(name: str, wanted: Any) -> Callable[[bytes], Any]:
             value = read(text)
         except msgspec.ValidationError as error:
             raise WireError(f"{name}: the result is not {wanted!r}: {error}") from error
-        number = codec.not_finite(value)
+        number = finite.not_finite(value)
         if number is not None:
             raise WireError(f"{name}: the result is not {wanted!r}: it contains {number}, which is not JSON")
         return value

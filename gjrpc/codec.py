@@ -7,17 +7,14 @@ Stricter than RFC 8259 where the contract says so (section 5), and exact: an int
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import fields, is_dataclass
-from decimal import Decimal
-from enum import Enum
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import Any
 
 import msgspec
 
 from gjrpc.errors import GjrpcError, ParseError, TooLarge
+from gjrpc.finite import PLAIN, may_be_written, not_finite, spelled
 
 MAX_DEPTH = 100
 """Levels of arrays and objects that a message may nest, unless told otherwise."""
@@ -58,10 +55,6 @@ _PASSES = 4
 _STEP = [0] * 256
 _STEP[ord("[")] = _STEP[ord("{")] = 1
 _STEP[ord("]")] = _STEP[ord("}")] = -1
-# What has no NaN in it and needs no look at its bytes.
-_PLAIN = frozenset({str, int, bool, bytes, type(None)})
-_CAPITAL_N, _CAPITAL_I = b"NI"
-
 
 # What the encoder says on its own.
 _REASON = re.compile(
@@ -169,11 +162,11 @@ def encode(value: Any) -> bytes:
         raise NotJSON(f"a {type(value).__name__} that contains itself or is nested too deep") from None
     except Exception as error:
         raise NotJSON(_unwritable(value, error)) from error
-    if type(value) in _PLAIN or not _may_hold_nan(encoded):
+    if type(value) in PLAIN or not may_be_written(encoded):
         return encoded
     number = not_finite(value)
     if number is not None:
-        raise NotJSON(f"a {type(number).__name__} that is {_spelled(number)}: JSON has no such number")
+        raise NotJSON(f"a {type(number).__name__} that is {spelled(number)}: JSON has no such number")
     return encoded
 
 
@@ -185,18 +178,6 @@ def _unwritable(value: Any, error: Exception) -> str:
     if not foreign and _REASON.fullmatch(str(error)):
         return str(error)
     return f"a {type(value).__name__} that can't be read"
-
-
-def _spelled(number: float | Decimal) -> str:
-    return float.__repr__(number) if isinstance(number, float) else Decimal.__str__(number)
-
-
-def not_finite(value: Any) -> float | Decimal | None:
-    """The first NaN or infinity in a value, or None."""
-    for item in _walk(value):
-        if isinstance(item, (float, Decimal)) and not _is_finite(item):
-            return item
-    return None
 
 
 def _without_escapes(body: bytes, instead: bytes) -> bytes:
@@ -274,56 +255,3 @@ def _bad_byte(body: bytes, error: UnicodeDecodeError) -> int:
     except UnicodeDecodeError as whole:
         error = whole
     return error.start
-
-
-def _may_hold_nan(encoded: bytes) -> bool:
-    """Whether a value must be walked to tell: the encoder writes NaN and infinities without a word.
-
-    Floats become `null`, or text where they are an object's key; a Decimal becomes `"NaN"` or `"Infinity"`.
-    """
-    return (
-        encoded.find(b"null") >= 0
-        or encoded.find(b'nan":') >= 0
-        or encoded.find(b'inf":') >= 0
-        or (_CAPITAL_N in encoded and encoded.find(b"NaN") >= 0)
-        or (_CAPITAL_I in encoded and encoded.find(b"Infinity") >= 0)
-    )
-
-
-def _is_finite(number: float | Decimal) -> bool:
-    return number.is_finite() if isinstance(number, Decimal) else math.isfinite(number)
-
-
-def _walk(value: Any) -> Iterator[Any]:
-    """Every value inside `value` that the encoder would have visited and that may be a NaN; a stack, no recursion."""
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        yield item
-        if isinstance(item, dict):
-            stack += _open(item)
-            stack += _open(dict.values(item))
-        elif isinstance(item, (list, tuple, set, frozenset)):
-            stack += _open(item)
-        elif isinstance(item, Enum):
-            stack.append(item.value)
-        elif not isinstance(item, (float, Decimal)):  # numbers have no fields, and to find that out takes long
-            stack.extend(_field_values(item))
-
-
-def _open(items: Iterable[Any]) -> list[Any]:
-    return [item for item in items if type(item) not in _PLAIN]
-
-
-def _field_values(item: Any) -> Iterator[Any]:
-    """The fields that the encoder could read; it leaves out the others, and so does this."""
-    for name in _field_names(item):
-        with suppress(Exception):
-            yield getattr(item, name)
-
-
-def _field_names(item: Any) -> Iterable[str]:
-    if isinstance(item, msgspec.Struct):
-        return item.__struct_fields__
-    attributes = fields(item) if is_dataclass(item) else getattr(item, "__attrs_attrs__", ())
-    return [attribute.name for attribute in attributes]

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Raw
 
-from gjrpc import codec, misfits
+from gjrpc import codec, finite, misfits
 from gjrpc.decoders import decoder
 from gjrpc.errors import ParseError
 from gjrpc.misfits import Fault
@@ -49,8 +49,8 @@ def together(form: Form, values: list[Any]) -> tuple[list[Any] | None, int | Non
         made: list[Any] = msgspec.convert(values, list[form.wanted], str_keys=True)  # type: ignore[name-defined]
     except msgspec.ValidationError as error:
         return None, misfits.index_of(error)
-    if form.watched and codec.not_finite(made) is not None:
-        return None, next(index for index, value in enumerate(made) if codec.not_finite(value) is not None)
+    if form.watched and finite.not_finite(made) is not None:
+        return None, next(index for index, value in enumerate(made) if finite.not_finite(value) is not None)
     return made, None
 
 
@@ -91,7 +91,7 @@ def _converted(form: Form, value: Any, *, strict: bool = True) -> Any:
 
 
 def _finite(name: str, value: Any, watched: bool) -> Any:
-    number = codec.not_finite(value) if watched else None
+    number = finite.not_finite(value) if watched else None
     if number is not None:
         raise Unfit(misfits.not_finite(name, number))
     return value

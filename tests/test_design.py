@@ -22,6 +22,7 @@ PURE = [
     "recent",
     "messages",
     "answers",
+    "finite",
     "codec",
     "constructors",
     "conversion",

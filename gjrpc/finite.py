@@ -1,0 +1,86 @@
+"""NaN and the infinities, which JSON does not have (RFC 8259, section 6): where there is one in a value.
+
+Owns the search through a value for such a number, and when that can be left out: the encoder writes them without a word. It knows
+no limits and no message.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import fields, is_dataclass
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+PLAIN = frozenset({str, int, bool, bytes, type(None)})
+"""Types of which no value is such a number, or has one in it."""
+
+_CAPITAL_N, _CAPITAL_I = b"NI"
+
+
+def may_be_written(encoded: bytes) -> bool:
+    """Whether a value must be searched, by what was written of it: the encoder writes NaN and infinities without a word.
+
+    Floats become `null`, or text where they are an object's key; a Decimal becomes `"NaN"` or `"Infinity"`.
+    """
+    return (
+        encoded.find(b"null") >= 0
+        or encoded.find(b'nan":') >= 0
+        or encoded.find(b'inf":') >= 0
+        or (_CAPITAL_N in encoded and encoded.find(b"NaN") >= 0)
+        or (_CAPITAL_I in encoded and encoded.find(b"Infinity") >= 0)
+    )
+
+
+def not_finite(value: Any) -> float | Decimal | None:
+    """The first NaN or infinity in a value, or None."""
+    for item in _walk(value):
+        if isinstance(item, (float, Decimal)) and not _is_finite(item):
+            return item
+    return None
+
+
+def spelled(number: float | Decimal) -> str:
+    """Such a number as Python spells it, whatever its class says."""
+    return float.__repr__(number) if isinstance(number, float) else Decimal.__str__(number)
+
+
+def _is_finite(number: float | Decimal) -> bool:
+    return number.is_finite() if isinstance(number, Decimal) else math.isfinite(number)
+
+
+def _walk(value: Any) -> Iterator[Any]:
+    """Every value inside `value` that the encoder would have visited and that may be a NaN; a stack, no recursion."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        yield item
+        if isinstance(item, dict):
+            stack += _open(item)
+            stack += _open(dict.values(item))
+        elif isinstance(item, (list, tuple, set, frozenset)):
+            stack += _open(item)
+        elif isinstance(item, Enum):
+            stack.append(item.value)
+        elif not isinstance(item, (float, Decimal)):  # numbers have no fields, and to find that out takes long
+            stack.extend(_field_values(item))
+
+
+def _open(items: Iterable[Any]) -> list[Any]:
+    return [item for item in items if type(item) not in PLAIN]
+
+
+def _field_values(item: Any) -> Iterator[Any]:
+    """The fields that the encoder could read; it leaves out the others, and so does this."""
+    for name in _field_names(item):
+        with suppress(Exception):
+            yield getattr(item, name)
+
+
+def _field_names(item: Any) -> Iterable[str]:
+    if isinstance(item, msgspec.Struct):
+        return item.__struct_fields__
+    attributes = fields(item) if is_dataclass(item) else getattr(item, "__attrs_attrs__", ())
+    return [attribute.name for attribute in attributes]

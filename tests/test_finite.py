@@ -1,0 +1,62 @@
+"""NaN and the infinities in a value; what the encoder makes of each kind of container is in test_codec."""
+
+import math
+import sys
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gjrpc.finite import PLAIN, may_be_written, not_finite, spelled
+
+VALUES = st.recursive(st.none() | st.floats(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
+
+
+def floats(value):
+    """All floats in a value, by recursion."""
+    if isinstance(value, dict):
+        return [number for inner in value.values() for number in floats(inner)]
+    if isinstance(value, list):
+        return [number for inner in value for number in floats(inner)]
+    return [value] if isinstance(value, float) else []
+
+
+@settings(max_examples=100, deadline=None, database=None)
+@given(VALUES)
+def test_such_a_number_is_found_exactly_where_there_is_one(value):
+    """A number is found in a value exactly if there is one, and then the search can't be left out."""
+    there = not all(map(math.isfinite, floats(value)))
+    assert (not_finite(value) is not None) == there
+    assert not there or may_be_written(msgspec.json.encode(value))
+
+
+@pytest.mark.parametrize("value", ["NaN", 1, True, b"NaN", None], ids=repr)
+def test_a_plain_value_holds_none(value):
+    """What has a plain type is no such number."""
+    assert type(value) in PLAIN
+    assert not_finite(value) is None
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, Decimal("NaN"), Decimal("-Infinity")], ids=repr)
+def test_a_number_is_spelled_as_python_does(number):
+    """The number that is found is the one that is there, and is spelled as its class in Python is."""
+    assert not_finite([1, {"a": (number,)}]) is number
+    assert spelled(number) == str(number)
+
+
+def test_numbers_are_not_searched_for_fields():
+    """A look for NaN among many numbers takes a few steps for each; their classes are not searched for fields."""
+    steps = 0
+
+    def note(frame, event, arg):
+        nonlocal steps
+        steps += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        assert not_finite([Decimal("1.5"), 1.5] * 1000) is None
+    finally:
+        sys.setprofile(None)
+    assert steps <= 2000 * 12
