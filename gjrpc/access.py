@@ -69,13 +69,13 @@ def _json(at: str, answered: Answered) -> str:
         "method": answered.method,
     }
     text = codec.encode(line).decode()
-    if not text.isprintable():  # a name of a caller or method may have in it what turns the direction of writing
+    if not text.isprintable():  # a caller's or method's name may hold bidirectional controls
         text = json.dumps(json.loads(text), separators=(",", ":"))
     return text + "\n"
 
 
 def common_time(at: time.struct_time, zone: str = "+0000") -> str:
-    """A time as Apache writes it, `27/Nov/2026:13:05:00 +0000`; strftime's names are those of the application's locale."""
+    """A time as Apache writes it, `27/Nov/2026:13:05:00 +0000`; strftime's names depend on the application's locale."""
     day, month = f"{at.tm_mday:02d}", _MONTHS[at.tm_mon - 1]
     return f"{day}/{month}/{at.tm_year}:{at.tm_hour:02d}:{at.tm_min:02d}:{at.tm_sec:02d} {zone}"
 

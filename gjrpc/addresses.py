@@ -1,7 +1,7 @@
 """Where a server listens: `HOST:PORT`, `[IPv6]:PORT`, `unix:PATH`.
 
-Owns the reading of such an address, the socket made of it, and the file of a Unix socket from its making to its end. It knows no
-application.
+Owns how such an address is read, the socket bound to it, and the file of a Unix socket from its creation to its removal. It knows
+no application.
 """
 
 import _socket
@@ -19,7 +19,7 @@ from gjrpc.origins import is_loopback
 log = logging.getLogger("gjrpc.addresses")
 
 MODE = 0o660
-"""Who may connect to a Unix socket, by default: its owner and its group."""
+"""The default mode of a Unix socket's file: its owner and its group may connect."""
 
 _FORM = "expected HOST:PORT, [IPv6]:PORT or unix:PATH"
 
@@ -67,7 +67,7 @@ def listen(address: Address, backlog: int, *, mode: int = MODE, group: str | Non
     Args:
         address: where.
         backlog: connections that may wait to be accepted.
-        mode, group: of a Unix socket's file; by default its group is the process's, or the one of its folder where that says so.
+        mode, group: those of a Unix socket's file; its group defaults to the process's, or a setgid folder's.
 
     Raises:
         SettingsError: the address is taken, not this machine's, or not allowed; the text says what to do.
@@ -82,10 +82,10 @@ def listen(address: Address, backlog: int, *, mode: int = MODE, group: str | Non
 
 
 class SocketFile:
-    """The file of a Unix socket, which goes with the process that made it.
+    """The file of a Unix socket; the process that made it removes it.
 
     Args:
-        path: of the socket, which is bound.
+        path: where the socket is bound.
     """
 
     def __init__(self, path: str) -> None:
@@ -94,7 +94,7 @@ class SocketFile:
         self._process = os.getpid()
 
     def remove(self) -> None:
-        """Remove it, unless it is another server's by now, or this process is a child of the one that made it."""
+        """Remove it, unless it now belongs to another server or this process is a child of its maker."""
         try:
             if os.getpid() == self._process and _identity(self._path) == self._made:
                 os.unlink(self._path)
@@ -105,7 +105,7 @@ class SocketFile:
 
 
 def _identity(path: str) -> tuple[int, int, int]:
-    """What tells a file from one made later in its place, which may get its number (inode) again."""
+    """What distinguishes a file from a later one in its place, which may get the same inode number."""
     status = os.lstat(path)
     return status.st_dev, status.st_ino, status.st_mtime_ns
 
@@ -141,7 +141,7 @@ def _listen_unix(path: str, backlog: int, mode: int, group: int) -> socket.socke
 
 
 def _group(name: str) -> int:
-    """The number of a group, which may be given as one.
+    """Look up the number of a group, given by name or number.
 
     Raises:
         SettingsError: there is no such group.
@@ -153,7 +153,7 @@ def _group(name: str) -> int:
 
 
 def _remove_stale(path: str) -> None:
-    """Remove the socket file of a server that is gone; whatever else is there stays.
+    """Remove the socket file of a server that is gone; leave anything else alone.
 
     Raises:
         OSError: a file that is not a socket is in the way.
@@ -169,10 +169,10 @@ def _remove_stale(path: str) -> None:
 
 
 def _is_dead(path: str) -> bool:
-    """Whether nobody listens there; not where it can't be told, as with another user's socket (EACCES) or a datagram one."""
+    """Whether nobody listens there; False if that is unknown, as for another user's socket (EACCES) or a datagram socket."""
     probe = _socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        probe.setblocking(False)  # a live one with a full backlog would let it wait
+        probe.setblocking(False)  # a live server with a full backlog would block the probe
         return probe.connect_ex(path) == errno.ECONNREFUSED
     finally:
         probe.close()

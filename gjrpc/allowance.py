@@ -1,6 +1,6 @@
-"""What one call of the client may take: time, and bytes of an answer.
+"""What one call of the client may use: time, and bytes of an answer.
 
-Owns the count of both, and which call is under way. It touches no socket.
+Owns the count of both, and the call in progress. It touches no socket.
 """
 
 import sys
@@ -11,11 +11,11 @@ from contextvars import ContextVar
 
 from gjrpc.runtime import gevent_patched
 
-_FRAMING = 128 * 1024  # bytes that the head of an answer and the framing of its chunks may have besides
+_FRAMING = 128 * 1024  # further bytes for the head of an answer and the framing of its chunks
 
 
 class LateError(Exception):
-    """The call has taken longer than it may. No kind of error that urllib3 knows: it must not try again."""
+    """The call has taken longer than it may. urllib3 does not know this class, so it does not retry."""
 
 
 class LargeError(Exception):
@@ -23,16 +23,16 @@ class LargeError(Exception):
 
 
 class Allowance:
-    """What one call may take.
+    """The limits of one call.
 
     Args:
         connect: seconds to connect to one address, or None.
-        total: seconds for the whole call, from now on, or None.
-        max_answer: bytes of an answer's body, once it is decoded.
+        total: seconds for the whole call, starting now, or None.
+        max_answer: bytes that an answer's decoded body may have.
 
     Attributes:
         sent: whether bytes of the request have gone out to the server.
-        query: what is added to each target: urllib3 writes targets into its errors and logs, and a key may be in this one.
+        query: appended to each target only when it is sent: urllib3 logs targets, and the query may hold a key.
     """
 
     def __init__(self, connect: float | None, total: float | None, max_answer: int) -> None:
@@ -44,7 +44,7 @@ class Allowance:
         self._received = 0
 
     def left(self) -> float | None:
-        """Seconds that are left, or None for ever.
+        """Return the seconds left, or None for no limit.
 
         Raises:
             LateError: none.
@@ -57,20 +57,20 @@ class Allowance:
         return left
 
     def to_connect(self) -> float | None:
-        """Seconds that one attempt to connect may take now."""
+        """Return the seconds that an attempt to connect may take now."""
         known = [limit for limit in (self._connect, self.left()) if limit is not None]
         return min(known, default=None)
 
     def allows(self, seconds: float) -> bool:
-        """Whether a wait of so many seconds leaves time for anything."""
+        """Return whether any time would be left after a wait of so many seconds."""
         return self._end is None or time.monotonic() + seconds < self._end
 
     def begin_answer(self) -> None:
-        """Count the bytes of an answer from here."""
+        """Start counting the bytes of an answer."""
         self._received = 0
 
     def receive(self, count: int) -> None:
-        """Count bytes as they come: a head without end is bounded too.
+        """Count bytes as they arrive, so that an endless head is bounded too.
 
         Raises:
             LargeError: they are too many.
@@ -86,10 +86,10 @@ current: ContextVar[Allowance] = ContextVar("allowance")
 
 @contextmanager
 def within(allowance: Allowance) -> Iterator[None]:
-    """Hold all that is sent and read in here to this allowance.
+    """Limit everything sent and read in this block to the allowance.
 
     Raises:
-        LateError: the time is over.
+        LateError: the time is up.
     """
     token = current.set(allowance)
     try:

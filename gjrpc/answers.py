@@ -1,6 +1,6 @@
 """What a foreign WSGI application may answer: the rules of PEP 3333 for status, headers and length, each beside its sentence.
 
-Owns which answers can't be sent, and the sentence that tells the application's author why. Pure: it sends nothing.
+Owns which answers can't be sent, and the sentence that tells the application's author why. It sends nothing.
 """
 
 import re
@@ -20,15 +20,15 @@ _STATUS = re.compile(r"[2-9][0-9]{2} [\t\x20-\x7e\x80-\xff]*")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _LENGTH = re.compile(r"[0-9]{1,18}")  # RFC 9110, 8.6: Content-Length = 1*DIGIT
-_OTHER_HOPS = frozenset({"trailer", "proxy-connection"})  # which wsgiref's list has not, or misspelled
+_OTHER_HOPS = frozenset({"trailer", "proxy-connection"})  # missing or misspelt in wsgiref's list
 
 
 class AnswerError(GjrpcError):
-    """An application's answer that can't be sent; the text says what it did and what PEP 3333 asks for."""
+    """An application's answer that can't be sent; the text says what it did and what PEP 3333 requires."""
 
 
 class Start(NamedTuple):
-    """What `start_response` was given, as it can be sent.
+    """The arguments of `start_response`, ready to be sent.
 
     Attributes:
         headers: without `Connection`, which is the server's to say.

@@ -58,11 +58,11 @@ class Arrival:
 
     @property
     def standing(self) -> tuple[bool, float]:
-        """What the client has achieved (`gjrpc.connections.Standing`): it owes a greeting."""
+        """The client's standing (`gjrpc.connections.Standing`): it still owes a greeting."""
         return False, self.expires
 
     def may_go(self) -> bool:
-        """Whether closing loses nothing that has come and was not seen; of what came in part, further bytes say nothing."""
+        """Whether closing loses nothing that arrived unread; further bytes of a partial greeting do not count."""
         if not self.waiting:
             return True
         try:
@@ -81,7 +81,7 @@ class Arrival:
         self._socket.close()
 
     def disown(self) -> None:
-        """Close its descriptor in this process, and leave the connection to the one that this was forked from."""
+        """Close its descriptor in this forked process; the parent keeps the connection."""
         forks.close(self._socket)
 
     def expire(self) -> None:
@@ -118,7 +118,7 @@ class Arrival:
         self._server.connections.note(self)
 
     def greet(self) -> None:
-        """Begin the TLS handshake: it is this client's turn."""
+        """Begin the TLS handshake, now that it is this client's turn."""
         self._spawn(self._shake_hands)
 
     def _spawn(self, step: Callable[[], bool]) -> None:
@@ -136,7 +136,7 @@ class Arrival:
         self.expires = now + seconds
 
     def _take(self, step: Callable[[], bool]) -> None:
-        """Take a step of the greeting."""
+        """Advance the greeting by one step."""
         try:
             self._welcomed = step()
         except (OSError, EOFError, ProxyHeaderError) as error:
@@ -175,7 +175,7 @@ class Arrival:
         return True
 
     def _turn_away(self, plain: Any) -> None:
-        """Tell a client that speaks plain HTTP to speak TLS, so that it can read it."""
+        """Answer a client that speaks plain HTTP in plain HTTP that this port speaks TLS."""
         log.warning("%s: %s: the client sent plain HTTP to a TLS port; it must use https://", self.peer, self._fault)
         answer = self._server.writer.write(refusal(BadMessage(_SPEAK_TLS)), False, Head("-", "-"))
         try:
@@ -200,7 +200,7 @@ class Arrival:
 
 
 def _begins_with_letter(waiting: Any) -> bool:
-    """Whether the first byte is a capital letter, as of a verb; a TLS record begins with a number below (RFC 8446, 5.1)."""
+    """Whether the first byte is a capital letter, as in a verb; a TLS record begins with a smaller byte (RFC 8446, 5.1)."""
     first: bytes = waiting.recv(1, socket.MSG_PEEK)
     return b"A" <= first <= b"Z"
 

@@ -1,16 +1,17 @@
-"""Which processes have a text in their command line only because they ask for it, or serve the answer.
+"""Which processes have a text in their command line only because they ask for it or serve the call.
 
-`curl http://localhost:9999/check_process;nginx` contains `nginx`, and so does the shell that started it. Owns how they are told:
+`curl http://localhost:9999/check_process;nginx` contains `nginx`, and so does the shell that started it. Owns how they are
+recognized:
 
-- the process at the other end of the asking connection, by the kernel's tables (TCP on the same host and in the same network
-  namespace) or by the kernel's word (SO_PEERCRED, Unix sockets), unless it listens itself: then it is taken for a proxy;
-- what has started it, where its command line holds the other one's: `sh -c "curl …"`, `sudo curl …`, `timeout 5 curl …`;
-- a command line that spells the call, the method's name and then the text, whoever connects: behind a proxy, from a container,
+- the process at the other end of the caller's connection, by the kernel's tables (TCP on the same host and in the same network
+  namespace) or by SO_PEERCRED (Unix sockets), unless it listens itself: then it is taken for a proxy;
+- the processes that started it, if their command lines contain its own: `sh -c "curl …"`, `sudo curl …`, `timeout 5 curl …`;
+- a command line that spells the call (the method's name, then the text), whoever connects: behind a proxy, from a container,
   as another user whose files this one may not see, or under another WSGI server, which does not say who connects;
 - this process, and those of its parent and siblings that run the same program and listen on the same socket.
 
-Not told: a client behind a proxy or as another user, whose command line does not spell the call (`python client.py nginx`), and
-the other parts of its pipeline (`… | grep nginx`). They are found like any process.
+Not recognized: a client behind a proxy or of another user whose command line does not spell the call (`python client.py nginx`),
+and the other parts of its pipeline (`… | grep nginx`). They are found like any process.
 """
 
 import os
@@ -29,13 +30,13 @@ _WRITTEN = re.compile(r"[\s\"'\\]+")
 
 
 def others(found: Sequence[Seen], method: str, text: str, peer: Peer | None) -> list[Seen]:
-    """Those that neither ask nor serve.
+    """Return the processes that neither ask nor serve.
 
     Args:
         found: processes whose command lines have the text.
         method: the name of the method that was called.
         text: what is looked for.
-        peer: who asks, if that is known.
+        peer: the caller's end of the connection, if known.
     """
     spelled = {process.pid for process, line in found if _spells(line, method, text)}
     asking = [one for one in found if one[0].pid in _clients(found, peer)]
@@ -47,14 +48,14 @@ def others(found: Sequence[Seen], method: str, text: str, peer: Peer | None) -> 
 
 
 def _spells(line: str, method: str, text: str) -> bool:
-    """Whether the text comes only behind the method's name."""
+    """Whether the text appears only after the method's name."""
     before, *behind = re.split(rf"(?<![\w-]){re.escape(method)}(?![\w.-])", line.casefold(), maxsplit=1)
     wanted = text.casefold()
     return bool(behind) and wanted in behind[0] and wanted not in before
 
 
 def _clients(found: Iterable[Seen], peer: Peer | None) -> set[int]:
-    """The processes at the other end of the connection, but for those that listen."""
+    """The processes at the other end of the connection, except those that listen."""
     if peer is None:
         return set()
     address = peer.client_address
@@ -67,7 +68,7 @@ def _clients(found: Iterable[Seen], peer: Peer | None) -> set[int]:
 
 
 def _has_started(one: Seen, asking: Iterable[Seen]) -> bool:
-    """Whether it is an ancestor of who asks, and its command line holds that one's."""
+    """Whether it is an ancestor of the caller's process and its command line contains that one's."""
     return any(_holds(one[1], line) and one[0].pid in _ancestors(process) for process, line in asking)
 
 

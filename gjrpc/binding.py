@@ -37,7 +37,7 @@ Text: TypeAlias = str | dict[str, list[str]] | None
 """Arguments of a GET: the text behind `;`, the query's values by name, or nothing."""
 
 _NOTHING: Bound = ((), {})
-_MANY = 16  # arguments of one form that are worth a step of their own
+_MANY = 16  # so many arguments of one form are converted together
 _STARS: dict[Any, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
 
 
@@ -46,7 +46,7 @@ class Binding:
 
     Attributes:
         names: the parameters' names in order, `*` and `**` kept as they are written.
-        takes_names: whether all that must be given can be given by name.
+        takes_names: whether every required parameter can be given by name.
         returns: the annotation of the result, `inspect.Parameter.empty` where there is none.
         exact: whether a parameter wants the digits of its numbers, which a float can't hold: it has a Decimal in its type. Then
             the arguments may come as `msgspec.Raw`, JSON that is known to be well-formed.
@@ -141,10 +141,9 @@ class Binding:
         return self.bind_positional([value])
 
     def caller(self, function: Callable[..., Any], results: Results | None = None) -> Callable[[Any], Any]:
-        """Compile the shortest way to call a function with one JSON value: `bind`, without its steps where they are not needed.
+        """Compile the fastest call of a function with one JSON value: `bind` without the steps that the function does not need.
 
-        What comes back raises InvalidArguments as `bind` does, WrongResult where `results` finds one, and whatever the function
-        raises.
+        The result raises InvalidArguments as `bind` does, WrongResult if `results` finds one, and whatever the function raises.
         """
         least, most = self._required_positional, len(self._positional) if self._most is None else self._most
         run = function if results is None else results.checking(function)
@@ -166,7 +165,7 @@ class Binding:
     def _converting(
         self, function: Callable[..., Any], bound: Callable[[Any], Any], results: Results | None
     ) -> Callable[[Any], Any]:
-        """The shortest way for a full array of typed arguments; `bound` is the way for all else, and finds the words for it."""
+        """The fast path for a full array of typed arguments; `bound` handles everything else and words the errors."""
         struct, convert, astuple, most = self._typed_positional, self._convert, msgspec.structs.astuple, len(self._positional)
 
         def converted(value: Any) -> Any:
@@ -211,7 +210,7 @@ class Binding:
         return self._each_named(text, from_texts)
 
     def _bind_simple(self, texts: dict[str, list[str]]) -> Bound | None:
-        """Bind plain texts in one step; None where something has to be said of them."""
+        """Bind plain texts in one step; None if any of them does not fit."""
         values = {name: several[0] for name, several in texts.items() if len(several) == 1}
         if len(values) != len(texts) or not self._required_names <= values.keys():
             return None
@@ -259,7 +258,7 @@ class Binding:
         return (), {name: getattr(converted, name) for name in values}
 
     def _bind_exactly(self, values: list[Any]) -> Bound:
-        """Bind arguments that may come as one JSON text, whose numbers keep all digits."""
+        """Bind arguments that may come as JSON text, so that numbers keep all digits."""
         if len(values) != 1 or type(values[0]) is not Raw:
             return self._convert_positional(values)
         text = bytes(values[0]).strip()

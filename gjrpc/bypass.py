@@ -1,6 +1,6 @@
-"""Which hosts are called without the proxy that the environment names.
+"""Which hosts the client calls without the proxy from the environment.
 
-Owns what `no_proxy` says, in all the forms that curl, Go and Python know among them, and that a loopback host is never called
+Owns how `no_proxy` is read, in every form that curl, Go or Python accepts, and that the client never calls a loopback host
 through a proxy. (requests reads IPv4 networks only, and takes `notexample.com` for a part of `example.com`.) It knows no socket.
 """
 
@@ -20,7 +20,7 @@ _ENTRY = re.compile(rf"(?:{_HOST})(?P<length>/\d+)?(?::(?P<port>\d+))?\Z")
 
 
 def proxies(url: str) -> dict[str, str]:
-    """The proxies by scheme, as requests takes them, for calls of this URL; none where it is asked directly."""
+    """Return the proxies by scheme, as requests takes them, for calls of this URL; empty if it is called directly."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
@@ -30,7 +30,7 @@ def proxies(url: str) -> dict[str, str]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host, without port and brackets, is this one: it is never asked through a proxy."""
+    """Whether a host, without port and brackets, is this machine, which is never called through a proxy."""
     address = _address(host)
     if address is not None:
         return address.is_loopback or address.is_unspecified  # 0.0.0.0 and :: connect to this host

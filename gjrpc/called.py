@@ -1,7 +1,7 @@
-"""Which methods a request calls, by its text alone, for a log that names them.
+"""The names of the methods that a request calls, from its text alone, for the access log.
 
-Owns a second, shallow look at a body: names are read, and what stands beside them is only skipped. Nobody pays for it without an
-access log. It knows no method and no registry.
+Owns a second, shallow read of a body that keeps the names and skips the rest. It costs nothing without an access log. It knows
+no method and no registry.
 """
 
 import msgspec
@@ -12,7 +12,7 @@ from gjrpc.excerpts import excerpt
 from gjrpc.messages import Request
 
 _CALLS = frozenset({"GET", "HEAD", "POST"})
-_SHOWN = 3  # names of a batch; of the rest their number
+_SHOWN = 3  # names of a batch that are listed; the rest are counted
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _entries = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -20,7 +20,7 @@ _text = msgspec.json.Decoder(str).decode
 
 
 def called(request: Request) -> str | None:
-    """The name of the method that a request calls, those of a batch with commas between them; None where there is none."""
+    """Return the name of the method that a request calls, or a batch's names separated by commas; None if there is none."""
     head = request.head
     if head.verb not in _CALLS or head.target.startswith("/-/"):
         return None

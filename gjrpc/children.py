@@ -1,4 +1,4 @@
-"""Child processes that a method may start and wait for in any thread.
+"""Lets methods start child processes and wait for them in any thread.
 
 Owns how loops watch a child. gevent leaves that to libev, which has two limits. Only the main thread's loop may watch, so
 `subprocess.run` fails in a method that runs in a thread, after it has started the program. And libev's handler reaps every child
@@ -19,14 +19,14 @@ from gevent.libev import corecext
 
 log = logging.getLogger("gjrpc.children")
 
-_POLL = 0.02  # seconds between two looks, where the system has no descriptors for processes
-_LOST = 255 << 8  # the wait status of a child that somebody else has reaped; asyncio reports 255 then, too
+_POLL = 0.02  # seconds between two polls, on systems without descriptors for processes
+_LOST = 255 << 8  # the wait status of a child that something else has reaped; asyncio reports 255 too
 
 _waitpid = monkey.get_original("os", "waitpid")
 
 
 class Loop(corecext.loop):  # type: ignore[misc]  # gevent has no types
-    """gevent's loop, but for how it watches children."""
+    """gevent's loop, with another way to watch children."""
 
     __slots__ = ()
 
@@ -35,11 +35,11 @@ class Loop(corecext.loop):  # type: ignore[misc]  # gevent has no types
         return Child(self, pid, ref)
 
     def install_sigchld(self) -> None:
-        """Leave SIGCHLD alone: no signal is needed."""
+        """Leave SIGCHLD alone; no signal is needed."""
 
 
 def install() -> None:
-    """Let loops that are made from now on watch children this way; where another kind of loop was chosen, leave all as it is.
+    """Make all new loops watch children this way; do nothing if another kind of loop was chosen.
 
     The main thread's loop must not exist yet: once that one has watched a child of its own, libev reaps those of all threads.
     """
@@ -50,7 +50,7 @@ def install() -> None:
 
 
 class _Exit:
-    """How a child ended, shared by all its watchers: whichever sees it first reaps it, and all know at the same time.
+    """How a child ended, shared by all its watchers: the first to see it reaps it, and all learn of it at once.
 
     Attributes:
         ended: the process and its status, as `os.waitpid` gives them, or None.
@@ -61,7 +61,7 @@ class _Exit:
         self.ended: tuple[int, int] | None = None
 
     def reap(self, pid: int) -> bool:
-        """Look whether it has ended, without waiting."""
+        """Check whether it has ended, without waiting."""
         with self._lock:
             if self.ended is None:
                 try:
@@ -77,7 +77,7 @@ _exits: WeakValueDictionary[int, _Exit] = WeakValueDictionary()
 
 
 class Child:
-    """Watches one child; has what `gevent.os` and `gevent.subprocess` use of libev's child watcher.
+    """Watches one child, with the interface of libev's child watcher that `gevent.os` and `gevent.subprocess` use.
 
     Attributes:
         pid: the process; 0 for any.
@@ -148,7 +148,7 @@ class Child:
 
 
 def _descriptor(pid: int) -> int | None:
-    """A descriptor that is readable once the process has ended, or None where there can't be one."""
+    """Return a descriptor that becomes readable when the process ends, or None if there can't be one."""
     try:
         return os.pidfd_open(pid)
     except (AttributeError, OSError) as error:  # not Linux, a kernel before 5.3, no descriptor left, or "any child"

@@ -14,7 +14,7 @@ _CHUNK_LINE = re.compile(rb"(?P<size>[0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x8
 _LONGEST_CHUNK_LINE = 256
 _MOST_EXTENSIONS = 64 * 1024  # bytes in one body
 # RFC 9110, 6.5.1: a trailer may not have fields that are needed for framing, routing, authentication or the content's coding.
-# Somebody on the way may have acted on one of these, so the message is refused; all others are of no effect here.
+# An intermediary may have acted on one of these, so the message is refused; all other fields are ignored.
 _NO_TRAILERS = frozenset(
     b"authorization content-encoding content-length cookie host proxy-authorization trailer transfer-encoding".split()
 )
@@ -29,7 +29,7 @@ class Chunked:
         self._limits = limits
         self._left = 0
         self._trailer_bytes = self._extensions = 0
-        self._searched = 0  # bytes of a line that has come in part: each is looked at once
+        self._searched = 0  # bytes already searched of an incomplete line, so that each is searched once
         # What reads on: a function and not a bound method, which would make a cycle, and the body stay until it is collected.
         self._read: Callable[[Chunked, bytes | bytearray, int], int] = Chunked._size_line
         self.body = bytearray()

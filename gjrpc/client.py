@@ -35,29 +35,29 @@ class Client:
     and those with a leading underscore, are no methods as attributes; `client.call("close")` reaches such a method too.
 
     Threads and greenlets may share a client, processes may not: make one after a fork. Cookies are not kept. Proxies, `NO_PROXY`
-    and `REQUESTS_CA_BUNDLE` are read from the environment once, here; a unix socket or a loopback host is never asked through
-    a proxy, and `.netrc` is not read.
+    and `REQUESTS_CA_BUNDLE` are read from the environment once, here; the client never uses a proxy for a Unix socket or a
+    loopback host, and never reads `.netrc`.
 
-    A call is repeated where nothing can have run: no connection could be had, or the answer was 503 with `Retry-After` (waited
-    for, at most `gjrpc.transport.MAX_WAIT`), by which a server says that it did not begin the call (RFC 9110, section 15.6.4).
-    One that is declared idempotent is repeated also when the connection breaks, or the answer is 502, 503 or 504. Repeating ends
-    with the call's time.
+    The client retries a call if it can't have run: it could not connect, or the answer was 503 with `Retry-After`, which means
+    that the server did not begin the call (RFC 9110, section 15.6.4); it waits so long, at most `gjrpc.transport.MAX_WAIT`. It
+    retries a call that is declared idempotent also when the connection breaks or the answer is 502, 503 or 504. It never retries
+    beyond the call's `timeout`.
 
     Args:
         url: `http://host:port`, `https://host:port/prefix` or `unix:/path/to.sock`.
         verify: True (the public authorities), a file or folder of authorities in PEM, or False to trust anyone.
         cert: a client certificate: a PEM file with both parts, or `(certificate, key)`.
         timeout: seconds for a whole call: waiting for a free connection of the pool, connecting, TLS, sending, the answer to its
-            last byte, and all repeats. Or `(connect, call)`, of which the first is for each attempt to connect. None for ever.
-            (The system's resolver can't be interrupted while it looks up a name; under gevent's patches it can.)
+            last byte, and all retries. Or `(connect, call)`, where the first limits each attempt to connect. None: no limit.
+            (A name lookup by the system's resolver can't be interrupted, except under gevent's patches.)
         retries: how often one call is repeated at most.
         pool: connections at most; further calls wait for one.
-        max_answer: bytes that an answer may have, once it is decompressed; a `WireError` beyond.
+        max_answer: bytes that an answer may have after decompression; a larger one raises `WireError`.
         headers: sent with each call.
         auth: `(user, password)`, or what requests takes: a callable that changes the prepared request.
         idempotent: names of methods that may run twice, `*` as in file names: `("ping", "list_*", "stats.*")`.
-        dialect: `native`, or `jsonrpc` for any server that speaks JSON-RPC 2.0: it is asked at the URL exactly as given. That may
-            have a query (`?apikey=…`), which no error, `repr` or log shows. Batches and notifications are JSON-RPC 2.0 in either.
+        dialect: `native`, or `jsonrpc` for any server that speaks JSON-RPC 2.0: it POSTs to the URL exactly as given. It may
+            have a query (`?apikey=…`), which no error, `repr` or log shows. Batches and notifications always use JSON-RPC 2.0.
 
     Raises:
         MisuseError: an argument that can't be used.
@@ -104,8 +104,8 @@ class Client:
             result: a type that the result is converted to and checked against, by msgspec; a Decimal gets all digits of a number.
 
         Raises:
-            MisuseError: arguments that can't be sent, a `result` that can't be made from JSON, or the client is closed; nothing
-                was sent.
+            MisuseError: the arguments can't be sent, no JSON can be converted to `result`, or the client is closed; nothing was
+                sent.
             RemoteError: the server answered with an error.
             WireError: no answer could be had, or its result is not of the type `result`.
         """
@@ -245,14 +245,14 @@ def _matcher(patterns: Iterable[str]) -> Callable[[str], Any]:
 
 
 def _converter(name: str, wanted: Any) -> Callable[[bytes], Any]:
-    """What makes a value of a type from the JSON text of a result, so that numbers keep all their digits.
+    """Return the decoder from a result's JSON text to a type; numbers keep all their digits.
 
     Raises:
         MisuseError: no JSON can be converted to the type.
     """
     try:
         read = decoder(wanted)
-    except Exception as error:  # msgspec raises several kinds for what is no type
+    except Exception as error:  # msgspec raises several kinds for what is not a type
         raise MisuseError(f"{name}: result={wanted!r} can't be made from JSON: {error}") from error
 
     def convert(text: bytes) -> Any:

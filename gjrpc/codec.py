@@ -23,7 +23,7 @@ MAX_DIGITS = 4300
 """Digits of an integer, a sign counted as one."""
 
 MAX_VALUES = 100_000
-"""Values that a message may have, unless told otherwise: some 30 ms of decoding at the worst, and 20 MB of objects."""
+"""Default limit of values in a message: some 30 ms of decoding at worst, and 20 MB of objects."""
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -40,10 +40,10 @@ def _finite(text: str) -> float:
 # takes less than 1 µs for any, but 0.2 for the others too, for which msgspec takes a tenth of that.
 _decode_extremes = msgspec.json.Decoder(float_hook=_finite).decode
 
-_SMALLEST = 100  # bytes of a text that is too small to hold anybody up
+_SMALLEST = 100  # a text of so few bytes is too small to delay anyone
 _EXTREME = 3  # values that a number near an end of a double's range counts as: it takes as long
 _FEW = 16  # such numbers that msgspec may read
-_SEARCHED = 64 * 1024  # bytes of a text in which the place of an error is looked for
+_SEARCHED = 64 * 1024  # bytes of a text that are searched for the place of an error
 _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 _NUMBER = re.compile(rb"-?\d+(?P<fraction>(?:\.\d+)?(?:[eE][+-]?\d+)?)")
 # The marks of a text, and of its numbers the digits and the exponent: `-1.5E-308` and `22e+300` both have `0e000` in them.
@@ -68,7 +68,7 @@ class NotJSON(GjrpcError):
 
 
 class Decoder:
-    """Reads JSON texts (RFC 8259, UTF-8), each within limits that bound what it costs: a decoder holds the event loop.
+    """Reads JSON texts (RFC 8259, UTF-8) within limits that bound the cost of each, as decoding blocks the event loop.
 
     Args:
         max_depth: levels of arrays and objects.
@@ -81,13 +81,13 @@ class Decoder:
     def __init__(self, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES) -> None:
         self._max_depth = max_depth
         self._max_values = max_values
-        self._small = min(max_depth, max_values // _EXTREME, _SMALLEST)  # no limit is exceeded in so few bytes
+        self._small = min(max_depth, max_values // _EXTREME, _SMALLEST)  # so few bytes can't exceed a limit
 
     def decode(self, body: bytes) -> Any:
         """Read one text.
 
         Raises:
-            ParseError: malformed, and where; nested too deep, an integer of over 4,300 digits, a number beyond a double.
+            ParseError: it is malformed (the text says where), nested too deep, or has a number out of range.
             TooLarge: it has more values than the limit.
         """
         try:
@@ -107,9 +107,9 @@ class Decoder:
             raise ParseError("malformed JSON: nested too deep") from None
 
     def _chosen(self, body: bytes) -> Callable[[bytes], Any]:
-        """The decoder for a text, once it is known to keep within the limits.
+        """Return the decoder for a text, after checking that it keeps within the limits.
 
-        What strings have in them counts too at first: mostly that is within the limits as well, and nobody has to look closer.
+        The first count includes the characters in strings: that is usually within the limits too, and saves a closer look.
         """
         classes = body.translate(_CLASSES, _NO_CLASS)
         extremes = _extremes(classes)
@@ -147,7 +147,7 @@ decode = Decoder().decode
 """Read one JSON text within the usual limits, as `Decoder.decode`."""
 
 decode_unlimited = Decoder(max_depth=sys.maxsize, max_values=sys.maxsize).decode
-"""Read one JSON text as deep and as long as Python can hold: of somebody whom the process was told to ask."""
+"""Read one JSON text without limits but Python's own, from a server that the user chose."""
 
 
 def encode(value: Any) -> bytes:
@@ -171,7 +171,7 @@ def encode(value: Any) -> bytes:
 
 
 def _unwritable(value: Any, error: Exception) -> str:
-    """Why a value can't be written, without a word of its own: its classes run code, and what that raises is not for a client."""
+    """Why a value can't be written, without quoting it: its classes run code, and what that raises is not for a client."""
     foreign = error.__traceback__ is None or error.__traceback__.tb_next is not None
     if not foreign and type(error) is UnicodeEncodeError:
         return "a str with a lone surrogate"
@@ -186,16 +186,16 @@ def _without_escapes(body: bytes, instead: bytes) -> bytes:
 
 
 def _outside_strings(classes: bytes) -> bytes:
-    """What stands outside of strings. Linear, as all that a text is looked at with: each step is a single pass.
+    """Return the text outside of strings. Linear, like every check of a text: each step is a single pass.
 
-    It is exact up to where the text is malformed, if it is; a decoder gets no further either.
+    It is exact up to the first malformed place, beyond which no decoder gets either.
     """
-    # Two strings are never side by side: in between stands a mark.
+    # Two strings are never adjacent: there is a mark between them.
     return b"".join(classes.replace(b'""', b"").split(b'"')[::2])
 
 
 def _extremes(classes: bytes) -> int:
-    """How many numbers have an exponent of three digits or over a hundred digits."""
+    """Count the numbers with an exponent of three digits or more than a hundred digits."""
     return classes.count(b"0e000") + classes.count(_MANY_DIGITS)
 
 
@@ -214,7 +214,7 @@ def _depths(text: bytes) -> Iterator[int]:
 
 
 def _blanked(body: bytes) -> bytes:
-    """The text with its strings blanked, so that each byte keeps its place."""
+    """Return the text with its strings blanked, so that each byte keeps its place."""
     parts = _without_escapes(body, b"  ").split(b'"')
     parts[1::2] = map(bytes, map(len, parts[1::2]))
     return b'"'.join(parts)

@@ -16,10 +16,10 @@ from gjrpc.texts import printable
 
 
 class Command(click.Command):
-    """Ends with one clear line and exit code 2 where an option, a file or an address can't be used.
+    """Ends with one clear line and exit code 2 if an option, a file or an address can't be used.
 
     Args:
-        hints: for options of other programs what to write here.
+        hints: by options of other programs, what to write instead.
         the rest: as for `click.Command`.
     """
 
@@ -45,7 +45,7 @@ class Command(click.Command):
 
 
 class Reader(Command):
-    """One that reads what strangers wrote, and whose exit code 1 has a meaning of its own: no fault ends with it."""
+    """A command that reads strangers' data and gives exit code 1 a meaning of its own: no failure exits with it."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line."""

@@ -176,7 +176,7 @@ class SimpleTCPServer(SimpleTCPDispatcher):
         return int(self.socket.fileno())
 
     def serve_forever(self, poll_interval: float = 0.5) -> None:
-        """Serve until `shutdown`, SIGINT or SIGTERM, as `Server.serve_forever` does; `poll_interval` is ignored."""
+        """Serve until `shutdown`, SIGINT or SIGTERM, as `Server.serve_forever` does; ignore `poll_interval`."""
         if self.socket is None:
             self.server_bind()
         listener, context = _unwrapped(self.socket)
@@ -279,7 +279,7 @@ class _Method:
 
 
 def _text(ask: Callable[[], requests.Response]) -> str:
-    """The text of an answer; as the client does, no redirect is followed, and time and size are bounded."""
+    """Return the text of an answer; like the client, follow no redirect and bound time and size."""
     try:
         response = ask()
     except ClientError as error:

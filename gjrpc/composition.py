@@ -55,7 +55,7 @@ def parameters() -> list[click.Parameter]:
 
 @contextmanager
 def listening(chosen: Settings) -> Iterator[tuple[socket.socket, Address]]:
-    """The listening socket and its address; systemd's goes before the option. A Unix socket's file goes at the end, if made here.
+    """Yield the listening socket and its address; systemd's takes precedence. On exit, remove a Unix socket's file made here.
 
     Raises:
         SettingsError: there is no listening there.
@@ -107,15 +107,15 @@ def application(served: Any, target: str | None, chosen: Settings, address: Addr
 
 
 def _is_private(chosen: Settings, address: Address) -> bool:
-    """Whether only this host's own users can call, who can see what the host methods tell anyway.
+    """Whether only this host's own users can call; they can see what the host methods show anyway.
 
-    A local address does not say so where an option says that a proxy, or any web page, hands on the calls of others.
+    A local address is not private if the options say that a proxy or any web page forwards the calls of others.
     """
     return address.is_local and not _shared_by(chosen)
 
 
 def _shared_by(chosen: Settings) -> str | None:
-    """The option by which others than this host's users can call on a local address, or None."""
+    """The option that lets others than this host's users call on a local address, or None."""
     if chosen.trusted_proxies:
         return "--trusted-proxies"
     if not _LOCAL_NAMES.issuperset(map(hostname, chosen.allowed_hosts or ())):
@@ -179,7 +179,7 @@ def context(chosen: Settings) -> ssl.SSLContext | None:
 
 
 def _option_of(trouble: str, chosen: Settings) -> str:
-    """The option of the file with which there is trouble; `tls` begins with what the file is."""
+    """The option of the file that an error is about; the text of `tls` begins with the file's role."""
     option = next((option for role, option in _ROLES.items() if trouble.startswith(role)), "--cert")
     return "--cert" if option == "--key" and chosen.key is None else option  # the key is in the certificate's file
 
@@ -246,7 +246,7 @@ def announce(running: Server, served: Any, target: str | None, options: str) -> 
 
 
 def warn_if_open(chosen: Settings, address: Address, *, guarded: bool, secured: bool) -> None:
-    """Say what others could do, where they can reach the server."""
+    """Log a warning about what others could do if they can reach the server."""
     if not guarded and not _is_private(chosen, address):
         where = f"with {_shared_by(chosen)}" if address.is_local else "on a non-loopback address"
         log.warning(

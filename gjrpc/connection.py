@@ -98,13 +98,13 @@ class Connection(Sending):
 
     @property
     def standing(self) -> tuple[bool, float] | None:
-        """What the client has achieved (`gjrpc.connections.Standing`); None while the server is at work for it."""
+        """The client's standing (`gjrpc.connections.Standing`); None while the server works for it."""
         if self._more or (self._busy and not self._is_slow(self.server.now)):
             return None
         return not self._busy and self._reader.parsed is not None and self._reader.between, self.expires
 
     def may_go(self) -> bool:
-        """Whether closing loses no request that was not read yet; to one that came in part, further bytes add nothing."""
+        """Whether closing loses no unread request; further bytes of a partial request do not count."""
         if not self.waiting:
             return True
         if self._tls and self.socket.pending():
@@ -147,7 +147,7 @@ class Connection(Sending):
             log.debug("%s went away: %s", self.peer, error)
         except Exception as error:  # noqa: BLE001  a fault of the server itself: logged with its ref, and told
             self._refuse(failure(FAILED, error, pointer=DETAILS))
-        except BaseException as error:  # a timeout that a call left running, say, or somebody ends the greenlet
+        except BaseException as error:  # such as a timeout that a call left running, or a killed greenlet
             if passes(error):
                 self.abandon()
                 raise
@@ -164,7 +164,7 @@ class Connection(Sending):
                 self.close()
 
     def _fail(self, error: BaseException) -> None:
-        """Tell the client, if no part of its answer is sent yet."""
+        """Answer with the error, if no part of an answer has been sent yet."""
         refused = failure(FAILED, error, pointer=DETAILS)
         if self.expires == _NEVER and not self.begun:
             self._refuse(refused)
@@ -199,7 +199,7 @@ class Connection(Sending):
         self.server.connections.discard(self)
 
     def disown(self) -> None:
-        """Close its descriptor in this process, and leave the connection to the one that this was forked from."""
+        """Close its descriptor in this forked process; the parent keeps the connection."""
         forks.close(self.socket)
 
     def expire(self) -> None:
@@ -224,9 +224,9 @@ class Connection(Sending):
             gevent.spawn(self.advance, self._read)
 
     def abandon(self) -> None:
-        """Close the connection in the middle of a call, and say so where the client can still be told.
+        """Close the connection in the middle of a call, and tell the client if that is still possible.
 
-        The call has begun, so nothing invites the client to repeat it: no 503 with `Retry-After`, but 504.
+        The call has begun, so the answer is 504 and not 503 with `Retry-After`, which would invite a retry.
         """
         if self.expires == _NEVER and not self.begun:
             try:
@@ -305,7 +305,7 @@ class Connection(Sending):
         return True
 
     def _take_part(self, count: int) -> bool:
-        """Set the time for what is left of a request that came in part; say whether the connection goes on."""
+        """Set the timeout for the rest of a partial request; return whether the connection goes on."""
         begins = self._part_since is None
         since = self._part_since = self.server.now if self._part_since is None else self._part_since
         self.expires = since + self.server.timeouts.head
@@ -325,9 +325,9 @@ class Connection(Sending):
         return True
 
     def _admit(self, parsed: Parsed) -> bool:
-        """Say whether a body may come; what its head is refused for is answered without it, and instead of `100 Continue`."""
+        """Return whether the body may come; a refusal by the head is sent without reading it, instead of `100 Continue`."""
         head = parsed.request.head
-        self.expires = _NEVER  # a password's check takes the server's time, not the client's
+        self.expires = _NEVER  # checking a password takes the server's time, not the client's
         refused = None
         if self._answer is Connection._answer_busy:
             refused = self._overloaded(head)
@@ -397,13 +397,13 @@ class Connection(Sending):
         return None if self._reader.parsed is None else self._reader.parsed.request.head.origin
 
     def _for_page(self, response: Response, origin: str | None) -> Response:
-        """A refusal that the page of a listed origin can read, whoever refuses it."""
+        """Add the headers with which a page of a listed origin can read the refusal."""
         if self.server.short_way:
             response.headers += self.server.application.grants(origin)
         return response
 
     def _turn_away(self, response: Response, head: Head) -> None:
-        """Send the last answer so that the client can read it, whatever else it sends."""
+        """Send the last answer so that the client can read it even while it is sending."""
         try:
             self._send(self.server.writer.write(response, False, head))
             self._linger()

@@ -1,4 +1,4 @@
-"""The open connections of a server: how many there may be, whose time is over, and who makes room for a new one.
+"""The open connections of a server: how many are allowed, which have timed out, and which is closed for a new one.
 
 Owns the set, and the one rule by which a connection is closed for a newcomer: the lowest `Open.standing` goes first. What a
 connection does is `connection`'s.
@@ -12,12 +12,11 @@ from typing import Protocol, TypeAlias
 import gevent.event
 
 Standing: TypeAlias = tuple[bool, float]
-"""What a client has achieved, lowest first: whether it owes nothing (it was answered, and asks for nothing now), and the server's
-time at which its time is over.
+"""How far a client has got; the lowest is closed first: whether it owes nothing (it has its answer and sends no request), and the
+server's time at which it times out.
 
-So whoever owes bytes goes before those that only keep a connection, and among equals the one with the least time left: each
-whole step (a handshake, a head) renews it, the bytes of a body lengthen it at the least rate, and a byte here and there adds
-nothing.
+So clients that owe bytes are closed before idle ones, and of equals the one with the least time left. Each whole step (a
+handshake, a head) renews that time, the bytes of a body extend it at the minimum rate, and single bytes add nothing.
 """
 
 
@@ -34,11 +33,11 @@ class Open(Protocol):
 
     @property
     def standing(self) -> Standing | None:
-        """What the client has achieved; None while the server is at work for it, which then does not close it."""
+        """The client's standing; None while the server works for it, and so does not close it."""
         ...
 
     def may_go(self) -> bool:
-        """Whether closing it loses nothing that has come and was not read yet."""
+        """Whether closing it loses no unread bytes."""
         ...
 
     def evict(self) -> None:
@@ -46,7 +45,7 @@ class Open(Protocol):
         ...
 
     def disown(self) -> None:
-        """Close its descriptor in a forked child, without a word to the client, which is the parent's."""
+        """Close its descriptor in a forked child without a word to the client, which belongs to the parent."""
         ...
 
     def expire(self) -> None:
@@ -102,7 +101,7 @@ class Connections:
         self._empty.clear()
 
     def note(self, connection: Open) -> None:
-        """Note one that owes bytes from now on: it is new, or its standing has fallen."""
+        """Enter a connection that now owes bytes: it is new, or its standing has fallen."""
         if not self._order:
             return
         if len(self._order) > 2 * len(self._open) + self._searched:  # most of them are closed
@@ -129,7 +128,7 @@ class Connections:
         return [connection for connection in self._open if connection.expires < now]
 
     def make_room(self) -> bool:
-        """Close the connection that stands lowest, unless its first bytes have just come; say whether there was one."""
+        """Close the connection with the lowest standing, unless its first bytes have just come; return whether there was one."""
         connection = self.lowest()
         if connection is not None and connection.may_go():
             connection.evict()
@@ -140,7 +139,7 @@ class Connections:
         return connection is not None
 
     def lowest(self) -> Open | None:
-        """The connection that goes first where room is needed; None if the server is at work for all of them."""
+        """The connection to close first when room is needed; None if the server is at work for all."""
         return self._first() or (self._search() and self._first()) or None
 
     def _first(self) -> Open | None:

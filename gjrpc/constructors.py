@@ -1,6 +1,6 @@
-"""Classes whose constructors msgspec does not call, as the constructors have them.
+"""Makes msgspec, which calls no constructors, see dataclasses and attrs classes as their constructors do.
 
-Owns what msgspec learns of the fields of dataclasses and attrs classes: it would read from JSON what no constructor takes.
+Owns what msgspec learns of the fields of these classes: it would read fields from JSON that no constructor takes.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import inspect
 
-_LONG = 0.1  # seconds that Python lets a thread run on where others wait
+_LONG = 0.1  # seconds that Python lets a thread run while others wait
 _one = allocate_lock()  # of the system's threads, also under gevent
 _DATACLASS = ("__dataclass_fields__", "__post_init__")
 _ATTRS = ("__attrs_attrs__", "__attrs_post_init__")
@@ -27,7 +27,7 @@ def constructed(types: Iterable[inspect.Type]) -> Iterator[set[Any]]:
     constructor does it, before `__post_init__`.
 
     Yields:
-        The classes about which it would know otherwise.
+        The classes that it would otherwise see differently.
     """
     named = [info.cls for info in types if isinstance(info, inspect.DataclassType)]
     classes = {cls: getattr(cls, "__origin__", cls) for cls in named}

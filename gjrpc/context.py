@@ -27,10 +27,10 @@ leave = _current.reset
 _peer: ContextVar[Any] = ContextVar("gjrpc.peer", default=None)
 
 peer = _peer.get
-"""Who is at the other end of the wire, a `gjrpc.guard.Peer`: in blocking methods on gjrpc's own server; None elsewhere."""
+"""The peer on the connection, a `gjrpc.guard.Peer`: set in blocking methods on gjrpc's own server; None elsewhere."""
 
 note_peer = _peer.set
-"""Note who is at the other end of the wire, in a context that only one call has."""
+"""Set the peer, in a context that belongs to one call."""
 
 
 def permits(method: Method) -> bool:

@@ -1,7 +1,7 @@
-"""What msgspec has to know of a type before it converts JSON to it.
+"""Prepares types for msgspec to convert JSON to.
 
-Owns the walk through all types inside a type, which types no JSON can be converted to, and that names outside ASCII are known. It
-knows no parameter and no message.
+Owns the walk through all types inside a type, the list of types that JSON can't be converted to, and the support for non-ASCII
+names. It knows no parameter and no message.
 """
 
 from collections.abc import Iterator
@@ -29,18 +29,18 @@ KEYS = (
     inspect.EnumType,
     inspect.LiteralType,
 )
-"""Types that the key of an object, which is always a text, can be converted to."""
+"""Types that an object's key, which is always a string, can be converted to."""
 
 
 class Unconvertible(TypeError):
-    """A type that no JSON can be converted to; the text says which and what to do."""
+    """A type that JSON can't be converted to; the text names it and says what to do."""
 
 
 _PARTS = ("item_type", "key_type", "value_type", "type")
 
 
 def every_type(*roots: Type) -> list[Type]:
-    """Types and all those inside them: items, members of unions, fields of classes, at any depth; each once."""
+    """Yield types and all those inside them, once each: items, members of unions, fields of classes, at any depth."""
     found: dict[int, Type] = {}
     stack = list(roots)
     while stack:
@@ -76,11 +76,11 @@ def without_fields(info: Type) -> list[Type]:
 
 
 def prepare(annotation: Any) -> list[Type]:
-    """Make a type ready for conversions, and give all types inside it, itself first.
+    """Prepare a type for conversions; return it and all types inside it, itself first.
 
     Raises:
         Unconvertible: no JSON can be converted to it.
-        TypeError, ValueError, …: it is no type for msgspec, which chooses the kind.
+        TypeError, ValueError, …: msgspec does not accept it as a type.
     """
     root = inspect.type_info(annotation)
     unknown = next((info for info in without_fields(root) if isinstance(info, inspect.CustomType)), None)
@@ -109,7 +109,7 @@ def _kind(info: Type) -> str:
 
 
 def _cache_names(info: Any) -> None:
-    """Make Python keep the UTF-8 of the names that msgspec compares with: without it, names outside ASCII are unknown to it."""
+    """Make Python cache the UTF-8 of the names that msgspec compares; without it msgspec does not find non-ASCII names."""
     names = [getattr(info, "tag_field", None), getattr(info, "tag", None)]
     names += [name for field in getattr(info, "fields", ()) for name in (field.name, field.encode_name)]
     for name in names:

@@ -38,7 +38,7 @@ def guard(
         permissions: see `gjrpc.permissions`.
         certificates: whether the name in a client's certificate, which TLS has checked, says who calls.
         max_failures: wrong credentials of one address after which it is not heard for a while.
-        client_of: gives the client's address by the peer's socket address and the head, where there are trusted proxies.
+        client_of: returns the client's address from the peer's socket address and the head, if there are trusted proxies.
 
     Raises:
         SettingsError: a file can't be used.
@@ -60,7 +60,7 @@ def guard(
 
 
 def _read(option: str, read: Callable[..., T], *arguments: Any) -> T:
-    """Read a file, and name the option where that fails."""
+    """Read a file; an error names the option."""
     try:
         return read(*arguments)
     except SettingsError as error:

@@ -1,6 +1,6 @@
 """Readers of JSON text that is known to be well-formed.
 
-Owns how text becomes values of a type, with all digits of its numbers, or is taken apart without being read.
+Owns how text is decoded to a type, keeping all digits of its numbers, or split into parts that stay text.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def _known_decoder(wanted: Any) -> Callable[[Any], Any]:
 
 
 def new_decoder(wanted: Any) -> Callable[[Any], Any]:
-    """As `decoder`, and not remembered."""
+    """As `decoder`, without its cache."""
     hashing = hashing_of(prepare(wanted))
     decode: Callable[[Any], Any] = msgspec.json.Decoder(wanted).decode
     if hashing is None:
@@ -34,7 +34,7 @@ def new_decoder(wanted: Any) -> Callable[[Any], Any]:
 
 
 def decoder(wanted: Any) -> Callable[[Any], Any]:
-    """What reads JSON text that is known to be well-formed as a type: with all digits, where a Decimal is asked for.
+    """Return the decoder from well-formed JSON text to a type; a Decimal gets all digits.
 
     Raises:
         TypeError, ValueError, …: as `prepare`.
@@ -47,10 +47,10 @@ def decoder(wanted: Any) -> Callable[[Any], Any]:
 
 
 def members(text: bytes | Raw) -> dict[str, Raw]:
-    """The members of a JSON object that is known to be well-formed, each as text."""
+    """Return the members of a well-formed JSON object, each as text."""
     return msgspec.json.decode(text, type=dict[str, Raw])
 
 
 def items(text: bytes | Raw) -> list[Raw]:
-    """The items of a JSON array likewise."""
+    """Return the items of a well-formed JSON array, each as text."""
     return msgspec.json.decode(text, type=list[Raw])

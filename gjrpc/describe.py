@@ -110,7 +110,7 @@ def _annotations(signature: inspect.Signature) -> list[Any]:
 
 
 def _left_out(signatures: Iterable[inspect.Signature]) -> dict[Any, list[str]]:
-    """The fields that no call can set, by the classes of arguments."""
+    """The fields that no call can set, by class."""
     parameters = [parameter for signature in signatures for parameter in signature.parameters.values()]
     types = every_type(*msgspec.inspect.multi_type_info(parameter.annotation for parameter in parameters if is_typed(parameter)))
     return {info.cls: left_out(info.cls) for info in types if isinstance(info, msgspec.inspect.DataclassType)}
@@ -138,7 +138,7 @@ def _is_known(annotation: Any) -> bool:
 
 
 def _refined(schema: Any) -> Any:
-    """A schema that says what msgspec knows and does not say: it only names base64 and decimals, and takes numbers for these."""
+    """A schema that adds what msgspec checks but leaves out: it only names base64 and decimals, and takes numbers for these."""
     if isinstance(schema, list):
         return [_refined(each) for each in schema]
     if not isinstance(schema, dict):

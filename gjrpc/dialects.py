@@ -20,11 +20,11 @@ Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 class Written(NamedTuple):
-    """A call to be sent.
+    """A call, ready to be sent.
 
     Attributes:
         body: its bytes.
-        id: what its answer must have, or None where answers have none.
+        id: the id that its answer must have, or None if answers have none.
     """
 
     body: bytes
@@ -43,16 +43,16 @@ class Dialect(Protocol):
         ...
 
     def read(self, name: str, response: requests.Response, request_id: int | None) -> Any:
-        """The result in an answer to the call that was written with this id.
+        """Return the result from the answer to the call with this id.
 
         Raises:
             RemoteError: it is an error.
-            WireError: it is no answer to the call.
+            WireError: it is not an answer to the call.
         """
         ...
 
     def result_text(self, name: str, response: requests.Response) -> bytes:
-        """The same as JSON text, of an answer that was read: its numbers have all their digits."""
+        """Return the result of a checked answer as JSON text, with all digits of its numbers."""
         ...
 
 
@@ -104,11 +104,11 @@ class JSONRPC:
         """The result in a response object (section 5).
 
         Args:
-            request_id: the id of the call; None where it was a notification.
+            request_id: the id of the call; None for a notification.
 
         Raises:
             RemoteError: it has an error.
-            WireError: it is no response object, or not the one to this call.
+            WireError: it is not a response object, or not the one to this call.
         """
         if type(answer) is dict and answer.get("jsonrpc") == "2.0":
             told, error = answer.get("id"), _error(answer)
@@ -138,11 +138,11 @@ class JSONRPC:
         return _encode("batch", entries)
 
     def read_batch(self, response: requests.Response, request_ids: Collection[int]) -> dict[Any, Any]:
-        """The response objects of a batch by their ids, in whatever order they came; calls may be left out.
+        """Return the response objects of a batch by id, in whatever order they came; some may be missing.
 
         Raises:
             RemoteError: the batch was refused as a whole.
-            WireError: it is no answer to this batch: it has something else, an id that was not sent, or one twice.
+            WireError: it is not an answer to this batch: it holds something else, an id that was not sent, or an id twice.
         """
         if 200 <= response.status_code < 300 and not response.content:
             return {}

@@ -1,7 +1,7 @@
-"""Runs a call and says how it ended.
+"""Runs a call and reports how it ended.
 
-Owns the one place where exceptions become errors, and the record of a finished call. It knows neither dialect nor HTTP; how a
-blocking method is run stands in `runtime`.
+Owns the one place where exceptions become errors, and the record of a finished call. It knows neither dialect nor HTTP; `runtime`
+runs blocking methods.
 """
 
 import logging
@@ -92,7 +92,7 @@ class Dispatcher:
         self._runtime = runtime
 
     def run_by(self, runtime: Runtime) -> None:
-        """Use this runtime, unless one was given that can do more than `Plain`."""
+        """Use this runtime, unless the application was given one other than `Plain`."""
         if self._runtime is None or isinstance(self._runtime, Plain):
             self._runtime = runtime
 
@@ -155,16 +155,16 @@ class Dispatcher:
         return outcome
 
     def may_call(self, method: Method) -> bool:
-        """Whether whoever asks may call this method, and so may know of it."""
+        """Whether the caller may call this method, and so may know that it exists."""
         rights = self._caller().rights
         return rights.names(method.name) and rights.holds(method.scope)
 
     def _hides(self) -> bool:
-        """Whether methods may be closed to the caller for want of a scope."""
+        """Whether some methods may be closed to the caller, who lacks a scope."""
         return not self._caller().rights.holds_all(self.registry.scopes)
 
     def _none_such(self, name: str) -> CallError:
-        """What is told of a name that no method has, and of one whose method the caller may not know of: alike."""
+        """The same error for a name that no method has and for a method that the caller may not know of."""
         near = self.registry.near(name)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "; list_methods lists them all"
         return self._caller().none_such(name, hint) if self._hides() else MethodNotFound(f"no method {quoted(name)}{hint}")
@@ -174,7 +174,7 @@ class Dispatcher:
             raise self._none_such(method.name)
 
     def _told(self, error: CallError, method: Method) -> CallError:
-        """An error that the method means for the client, once it is known that it can be sent."""
+        """The error that the method raised for the client, after checking that it can be sent."""
         if type(error) is MethodNotFound and self._hides() and self.registry.find(method.name) is None:
             return self._none_such(method.name)  # an instance's `_dispatch` has none either
         if isinstance(error, InvalidArguments) and error.foreign is not None:

@@ -27,7 +27,7 @@ PAGE = "/-/openrpc.json"
 TIMEOUT = 30.0
 """Seconds to get the document, from the connection to its last byte."""
 
-# A document is as long as it is; it holds up nobody else.
+# No limit on values: a long document delays nobody else.
 _decode = codec.Decoder(max_values=sys.maxsize).decode
 
 _SOURCES = "a server (http://HOST:PORT, https://…, unix:PATH), a URL that ends in .json, or a saved OpenRPC file"
@@ -192,7 +192,7 @@ def _load(path: str) -> bytes:
 
 
 def _get(url: str, name: str) -> bytes:
-    """GET it as the client calls: no redirect is followed, `.netrc` is not read, and time and size are bounded."""
+    """GET it as the client does: follow no redirect, ignore `.netrc`, and bound time and size."""
     try:
         page, auth = _page(url)
         wire = Wire(page, True, None, limits(TIMEOUT), _REPEATS, 1, None, auth, exact=True)
@@ -215,7 +215,7 @@ def _get(url: str, name: str) -> bytes:
 
 
 def _page(url: str) -> tuple[str, tuple[str, str] | None]:
-    """The URL of the document, and the credentials that the given one holds."""
+    """Return the URL of the document and the credentials in the given one."""
     parts = urlsplit(url)
     credentials, at, place = parts.netloc.rpartition("@")
     path = parts.path if parts.path.endswith(".json") else parts.path.rstrip("/") + PAGE

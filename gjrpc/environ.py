@@ -56,10 +56,10 @@ def read_head(environ: "WSGIEnvironment") -> Head:
 
 
 def _target(environ: "WSGIEnvironment") -> str:
-    """Path and query below the mount, as they came.
+    """Return path and query below the mount, as received.
 
-    PATH_INFO can't tell `;` from `%3B`, so the servers' own names for the raw text are looked at too; but only where that is the
-    same path, as middleware may have put another one into PATH_INFO.
+    PATH_INFO can't tell `;` from `%3B`, so the servers' own variables for the raw text are used, but only if they spell the same
+    path, as middleware may have changed PATH_INFO.
     """
     path, query = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
     told = f"?{query}" if query else ""
@@ -72,7 +72,7 @@ def _target(environ: "WSGIEnvironment") -> str:
 
 
 def _origin_form(target: str) -> str:
-    """A raw target without the scheme and host that it may have (RFC 9112, 3.2.2)."""
+    """Return a raw target without scheme and host, if it has them (RFC 9112, 3.2.2)."""
     scheme, separator, rest = target.partition("://")
     if not separator or not scheme.isalpha():
         return target
@@ -82,12 +82,12 @@ def _origin_form(target: str) -> str:
 
 
 def _decoded(path: str) -> str:
-    """A path without its percent-encoding, as PATH_INFO has it."""
+    """Decode the percent-encoding of a path, as PATH_INFO has it."""
     return unquote_to_bytes(path.encode("latin-1", "replace")).decode("latin-1")
 
 
 def _below(count: int, path: str) -> str:
-    """A path behind its first `count` characters, each of which may be percent-encoded."""
+    """Return a path after its first `count` characters, each of which may be percent-encoded."""
     at = 0
     for _ in range(count):
         at += 3 if _ENCODED.match(path, at) else 1
@@ -95,7 +95,7 @@ def _below(count: int, path: str) -> str:
 
 
 def may_have_body(environ: "WSGIEnvironment") -> bool:
-    """Whether a body may be there to be read."""
+    """Whether the request may have a body to read."""
     length = environ.get("CONTENT_LENGTH")
     return (
         bool(length.strip("0")) if length else "HTTP_TRANSFER_ENCODING" in environ or bool(environ.get("wsgi.input_terminated"))

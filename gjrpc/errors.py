@@ -63,10 +63,10 @@ class CallError(GjrpcError):
         message: one sentence; it is sent. The class's own unless given.
         code: the JSON-RPC 2.0 error code, an integer (section 5.1 of its specification, which keeps -32768 to -32000 for itself).
         data: anything JSON can hold; sent beside the message.
-        status: the HTTP status, 400 to 599; None takes the one that `problems` lists for the class.
+        status: the HTTP status, 400 to 599; None takes the status that `problems` lists for the class.
 
     Raises:
-        ValueError: a status that is none of an error, also where a subclass is defined with one.
+        ValueError: the status is not one of an error; also raised when a subclass is defined with one.
         TypeError: a subclass is defined with a code that is no integer, or a message that is no text.
     """
 
@@ -122,7 +122,7 @@ class InvalidArguments(CallError):
 
     Args:
         message: names each argument that does not fit, what was expected and what came.
-        foreign: what a class of the application's raised at a value; its text is for the log.
+        foreign: the exception that an application's class raised for a value; its text goes to the log.
     """
 
     code = -32602
@@ -157,7 +157,7 @@ class TooLarge(CallError):
 class Overloaded(CallError):
     """The server can't take the call now; it may later.
 
-    Nothing of the call has run: the answer is a 503 with `Retry-After`, on which clients repeat any call.
+    The call has not run: the answer is a 503 with `Retry-After`, on which clients retry any call.
     """
 
     code = -32002
@@ -198,16 +198,16 @@ class VerbNotAllowed(CallError):
 
 
 class UnsupportedCoding(CallError):
-    """The body has a content coding, as gzip, and only plain ones are read (RFC 9110, section 15.5.16)."""
+    """The body has a content coding such as gzip; the server reads only bodies without one (RFC 9110, section 15.5.16)."""
 
     code = -32009
 
 
 class BadMessage(CallError):
-    """Bytes that are no HTTP message to be served, or one beyond a limit; `status` says which (RFC 9110, section 15.5).
+    """The bytes are not a valid HTTP message, or exceed a limit; `status` says which (RFC 9110, section 15.5).
 
     Attributes:
-        head: the head that it is about, where that is whole.
+        head: the message's head, if it was complete.
     """
 
     code = -32008
@@ -231,7 +231,7 @@ class RemoteError(ClientError):
 
     Attributes:
         status: the HTTP status.
-        detail: the server's sentence as it came; the error's own text has it escaped, and cut where it is long.
+        detail: the server's sentence as received; in the error's own text it is escaped, and cut if it is long.
         method: the method's name, or None.
         ref: the reference for the server's log, or None.
         data: what the method supplied, or None.

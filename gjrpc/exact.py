@@ -1,7 +1,7 @@
-"""Messages whose numbers keep all their digits, for the methods that want them.
+"""Keeps all digits of a message's numbers for the methods that want them.
 
-Owns which arguments of a message are left as JSON text: a float has 53 bits, and a method with a Decimal wants each digit. It
-runs only for registries with such methods, on messages that were read once and so are known to be well-formed.
+Owns which arguments of a message stay JSON text: a float has 53 bits, and a method with a Decimal wants every digit. It runs only
+for registries with such methods, on messages that were decoded once and so are known to be well-formed.
 """
 
 from collections.abc import Callable
@@ -16,17 +16,17 @@ Find = Callable[[str], Method | None]
 
 
 def decoder(decode: Callable[[bytes], Any], find: Find) -> Callable[[bytes], Any]:
-    """What decodes messages as `decode` does, and leaves the arguments of exact methods as JSON text."""
+    """Return a decoder that works as `decode` but leaves the arguments of exact methods as JSON text."""
     return lambda body: message(decode(body), body, find)
 
 
 def message(decoded: Any, body: bytes, find: Find) -> Any:
-    """A message of either dialect, with the arguments of exact methods as JSON text.
+    """Return a message of either dialect with the arguments of exact methods as JSON text.
 
     Args:
         decoded: the message; it is changed.
-        body: the JSON that it was read from.
-        find: gives the method of a name.
+        body: the JSON that it was decoded from.
+        find: returns the method with a name.
     """
     if type(decoded) is list:
         wanted = [index for index, entry in enumerate(decoded) if _wants(entry, find)]
@@ -41,12 +41,12 @@ def message(decoded: Any, body: bytes, find: Find) -> Any:
 
 
 def arguments(decoded: Any, body: bytes, name: str, find: Find) -> Any:
-    """The arguments of one method, which are a whole body."""
+    """Return the arguments of one method, which are the whole body."""
     return Raw(body) if body and is_exact(name, find) else decoded
 
 
 def is_exact(name: Any, find: Find) -> bool:
-    """Whether a name is of a method that wants each digit."""
+    """Whether the method with this name wants every digit."""
     method = find(name) if type(name) is str else None
     return method is not None and method.binding.exact
 

@@ -1,14 +1,14 @@
 """How much of a stranger's text is shown in a sentence, to its sender, to others or in the log.
 
-Owns the one length, so that an answer or a line of the log is never as long as what somebody sent.
+Owns the one limit, so that no answer or log line grows with what a stranger sent.
 """
 
 MOST = 100
-"""Characters of a text that are shown."""
+"""How many characters of a text are shown."""
 
 
 def excerpt(text: str, most: int = MOST) -> str:
-    """A text, or its beginning and an ellipsis where it is longer."""
+    """Return a text; if it is longer, its beginning and an ellipsis."""
     return text if len(text) <= most else text[:most] + "…"
 
 

@@ -1,11 +1,11 @@
 """Warns of files with secrets that others on this host can read or change.
 
-Owns what is said of a file's mode, once for each file and mode: a reload, and workers that come after a master has looked, repeat
-nothing. It is a warning and no refusal, as whoever starts the server may know better (a container with one user, Kubernetes'
-mounts). Not said:
+Owns the warnings about a file's mode, one for each file and mode: neither a reload nor workers that start after the master has
+looked repeat them. The server warns and does not refuse, as whoever starts it may know better (a container with one user,
+Kubernetes' mounts). It does not warn:
 
-- of a file that belongs to somebody else, as root, and that this user reads by its group: it can't be narrower;
-- of what systemd hands over in `$CREDENTIALS_DIRECTORY`, whose group bits stand for an access list.
+- about a file of another user, such as root, that this user reads as a member of its group: the mode can't be narrower;
+- about files that systemd passes in `$CREDENTIALS_DIRECTORY`, whose group bits stand for an access list.
 """
 
 import logging
@@ -23,14 +23,14 @@ def warn(role: str, path: str | os.PathLike[str], *, secret: bool = True) -> Non
     """Log a warning if others can read or change a file, with its mode and what to do.
 
     Args:
-        role: what the file is, as in "key file".
-        path: the file, which has been read.
-        secret: whether reading it gives something away; otherwise only changes matter.
+        role: what the file is, such as "key file".
+        path: the file, already read.
+        secret: whether its contents are secret; otherwise only write access matters.
     """
     try:
         found = os.stat(path)
     except OSError:
-        return  # it is gone by now, and so is what could be said of it
+        return  # it has been removed since: nothing to warn about
     name, mode = os.fspath(path), stat.S_IMODE(found.st_mode)
     who = _who(mode, found.st_uid, found.st_gid, secret=secret)
     if who is None or (name, mode) in _told or _is_handed_over(name):
@@ -41,7 +41,7 @@ def warn(role: str, path: str | os.PathLike[str], *, secret: bool = True) -> Non
 
 
 def _who(mode: int, owner: int, group: int, *, secret: bool) -> str | None:
-    """Who can do what, in words, or None."""
+    """Say who else can read or change the file, or return None."""
     if os.name != "posix":
         return None  # elsewhere the mode says nothing
     if mode & stat.S_IWOTH:

@@ -1,9 +1,9 @@
 """Wrong credentials, counted by address.
 
-Owns when an address has failed too often, and how many lines the log gets of it. The counts are in memory that is shared with all
-processes that are forked after this module was imported: so workers count together, and a new one goes on where another ended.
-Memory is bounded, whatever the number of addresses. It knows neither credentials nor requests. Processes and threads share the
-counts without a lock, as one that ended while it had the lock would stop all others: what a race loses is one count.
+Owns when an address has failed too often, and how many lines the log gets about it. The counts are in memory shared with all
+processes forked after this module was imported, so workers count together, and a new one continues where another ended. Memory
+is bounded, whatever the number of addresses. It knows neither credentials nor requests. Processes and threads share the counts
+without a lock, as one that died holding the lock would stop all others; a race loses one count at most.
 """
 
 import ipaddress
@@ -37,13 +37,13 @@ _numbers = itertools.count()
 
 
 class Failures:
-    """Counts failures in two generations of `WINDOW` seconds: what neither has is forgotten.
+    """Counts failures in two generations of `WINDOW` seconds; older failures are forgotten.
 
-    Where a bucket is full, the address in it with the fewest failures makes room.
+    If a bucket is full, its address with the fewest failures makes room.
 
     Args:
-        limit: failures of one address from which on it is blocked.
-        clock: seconds, from any begin that is the same for all processes.
+        limit: failures after which an address is blocked.
+        clock: seconds since any moment that is the same for all processes.
     """
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:

@@ -1,6 +1,6 @@
-"""What other programs of this kind call their options, and what to write here.
+"""Options of similar programs, and what to write here instead.
 
-Owns that table: of gunicorn, uvicorn, hypercorn, uWSGI, Flask, waitress and habit. It knows options in words only.
+Owns the table, drawn from gunicorn, uvicorn, hypercorn, uWSGI, Flask, waitress and habit. It knows options only by name.
 """
 
 HINTS = {
@@ -32,4 +32,4 @@ HINTS = {
     **dict.fromkeys(("--max-size", "--body-limit", "--limit-body", "--client-max-body-size"), "use --max-body"),
     **dict.fromkeys(("--app", "--target", "--wsgi", "-m"), "name the target without an option, as in app:registry"),
 }
-"""For options of other programs of this kind: what to write here."""
+"""What to write here, by options of similar programs."""

@@ -1,4 +1,4 @@
-"""What a process that a method forks has of the server: nothing.
+"""Keeps the server out of processes that a method forks.
 
 Owns what happens in a forked child (`os.fork`, `multiprocessing`). A child has a copy of every greenlet, timer and socket. Left
 alone, it would accept the server's connections, run the calls of others to their end a second time, and take the server's
@@ -25,12 +25,12 @@ _close = monkey.get_original("os", "close")  # gevent's own waits for the event 
 
 
 class Serving(Protocol):
-    """A server that has begun to serve."""
+    """A server that has started to serve."""
 
     loop: Any
 
     def disown(self) -> None:
-        """Close all sockets in this process without a word to anybody, and run no further call."""
+        """Close all sockets in this process without a word to any client, and run no further call."""
         ...
 
 
@@ -40,15 +40,15 @@ _strayed = False
 
 
 def watch(server: Serving) -> None:
-    """See that children that are forked from now on leave a server alone.
+    """Make all children forked from now on leave a server alone.
 
-    A child of the greenlet that serves, as of a program that starts several processes, is not a method's, and is left as it is.
+    A child of the greenlet that serves is not a method's (a program may start several processes) and stays as it is.
     """
     _serving.add(server)
 
 
 def forget(server: Serving) -> None:
-    """The server has stopped."""
+    """Forget a server that has stopped."""
     _serving.discard(server)
 
 
@@ -60,13 +60,13 @@ def close(sock: Any) -> None:
 
 
 def end_if_strayed() -> None:
-    """End this process if it is a method's child: called where a method that ran in a thread has returned."""
+    """Exit if this process is a method's child; called after a method has returned in its thread."""
     if _strayed:
         _end()
 
 
 def _hold_signals() -> None:
-    """Let signals wait until the child has handlers of its own: the event loop's would take them, and nobody would look."""
+    """Block signals until the child has its own handlers: the event loop's would take them, and nobody would look."""
     _held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()) if _serving else None
 
 
@@ -98,15 +98,15 @@ def _leave_server() -> None:
 
 
 def _restore_signals() -> None:
-    """Set the handlers again that Python knows of: an event loop takes signals without telling it."""
+    """Restore the handlers that Python knows: an event loop takes signals over without telling it."""
     for number in signal.valid_signals():
         with suppress(OSError):  # the C library's own
             _set_signal(number, _get_signal(number) or signal.SIG_DFL)
 
 
 def _replace_loop(old: Any, current: Any) -> None:
-    """Go on with a loop in which nothing waits; the old one, with all that waits there, is never run again."""
-    _kept.append(old)  # a greenlet that nobody refers to any more would be ended, and run its `finally` blocks
+    """Continue on an empty loop; the old one, with everything that waits there, never runs again."""
+    _kept.append(old)  # an unreferenced greenlet would be ended and run its `finally` blocks
     hub = Hub(default=False)
     hub.parent = last = greenlet(_nothing_left, old.parent)
     last.switch(current)
@@ -122,7 +122,7 @@ _kept: list[Any] = []
 
 
 def _nothing_left(current: Any) -> None:
-    """The parent of the new hub: what comes here is that the greenlet waits for nothing that could ever happen."""
+    """The parent of the new hub: it runs when the greenlet waits for something that can never happen."""
     try:
         current.switch()
     except BaseException:  # noqa: BLE001  said, and the process ends

@@ -35,7 +35,7 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
     _corked: bytearray | None = None
     _left: int | None = None
     _size: int = 0
-    _cut: bool = False  # whether bytes of an answer have gone out that is not complete
+    _cut: bool = False  # whether part of an incomplete answer has been sent
     begun: bool = False
     """Whether bytes of the answer have gone out, so that nothing else can be answered."""
 
@@ -58,7 +58,7 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
             self._cut = False
         except GoneError:
             raise
-        except BaseException as error:  # whatever the application raises, or gives, is told as a 500
+        except BaseException as error:  # whatever the application raises or returns becomes a 500
             if passes(error):
                 raise
             refused = failure("the application failed", error, pointer=DETAILS)
@@ -72,7 +72,7 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         return not self.close_connection
 
     def _log_answer(self, answered: Answered) -> None:
-        """Note an answer that was sent: where that fails, the client has its answer, and nothing else is to be sent."""
+        """Log an answer that was sent; if that fails, send nothing more, as the client has its answer."""
         try:
             self.server.access_log.write(answered)
         except BaseException as error:
@@ -101,7 +101,9 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         super().finalize_headers()
         if self.provided_content_length is not None:
             self._left = int(self.provided_content_length)
-            if isinstance(self.result, (list, tuple)) and self.command != "HEAD":  # all of it is here, and nothing is sent yet
+            if (
+                isinstance(self.result, (list, tuple)) and self.command != "HEAD"
+            ):  # the whole body is here, and nothing is sent yet
                 check_length(self._left, sum(map(len, self.result)))
         bounded = self.response_use_chunked or self.code in (204, 304) or self._has_header(b"content-length")
         self.close_connection = self.close_connection or not bounded or self.server.draining
@@ -111,7 +113,7 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
     def _end_answer(self) -> None:
         if not self.headers_sent:
             raise AnswerError("it gave no answer: it did not call start_response")
-        if self._left and self.command != "HEAD":  # only the end of the connection tells
+        if self._left and self.command != "HEAD":  # only closing the connection tells the client
             check_length(self._size + self._left, self._size)
 
     def _has_header(self, name: bytes) -> bool:
@@ -122,7 +124,7 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         self._corked = bytearray()
         try:
             super()._write_with_headers(b"" if self.command == "HEAD" else data)
-            if not data and self.result is not None:  # pywsgi's way to say that there is nothing but a head
+            if not data and self.result is not None:  # pywsgi's way to send only a head
                 self._end_answer()
             corked = bytes(self._corked)
         finally:

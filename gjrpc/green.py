@@ -26,22 +26,22 @@ WIDTH = 32
 """Entries of one batch that may wait at the same time."""
 
 _QUEUED_APART = 64
-"""Functions that may wait to run apart: passwords to be checked, a few seconds' worth."""
+"""Functions that may wait to run apart: password checks, a few seconds' worth."""
 
 _askers: set[Any] = set()
 """Greenlets that asked for a batch and now run an entry of it."""
 
 
 class _Helper(gevent.Greenlet):  # type: ignore[misc]  # gevent has no types
-    """Runs entries of a batch beside the greenlet that asked for it, for the same client."""
+    """Runs entries of a batch beside the greenlet that received it, for the same client."""
 
     task: Any = None
 
 
 def passes(error: BaseException) -> bool:
-    """Whether it ends the greenlet that runs a call: an interrupt of the process, or the kill of the greenlet by somebody else.
+    """Whether the exception ends the greenlet that runs a call: an interrupt of the process, or a kill from outside.
 
-    Whatever a method raises by itself, of these classes too, is its answer.
+    Whatever a method itself raises, even of these classes, is its answer.
     """
     return is_interrupt(error) or (isinstance(error, gevent.GreenletExit) and comes_from_outside(error))
 
@@ -49,14 +49,14 @@ def passes(error: BaseException) -> bool:
 class Green:
     """Runs blocking methods in native threads and stops a call at its deadline.
 
-    A call that is stopped ends where it waits; a blocking one goes on in its thread, and its result is dropped. One that computes
-    can't be stopped: it ends when it ends, and then it is too late. The context
-    variables of the greenlet that calls hold in that thread, and in each greenlet that takes an entry of its batch. What runs
-    `apart` has threads of its own, so that it goes on where methods hang.
+    A stopped call ends where it waits; a blocking one goes on in its thread, and its result is dropped. A call that computes
+    can't be stopped: it runs to its end and then gets the error. The calling greenlet's context variables are set in that thread
+    too, and in each greenlet that takes an entry of its batch. What runs `apart` has its own threads, so that hanging methods do
+    not hold it up.
 
     Args:
         threads: for blocking methods.
-        queue: blocking calls that may wait for one; further ones are refused.
+        queue: blocking calls that may wait for a thread; further ones are refused.
     """
 
     def __init__(self, threads: int = MAX_THREADS, queue: int = MAX_QUEUED) -> None:
@@ -64,7 +64,7 @@ class Green:
         self._apart = Threads(FEW, _QUEUED_APART)
 
     def passes(self, error: BaseException) -> bool:
-        """As `passes`; but a kill in a batch ends the entry that runs there, with an error, and the next is taken."""
+        """As `passes`, but a kill in a batch ends only the current entry, with an error; the next one follows."""
         if isinstance(error, gevent.GreenletExit):
             current = gevent.getcurrent()
             return current not in _askers and type(current) is not _Helper and passes(error)
@@ -163,7 +163,7 @@ def _in_place(call: Callable[[], Any]) -> Any:
 
 
 def _peer() -> Any:
-    """The connection whose request is answered here: it is the task of its greenlet (`gjrpc.greenlets`), or None elsewhere."""
+    """The connection whose request this greenlet answers, which is its task (`gjrpc.greenlets`); None elsewhere."""
     return getattr(gevent.getcurrent(), "task", None)
 
 

@@ -82,7 +82,7 @@ class Greenlets:
             self._run()
 
     def refuse_all(self, refuse: bool) -> None:
-        """Whether to refuse all that becomes ready from now on; the path of a task has no look at that."""
+        """Whether to refuse every task that becomes ready from now on; the usual path of a task does not check this."""
         if refuse:
             self._next = self._refusing  # type: ignore[method-assign]  # in the place of the class's own
         else:
@@ -109,7 +109,7 @@ class Greenlets:
         gevent.killall(idle, block=False)
 
     def disown(self) -> None:
-        """Let the greenlet that runs now, in a forked child, be the last one: the tasks are the parent's."""
+        """In a forked child, make the current greenlet the last one: the tasks are the parent's."""
         self.ready.clear()
         self._keep = -1
 

@@ -44,17 +44,17 @@ class Peer(Protocol):
 
     @property
     def pid(self) -> int | None:
-        """Its process, where the kernel tells: at a Unix socket, on the same host."""
+        """Its process, if the kernel tells: on a Unix socket, on the same host."""
         ...
 
     @property
     def scheme(self) -> str:
-        """What it speaks: `https` over TLS, else `http`."""
+        """The scheme it uses: `https` over TLS, else `http`."""
         ...
 
     @property
     def server_hosts(self) -> frozenset[str]:
-        """The hosts that the server answers for where the application leaves it to it; empty for any."""
+        """The hosts that the server answers for if the application leaves that to it; empty for any."""
         ...
 
     @property
@@ -124,7 +124,7 @@ class Guard:
     Args:
         load: reads what is known of callers; it is called again by `reload`.
         failures: counts wrong credentials by address.
-        client_of: gives the client's address by the peer's socket address and the head, where there are trusted proxies.
+        client_of: returns the client's address from the peer's socket address and the head, if there are trusted proxies.
 
     Raises:
         gjrpc.errors.SettingsError: from `load`.
@@ -227,9 +227,9 @@ def _by_certificate(doors: Doors, peer: Peer | None) -> Caller:
 
 
 def _check_site(head: Head) -> None:
-    """Refuse what another site's page makes a browser send: the browser adds passwords and certificates to it by itself.
+    """Reject credentials that a browser adds by itself (passwords, certificates) to requests of another site's page.
 
-    That holds for pages of listed origins too: they may call, but not as the person in front of the browser.
+    This holds for pages of listed origins too: they may call, but not as the browser's user.
     """
     if is_cross_origin(head):
         raise Forbidden(

@@ -1,7 +1,7 @@
-"""TLS handshakes, begun few in each turn of the event loop: a flood of them leaves room for the calls of those who are connected.
+"""Starts few TLS handshakes in each turn of the event loop, so that a flood leaves room for the calls of connected clients.
 
-Owns whose turn it is, and how many handshakes are at work. The first step costs the server a signature, up to milliseconds, and
-the client nothing. Among those that wait the newest goes first, and the oldest are let go: where more come than can be served,
+Owns whose turn it is, and how many handshakes are in progress. The first step costs the server a signature, up to milliseconds,
+and the client nothing. Of the waiting clients the newest goes first and the oldest are dropped: if more come than can be served,
 a client is greeted at once or soon told to try again, instead of all being greeted too late. It knows no TLS.
 """
 
@@ -13,7 +13,7 @@ AT_A_TURN = 2
 """Handshakes that begin in one turn of the loop."""
 
 MOST = 500
-"""Handshakes at work at the same time; each takes some 60 KiB. For one more the oldest is ended."""
+"""Handshakes in progress at the same time; each takes some 60 KiB. One more ends the oldest."""
 
 PATIENCE = 2.0
 """Seconds that a client waits for its turn; while a call holds the loop no time passes."""
@@ -34,11 +34,11 @@ class Client(Protocol):
 
 
 class Handshakes:
-    """Those that wait for their handshake, and those in the middle of it.
+    """The clients that wait for their handshake, and those in the middle of it.
 
     Args:
         loop: the event loop.
-        most: that may be in the middle of it.
+        most: handshakes that may be in progress.
 
     Attributes:
         begun: how many handshakes have begun so far.
@@ -54,17 +54,17 @@ class Handshakes:
         self._watchers: tuple[Any, ...] = ()
 
     def add(self, client: Client) -> None:
-        """Begin a client's handshake when its turn comes."""
+        """Queue a client, whose handshake begins when its turn comes."""
         self._waiting[client] = self._time
         if not self._watchers:
             self._last = time.monotonic()
-            # Once after each poll, which does not wait as long as there is an idle watcher.
+            # It runs once after each poll, and the poll does not wait while there is an idle watcher.
             self._watchers = self._loop.check(ref=False), self._loop.idle(ref=False)
             self._watchers[0].start(self._turn)
             self._watchers[1].start(_nothing)
 
     def discard(self, client: Client) -> None:
-        """Forget a client whose handshake is done, or which is gone."""
+        """Forget a client whose handshake is done or who is gone."""
         self._waiting.pop(client, None)
         self._at_work.pop(client, None)
 
@@ -93,4 +93,4 @@ class Handshakes:
 
 
 def _nothing() -> None:
-    """An idle loop's work."""
+    """A watcher that runs when the loop is idle."""

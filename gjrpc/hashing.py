@@ -1,11 +1,11 @@
-"""How many values with the same hash a stranger may put into one set or dict.
+"""Limits how many values with the same hash a stranger may put into one set or dict.
 
 Python's sets and dicts compare a new entry with each that has the same hash, so that n of them take n² / 2 comparisons, in C and
 with the interpreter's lock held: 50,000 chosen integers take 14 s. The hashes of texts and bytes depend on a secret of the
-process. Those of numbers do not, nor of what is made of them: integers that differ by a multiple of 2^61 - 1 have the same one.
-JSON's own objects have texts as keys, and so are safe.
+process. The hashes of numbers do not, nor of values made of numbers: integers that differ by a multiple of 2^61 - 1 share one.
+JSON's own objects have strings as keys, and so are safe.
 
-Owns where in a type such sets and dicts are, and the check of what is to go into them, before it does.
+Owns where in a type such sets and dicts are, and the check of values before they go in.
 """
 
 from collections import Counter
@@ -20,21 +20,21 @@ from gjrpc.conversion import Type, alternatives, every_type
 from gjrpc.rebuilt import rebuilt
 
 LIMIT = 16
-"""Different values in one set or dict that may have the same hash."""
+"""How many different values in one set or dict may have the same hash."""
 
 FEW = 64
-"""Entries that are not looked at: they can't take long."""
+"""Up to this many entries are not checked: they can't take long."""
 
 _UNSEASONED = (inspect.IntType, inspect.FloatType, inspect.DecimalType, inspect.UUIDType, inspect.AnyType)
 _SETS = (inspect.SetType, inspect.FrozenSetType)
 
 
 class Hashing:
-    """Looks at values of one type before they are converted.
+    """Checks values of one type before they are converted.
 
     Args:
         root: the type.
-        holding: those types in it that hold sets or dicts of unseasoned values, or are such.
+        holding: the types in it that are, or hold, sets or dicts whose hashes a stranger can choose.
     """
 
     def __init__(self, root: Type, holding: Iterable[Type]) -> None:
@@ -43,7 +43,7 @@ class Hashing:
         self._lists = {id(info): list[rebuilt(key, _hashable)] for info in holding if (key := _key_of(info)) is not None}  # type: ignore[misc]
 
     def check(self, value: Any, *, strict: bool = True) -> None:
-        """Look at decoded JSON that is to become the type; not `strict` where numbers are spelled as texts.
+        """Check decoded JSON that is to become the type; not `strict` if numbers are spelled as strings.
 
         Raises:
             msgspec.ValidationError: too many values have the same hash, or a value does not fit.
@@ -60,13 +60,13 @@ class Hashing:
 
 
 def hashing_of(types: Sequence[Type]) -> Hashing | None:
-    """What looks at values of the first of these types, which has the others in it; None where nothing can happen."""
+    """Return the check for values of the first type, which contains the others; None if none is needed."""
     holding = [info for info in types if any(_key_of(inner) is not None for inner in every_type(info))]
     return Hashing(types[0], holding) if holding else None
 
 
 def _key_of(info: Any) -> Type | None:
-    """What a set or dict hashes, if a stranger can choose the hash."""
+    """The type that a set or dict hashes, if a stranger can choose the hash."""
     key = info.item_type if isinstance(info, _SETS) else getattr(info, "key_type", None)
     if key is None or (isinstance(key, inspect.AnyType) and not isinstance(info, _SETS)):  # a key is a text, if nothing is said
         return None
@@ -85,7 +85,7 @@ def _check_crowds(value: list[Any] | dict[str, Any], entries: Any, *, strict: bo
     try:
         hashes = list(map(hash, msgspec.convert(values, entries, strict=strict)))
     except TypeError:
-        return  # what can't be hashed takes no time
+        return  # unhashable values take no time
     crowded = {each for each, count in Counter(hashes).items() if count > LIMIT}
     if not crowded:
         return
@@ -95,7 +95,7 @@ def _check_crowds(value: list[Any] | dict[str, Any], entries: Any, *, strict: bo
 
 
 def _inside(info: Any, value: Any) -> Iterator[tuple[Type, Any]]:
-    """The parts of a value with their types, as far as it can be of this type."""
+    """Yield the parts of a value with their types, as far as the value fits this type."""
     fields = {field.encode_name: field.type for field in getattr(info, "fields", ())}
     if isinstance(value, list) and fields:
         untagged = value if getattr(info, "tag", None) is None else value[1:]
@@ -109,5 +109,5 @@ def _inside(info: Any, value: Any) -> Iterator[tuple[Type, Any]]:
 
 
 def _places(info: Any) -> Iterable[Type]:
-    """The types of an array's items, one after the other."""
+    """Yield the types of an array's items, in order."""
     return repeat(info.item_type) if hasattr(info, "item_type") else getattr(info, "item_types", ())

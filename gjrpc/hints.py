@@ -1,7 +1,7 @@
-"""Names that a misspelt one may have meant.
+"""Suggests names for a misspelt one.
 
-Owns which known names are close to another text. A stranger decides how often that is asked, so that a look costs as little as a
-call: it does not grow with the number of names, and not with the text.
+Owns which known names are close to a text. Strangers can ask as often as they like, so a look-up costs as little as a call: the
+cost grows neither with the number of names nor with the text.
 """
 
 from bisect import bisect_left
@@ -11,9 +11,9 @@ _LONGEST = 40
 """Characters of a name or text; for longer ones there are no hints."""
 
 _MOST_NAMES = 2000
-"""Names that are looked at; so many take some 10 MB."""
+"""How many names are indexed; so many take some 10 MB."""
 
-_CROWD = 8  # names of which each is as close as the others: whoever has so many to choose from is not helped
+_CROWD = 8  # so many equally close names are no help to anyone
 _SHORTEST_BEGINNING = 3
 _SHORTEST_FORM = 2
 

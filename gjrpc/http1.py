@@ -152,10 +152,10 @@ class Reader:
             raise BadMessage("the message was cut off before its end")
 
     def origin(self, head: bytes = b"") -> str | None:
-        """The origin of a message that is refused, as far as it has come: its page may read why.
+        """The origin of a refused message, as far as it has arrived, so that its page can read why.
 
         Args:
-            head: the whole head, where it is that which was refused.
+            head: the whole head, if it was the head that was refused.
         """
         if self.in_body and self.parsed is not None:
             return self.parsed.request.head.origin

@@ -41,10 +41,10 @@ class Dialect:
 
     Args:
         run: runs a call and gives its result as JSON, or its error.
-        each: runs a function over the slots of a batch, perhaps at the same time, and gives what came of each in order.
+        each: runs a function over the slots of a batch, perhaps concurrently, and returns the results in order.
         max_batch: entries that a batch may have.
-        max_answer: bytes that its answers may have together. One that does not fit becomes an error, after its call was run; from
-            then on each further call does without being run. Notifications run: they want no answer.
+        max_answer: bytes that its answers may have together. The first that does not fit becomes an error, although its call ran;
+            all further calls get an error without being run. Notifications still run, as they have no answers.
     """
 
     def __init__(self, run: Run, each: Map, *, max_batch: int = MAX_BATCH, max_answer: int = MAX_ANSWER) -> None:

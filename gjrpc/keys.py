@@ -1,6 +1,6 @@
-"""The keys of objects, in schemas.
+"""Describes the keys of objects in schemas.
 
-Owns what the texts of keys look like where a dict has other keys than texts: JSON Schema's `propertyNames` (draft 2020-12,
+Owns the form of the keys of dicts whose keys are not strings: JSON Schema's `propertyNames` (draft 2020-12,
 section 10.3.2.4), about which msgspec says nothing. It walks a type and the schema that msgspec made of it side by side.
 """
 
@@ -20,7 +20,7 @@ BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 """RFC 4648, section 4, with its padding."""
 
 DECIMAL = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-"""What `decimal.Decimal` reads of finite numbers."""
+"""The finite numbers that `decimal.Decimal` reads."""
 
 _INTEGER = "^(?:0|-?[1-9][0-9]*)$"
 _NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"  # RFC 8259, section 6
@@ -50,7 +50,7 @@ def say(
     prefix: str,
     unset: Mapping[Any, Iterable[str]] = MappingProxyType({}),
 ) -> None:
-    """Add to schemas, and to the components that they refer to, what the keys of their objects look like.
+    """Add the form of their objects' keys to schemas and to the components that they refer to.
 
     Args:
         types: annotations.

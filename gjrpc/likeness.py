@@ -1,6 +1,6 @@
-"""Whether schemas of two documents are written alike, with all that they refer to.
+"""Whether schemas of two documents are identical, including everything they refer to.
 
-Owns that question, and that each reference of a document is looked at once, however many schemas lead to it. It knows no keyword
+Owns that comparison, and that it follows each reference of a document once, however many schemas lead to it. It knows no keyword
 but `$ref`.
 """
 
@@ -13,21 +13,21 @@ T = TypeVar("T")
 
 
 class Resolver(Protocol):
-    """What knows where a `$ref` points to."""
+    """Something that resolves a `$ref`."""
 
     def resolve(self, reference: str) -> Any:
-        """What it points to; raises LookupError where that is nothing."""
+        """Return what it points to, or raise LookupError if that is nothing."""
 
 
 class Noted(Generic[T]):
-    """A function of a schema that is asked once for each: a schema with 20,000 values is not to be written out at each step."""
+    """A cached function of a schema, so that a schema with 20,000 values is not written out at each step."""
 
     def __init__(self, make: Callable[[Any], T]) -> None:
         self._make = make
         self._made: dict[int, tuple[Any, T]] = {}
 
     def __call__(self, schema: Any) -> T:
-        """Its value; the schema is kept, so that no other has its address."""
+        """Return its value; keep the schema alive, so that no other gets its address."""
         known = self._made.get(id(schema))
         if known is None:
             known = self._made[id(schema)] = (schema, self._make(schema))

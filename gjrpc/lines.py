@@ -32,7 +32,7 @@ class Limits:
         headers: header lines; 431.
         body: bytes of the body without its transfer coding; 413.
         pipelined: requests of one connection that are answered before others get their turn.
-        keep_alive: whether a connection may have more than one request.
+        keep_alive: whether a connection may carry more than one request.
     """
 
     target: int = 8 * 1024
@@ -48,7 +48,7 @@ class Lines:
 
     Attributes:
         at: bytes of the lines that were found good.
-        searched: bytes in which no further line ends: of one that comes byte by byte each is looked at once.
+        searched: bytes without a further line end, so that each byte of a slow line is searched once.
     """
 
     __slots__ = ("_count", "_limits", "at", "searched")

@@ -28,7 +28,7 @@ _TEXTS = frozenset({"gjrpc.wsgi.errors"})
 
 
 class Lines(logging.Formatter):
-    """Makes a record one line, and a traceback indented ones: only a record begins a line.
+    """Formats a record as one line and its traceback as indented lines, so that only a record begins a line.
 
     Whatever a text is made of, a name that a stranger sent or an exception's words, its control characters (newline, escape, what
     turns the direction of writing) become escapes, and its middle is left out where it is very long.
@@ -84,13 +84,13 @@ def _shortened(text: str) -> str:
 
 
 class Calm(logging.Filter):
-    """Lets a few lines of a kind through, then one each two seconds, which says how many like it were left out.
+    """Lets a few lines of a kind through, then one every two seconds that says how many were left out.
 
     A kind is what one place in the code says, whatever it says it of; of a traceback also what was raised, and where. Errors are
     never left out, since an answer may refer to them (`ref`), but the traceback is: `Lines` then writes one line.
 
     Args:
-        clock: seconds, of any beginning.
+        clock: seconds since any moment.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -138,7 +138,7 @@ class _Kind:
 
 
 def _raised(exc_info: Any) -> tuple[Any, ...]:
-    """What was raised, and in which line."""
+    """What was raised, and on which line."""
     if not isinstance(exc_info, tuple):
         return ()
     kind, _, trace = exc_info
@@ -167,9 +167,9 @@ def to_stderr(level: str) -> None:
 
 
 def adopt() -> None:
-    """Take over the handlers that somebody else has set up, as gunicorn: they hold up nobody, and lines can't be forged in them.
+    """Take over handlers that others, such as gunicorn, have set up, so that they never block and lines can't be forged.
 
-    A formatter of another class than `logging.Formatter` is left as it is, and so is a handler that writes to no stream.
+    Formatters of other classes than `logging.Formatter` and handlers that write to no stream stay as they are.
     """
     outlets.install()
     unblock()
@@ -179,9 +179,9 @@ def adopt() -> None:
 
 
 def unblock() -> None:
-    """Let the handlers that exist write by outlets; and the one that writes where none is set up also calmly, and in lines.
+    """Make existing handlers write by outlets, and logging's last resort also limit and escape its lines.
 
-    Where standard output and error are no outlets, nothing is done.
+    Do nothing if standard output and error are not outlets.
     """
     if not outlets.are_standard():
         return
@@ -198,7 +198,7 @@ def unblock() -> None:
 
 
 def greenlet_failed(context: Any, kind: Any, error: Any, trace: Any) -> None:
-    """Log what a greenlet raised that nobody waits for; takes the place of `gevent.hub.Hub.print_exception`, which prints it."""
+    """Log what an unawaited greenlet raised; replaces `gevent.hub.Hub.print_exception`, which prints it."""
     raised = (kind, error, trace) if isinstance(error, BaseException) else None
     log.error("%s failed: %s", type(context).__name__, getattr(kind, "__name__", kind), exc_info=raised)
 
