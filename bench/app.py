@@ -72,7 +72,7 @@ def _taking(count: int) -> Any:
         return len(values)
 
     names = [Parameter(f"a{number}", Parameter.POSITIONAL_OR_KEYWORD) for number in range(count)]
-    method.__signature__ = Signature(names)  # type: ignore[attr-defined]
+    method.__signature__ = Signature(names)  # type: ignore[attr-defined]  # any callable may have one
     return method
 
 

@@ -21,10 +21,10 @@ def main(port: int, connections: int, seconds: float, depth: int, data: bytes) -
     begin = time.perf_counter()
     for key in list(selector.get_map().values()):
         sent[key.fd] = time.perf_counter()
-        key.fileobj.sendall(data)  # type: ignore[union-attr]
+        key.fileobj.sendall(data)  # type: ignore[union-attr]  # a socket
     while time.perf_counter() - begin < seconds:
         for key, _ in selector.select(1):
-            got = key.fileobj.recv(262144)  # type: ignore[union-attr]
+            got = key.fileobj.recv(262144)  # type: ignore[union-attr]  # a socket
             if not got:
                 raise SystemExit("the server closed a connection")
             good = got.count(b"HTTP/1.1 200")
@@ -34,7 +34,7 @@ def main(port: int, connections: int, seconds: float, depth: int, data: bytes) -
             if key.data[0] <= 0:
                 key.data[0] = depth
                 sent[key.fd] = time.perf_counter()
-                key.fileobj.sendall(data)  # type: ignore[union-attr]
+                key.fileobj.sendall(data)  # type: ignore[union-attr]  # a socket
     took = time.perf_counter() - begin
     times.sort()
     latency = {percent: times[int(len(times) * int(percent) / 100)] * 1000 for percent in ("50", "90", "99")} if times else {}

@@ -143,7 +143,7 @@ class Annotations:
             return self._named[reference]
         try:
             schema = self._document.resolve(reference)
-        except LookupError:
+        except LookupError:  # what a document does not say can be anything
             return self.known("Any")
         self._named[reference] = self.known("Any")
         name = self.unique(unquote(reference).rpartition("/")[2])

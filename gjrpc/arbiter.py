@@ -242,7 +242,7 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
+            except ChildProcessError:  # there are no children any more
                 return
             if pid == 0:
                 return

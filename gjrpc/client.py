@@ -230,7 +230,7 @@ def _signature(names: Any) -> Signature | None:
             if stars == 1:
                 kinds[0] = Parameter.KEYWORD_ONLY
         return Signature(parameters)
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, IndexError):  # a server may list anything: then Python shows no signature
         return None
 
 

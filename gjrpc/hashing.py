@@ -40,7 +40,8 @@ class Hashing:
     def __init__(self, root: Type, holding: Iterable[Type]) -> None:
         self._root = root
         self._holding = {id(info): info for info in holding}
-        self._lists = {id(info): list[rebuilt(key, _hashable)] for info in holding if (key := _key_of(info)) is not None}  # type: ignore[misc]
+        keys = {id(info): key for info in holding if (key := _key_of(info)) is not None}
+        self._lists = {place: list[rebuilt(key, _hashable)] for place, key in keys.items()}  # type: ignore[misc]  # computed
 
     def check(self, value: Any, *, strict: bool = True) -> None:
         """Check decoded JSON that is to become the type; not `strict` if numbers are spelled as strings.
@@ -76,7 +77,7 @@ def _key_of(info: Any) -> Type | None:
 def _hashable(info: Any) -> Any:
     """The members of sets are what they will be."""
     if isinstance(info, _SETS):
-        return frozenset[rebuilt(info.item_type, _hashable)]  # type: ignore[misc]
+        return frozenset[rebuilt(info.item_type, _hashable)]  # type: ignore[misc]  # computed
     return getattr(info, "cls", Any)
 
 

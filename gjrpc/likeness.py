@@ -76,7 +76,7 @@ class Likeness:
         """The references in what one points to, or None where that differs."""
         try:
             one, other = (document.resolve(reference) for document in self._documents)
-        except LookupError:
+        except LookupError:  # it points to nothing in one of them: not alike
             return None
         return self._references(one) if self.text(one) == self.text(other) else None
 

@@ -178,7 +178,7 @@ def is_loopback(host: str) -> bool:
     """Whether a name or an IP address, without brackets, is this machine's own only."""
     try:
         address = ip_address(host.partition("%")[0])
-    except ValueError:
+    except ValueError:  # a name
         return host.lower() == "localhost"
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 

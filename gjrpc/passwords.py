@@ -66,7 +66,7 @@ class PasswordFile:
         """
         try:
             name, colon, password = base64.b64decode(credentials, validate=True).decode().partition(":")
-        except (binascii.Error, ValueError):
+        except (binascii.Error, ValueError):  # no credentials: whoever asked refuses them
             return None
         if not colon or blocked():
             return None

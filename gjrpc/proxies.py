@@ -282,7 +282,7 @@ def _ip(text: str) -> IPv4Address | IPv6Address | None:
     """An address; one of IPv4 that a socket of both families shows as IPv6 is the IPv4 one."""
     try:
         found = ip_address(text.partition("%")[0])
-    except ValueError:
+    except ValueError:  # none: whoever asks says so
         return None
     return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
 

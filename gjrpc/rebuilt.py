@@ -60,13 +60,13 @@ def _bare(info: Any, replace: Replace) -> Any:
     if isinstance(info, types.DictType):
         return dict[rebuilt(info.key_type, replace), rebuilt(info.value_type, replace)]  # type: ignore[misc]  # likewise
     if isinstance(info, types.TupleType):
-        return tuple[tuple(rebuilt(item, replace) for item in info.item_types)]  # type: ignore[misc]
+        return tuple[tuple(rebuilt(item, replace) for item in info.item_types)]  # type: ignore[misc]  # likewise
     if isinstance(info, _REPLACED) or hasattr(info, "fields"):
         return replace(info)
     if isinstance(info, types.VarTupleType):
-        return tuple[rebuilt(info.item_type, replace), ...]  # type: ignore[misc]
+        return tuple[rebuilt(info.item_type, replace), ...]  # type: ignore[misc]  # likewise
     if isinstance(info, types.CollectionType):
-        return list[rebuilt(info.item_type, replace)]  # type: ignore[misc]
+        return list[rebuilt(info.item_type, replace)]  # type: ignore[misc]  # likewise
     if isinstance(info, types.LiteralType):
         return Literal[info.values]
     if isinstance(info, types.EnumType):
@@ -85,7 +85,7 @@ def without_code(info: Any, within: tuple[Any, ...] = ()) -> Any:
         return without_code(part, inner)
 
     if isinstance(info, (types.SetType, types.FrozenSetType)):
-        return list[rebuilt(info.item_type, replace)]  # type: ignore[misc]
+        return list[rebuilt(info.item_type, replace)]  # type: ignore[misc]  # likewise
     if not hasattr(info, "fields") or info.cls in within:
         return Raw
     names = {f"field_{index}": field.encode_name for index, field in enumerate(info.fields)}

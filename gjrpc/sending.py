@@ -73,7 +73,7 @@ class Sending(Gateway):
     @property
     def server_hosts(self) -> frozenset[str]:
         """The hosts that the server answers for where its application does not say."""
-        return self.server.hosts  # type: ignore[no-any-return]
+        return self.server.hosts  # type: ignore[no-any-return]  # the server is any
 
     @property
     def scheme(self) -> str:

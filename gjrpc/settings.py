@@ -208,7 +208,7 @@ def _joined(context: click.Context, parameter: click.Parameter, values: Any) -> 
     """The words of an option that was given several times."""
     if not values and context.get_parameter_source(parameter.name or "") is ParameterSource.DEFAULT:
         default: Any = Settings.__dataclass_fields__[parameter.name or ""].default
-        return default  # type: ignore[no-any-return]
+        return default  # type: ignore[no-any-return]  # a field of words has words
     return tuple(itertools.chain.from_iterable(values or ()))
 
 

@@ -232,7 +232,7 @@ def _no_certificate(role: str, path: StrPath, pem: bytes) -> str | None:
     begun = pem.count(b"-----BEGIN CERTIFICATE-----")
     try:
         read = len(x509.load_pem_x509_certificates(pem))
-    except ValueError:
+    except ValueError:  # said below, in words that say what to do
         read = 0
     if read >= max(begun, 1):
         return None

@@ -46,7 +46,7 @@ def together(form: Form, values: list[Any]) -> tuple[list[Any] | None, int | Non
     if form.hashing is not None:
         return None, None
     try:
-        made: list[Any] = msgspec.convert(values, list[form.wanted], str_keys=True)  # type: ignore[name-defined]
+        made: list[Any] = msgspec.convert(values, list[form.wanted], str_keys=True)  # type: ignore[name-defined]  # computed
     except msgspec.ValidationError as error:
         return None, misfits.index_of(error)
     if form.watched and finite.not_finite(made) is not None:

@@ -36,7 +36,7 @@ _REST = 2  # seconds for the workers beyond the grace period, to tell the client
 
 def become_master() -> None:
     """Go on as the master: the same process and the same Python with its options, without what was patched."""
-    os.execv(sys.executable, [sys.executable, *_python_options(), "-m", "gjrpc.workers", *sys.argv[1:]])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, *_python_options(), "-m", "gjrpc.workers", *sys.argv[1:]])  # noqa: S606  no shell
 
 
 def _python_options() -> list[str]:

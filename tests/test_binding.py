@@ -498,7 +498,7 @@ def test_one_text_to_annotated_variable_parameters():
 def test_defaults_stay_what_they_are():
     """A default is not converted, even where it does not fit the annotation."""
 
-    def function(a: int = "none", *, b: list[int] = ()):  # type: ignore[assignment]
+    def function(a: int = "none", *, b: list[int] = ()):  # type: ignore[assignment]  # defaults are not looked at
         return a, b
 
     assert call(function, []) == ("none", ())

@@ -1,6 +1,5 @@
 """The argument convention as schemas, held against what a binding takes."""
 
-import contract_app
 import jsonschema
 import pytest
 
@@ -8,8 +7,6 @@ from gjrpc.describe import describe
 from gjrpc.errors import InvalidArguments
 from gjrpc.forms import Forms
 from gjrpc.registry import Registry
-
-CONTRACT = describe(contract_app.registry)
 
 
 def forms(function):

@@ -144,8 +144,8 @@ RIGHT = {
     "a class in itself": (Tree, Tree(1, [Tree(2)])),
     "a generic class": (Box[int], Box(1)),
     "Annotated": (Annotated[int, msgspec.Meta(ge=0)], 5),
-    "a union with Any": (Union[int, Any], "a"),  # noqa: UP007
-    "a union with Any in a list": (list[Union[int, Any]], ["a", {"b": 1}]),  # noqa: UP007
+    "a union with Any": (Union[int, Any], "a"),  # noqa: UP007  likewise
+    "a union with Any in a list": (list[Union[int, Any]], ["a", {"b": 1}]),  # noqa: UP007  likewise
     "Raw in a field": (Holding, Holding(msgspec.Raw(b"[1]"), {"a": 1})),
     "nothing in a field": (Holding, Holding(msgspec.Raw(b"[1]"), {})),
     "a sequence": (Sequence[int], [1, 2]),
@@ -241,7 +241,7 @@ def test_json_rpc_says_so_too():
 
     @registry.method
     def wrong() -> int:
-        return "a"  # type: ignore[return-value]
+        return "a"  # type: ignore[return-value]  # the fault that is tested
 
     body = b'[{"jsonrpc":"2.0","method":"wrong","id":1},{"jsonrpc":"2.0","method":"list_methods","id":2}]'
     first, second = json.loads(Application(registry).respond(Request(Head("POST", "/"), body)).body)
