@@ -1,69 +1,33 @@
 """The client's wire: bytes of a call go in, a response of requests comes out.
 
 Owns the pooled `requests.Session` and its life, when a call may be repeated, and the one place where an error of requests,
-urllib3, ssl or a socket becomes a `ClientError`. How connections keep to what a call may take is `transport`'s. It knows no
-method and no JSON.
+urllib3, ssl or a socket becomes a `ClientError`; what that error says is `reasons`'. How connections keep to what a call may take
+is `transport`'s. It knows no method and no JSON.
 """
 
 import os
 import ssl
 import threading
 from collections.abc import Mapping
-from http.client import HTTPException
 from typing import Any
 
 import requests
 from requests.auth import HTTPBasicAuth
 from requests.utils import requote_uri
 from urllib3 import Retry
-from urllib3 import exceptions as urllib3_errors
 
 from gjrpc import bypass
 from gjrpc._version import __version__
-from gjrpc.allowance import Allowance, LargeError, LateError, within
+from gjrpc.allowance import Allowance, within
 from gjrpc.errors import MisuseError, WireError
+from gjrpc.reasons import FOREIGN, reason_of
 from gjrpc.transport import Adapter, Retries
 from gjrpc.urls import place, shown
 
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes that an answer may have once it is decoded, unless told otherwise."""
 
-_FOREIGN = (
-    *(requests.RequestException, urllib3_errors.HTTPError, HTTPException, OSError, ValueError),
-    LookupError,  # HTTPDigestAuth's, see below
-    *(LateError, LargeError),
-)
 _DOUBT = "; the method may have run (if it may run twice, name it in Client(idempotent=…))"
-
-_REASONS = {
-    urllib3_errors.ClosedPoolError: "this client is closed",
-    urllib3_errors.LocationValueError: "the URL, or the proxy's, can't be used: {root}",
-    urllib3_errors.ProxyError: "the proxy can't be used: {root}",
-    urllib3_errors.NewConnectionError: "no connection: {root}",
-    urllib3_errors.ConnectTimeoutError: "no connection within {connect}",
-    urllib3_errors.ReadTimeoutError: "no answer within {total}{doubt}",
-    LateError: "no answer within {total}{doubt}",
-    LargeError: "the answer has more than {most} bytes; Client(max_answer=…) sets the limit{doubt}",
-    urllib3_errors.DecodeError: "the answer can't be read: {root}{doubt}",
-    Exception: "the connection broke before the answer was whole: {root}{doubt}",
-}
-"""What the errors of urllib3 mean; the first that fits, since they inherit from each other."""
-
-_TLS_HINTS = {
-    "WRONG_VERSION_NUMBER": "no TLS is spoken there; try http://",
-    "RECORD_LAYER_FAILURE": "no TLS is spoken there; try http://",
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED": 'the server wants a client certificate: cert=("cert.pem", "key.pem")',
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": 'perhaps the server wants a client certificate: cert=("cert.pem", "key.pem")',
-    "TLSV1_ALERT_UNKNOWN_CA": "the server does not trust the authority of the client certificate (cert=)",
-}
-"""What to do about the reasons that OpenSSL gives."""
-
-_VERIFY_HINTS = {
-    10: "it has to be renewed",  # X509_V_ERR_CERT_HAS_EXPIRED
-    62: "call the server by a name that its certificate holds",  # X509_V_ERR_HOSTNAME_MISMATCH
-    64: "call the server by an address that its certificate holds",  # X509_V_ERR_IP_ADDRESS_MISMATCH
-}
-_UNTRUSTED = 'if it comes from an authority of your own, give its file: verify="ca.pem", or REQUESTS_CA_BUNDLE=ca.pem'
 
 
 class Wire:
@@ -142,9 +106,9 @@ class Wire:
                 raise MisuseError(f"{where}this client is closed; make a new one")
             with within(allowance):
                 return self._session.send(request, **self._settings)
-        except _FOREIGN as error:
+        except FOREIGN as error:
             doubt = _DOUBT if allowance.sent and not repeatable else ""
-            reason = _reason(error, limits=self._limits, most=self._max_answer, doubt=doubt)
+            reason = reason_of(error, self._limits, most=self._max_answer, doubt=doubt)
             raise WireError(f"{where}{reason}") from error
         finally:
             self._slots.release()
@@ -197,32 +161,6 @@ def _policy(retries: int, repeatable: bool) -> Retry:
         backoff_jitter=0.1,
         raise_on_status=False,
     )
-
-
-def _reason(error: BaseException, limits: tuple[float | None, float | None], **known: Any) -> str:
-    """What an error of the libraries below means, and what to do."""
-    known["connect"], known["total"] = _seconds(min(filter(None, limits), default=None)), _seconds(limits[1])
-    chain = _chain(error)
-    root = chain[-1]
-    if isinstance(root, ssl.SSLCertVerificationError):
-        hint = _VERIFY_HINTS.get(root.verify_code, _UNTRUSTED)
-        return f"the server's certificate is refused ({root.verify_message.rstrip('.')}): {hint}"
-    if isinstance(root, ssl.SSLError) and not isinstance(root, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
-        return f"TLS failed ({root.reason or root}): {_TLS_HINTS.get(root.reason or '', 'see what the server logs')}"
-    sentence = next(text for kind, text in _REASONS.items() if any(isinstance(link, kind) for link in chain))
-    return sentence.format(root=getattr(root, "strerror", None) or root, **known)
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    """An error and what led to it, down to the first that is of neither requests nor urllib3."""
-    chain = [error]
-    while isinstance(error, (requests.RequestException, urllib3_errors.HTTPError)):
-        inner = error.__cause__ or next((arg for arg in error.args if isinstance(arg, BaseException)), None) or error.__context__
-        if inner is None:
-            break
-        error = inner
-        chain.append(error)
-    return chain
 
 
 def _prepare(session: requests.Session, target: str, headers: Mapping[str, str] | None, auth: Any) -> requests.PreparedRequest:
@@ -289,10 +227,6 @@ def limits(timeout: Any) -> tuple[float | None, float | None]:
     if len(both) == 2 and all(limit is None or _is_seconds(limit) for limit in both):
         return both
     raise MisuseError(f"timeout={timeout!r}: expected seconds above 0, (connect, call) or None")
-
-
-def _seconds(limit: float | None) -> str:
-    return "the system's time" if limit is None else f"{limit:g} s"
 
 
 def _is_seconds(value: Any) -> bool:

@@ -109,6 +109,7 @@ LEAVES = [
     "bypass",
     "allowance",
     "transport",
+    "reasons",
     "wire",
     "dialects",
     "batch",

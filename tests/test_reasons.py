@@ -1,0 +1,75 @@
+"""What errors on the client's wire mean; that they are raised so is test_client's and test_transport's to show."""
+
+import ssl
+from http.client import RemoteDisconnected
+
+import pytest
+import requests
+from urllib3 import HTTPConnectionPool
+from urllib3 import exceptions as urllib3_errors
+
+from gjrpc.allowance import LargeError, LateError
+from gjrpc.reasons import FOREIGN, reason_of
+
+POOL = HTTPConnectionPool("localhost")
+
+
+def caused(error, cause):
+    """An error with what led to it."""
+    error.__cause__ = cause
+    return error
+
+
+REFUSED = OSError(111, "Connection refused")
+ERRORS = {
+    "the time is over": (LateError(), "no answer within 3 s, in doubt"),
+    "too large": (LargeError(), "the answer has more than 5 bytes; Client(max_answer=…) sets the limit, in doubt"),
+    "no connection": (
+        caused(requests.ConnectionError(), caused(urllib3_errors.NewConnectionError(POOL, ""), REFUSED)),
+        "no connection: Connection refused",
+    ),
+    "a connection that takes long": (
+        requests.ConnectTimeout(urllib3_errors.ConnectTimeoutError(POOL, "")),
+        "no connection within 2 s",
+    ),
+    "hung up": (
+        requests.ConnectionError(urllib3_errors.ProtocolError("", RemoteDisconnected("gone"))),
+        "the connection broke before the answer was whole: gone, in doubt",
+    ),
+    "a client that is closed": (urllib3_errors.ClosedPoolError(POOL, ""), "this client is closed"),
+    "a library's own": (KeyError("realm"), "the connection broke before the answer was whole: 'realm', in doubt"),
+    "a socket's": (TimeoutError("timed out"), "the connection broke before the answer was whole: timed out, in doubt"),
+}
+
+
+@pytest.mark.parametrize(("error", "sentence"), ERRORS.values(), ids=ERRORS)
+def test_each_error_has_its_sentence(error, sentence):
+    """An error is said by what led to it, with the limit that it met; in doubt only where the method may have run."""
+    assert isinstance(error, FOREIGN)
+    assert reason_of(error, (2, 3), most=5, doubt=", in doubt").startswith(sentence)
+
+
+def test_a_limit_that_is_not_set():
+    """Where there is no limit, it was the system's time that was over."""
+    late = urllib3_errors.ConnectTimeoutError(POOL, "")
+    assert reason_of(late, (None, None), most=5, doubt="") == "no connection within the system's time"
+    assert reason_of(late, (None, 3), most=5, doubt="") == "no connection within 3 s"
+
+
+def refused_by_openssl(answer):
+    """What OpenSSL makes of a server's first bytes."""
+    come = ssl.MemoryBIO()
+    come.write(answer)
+    try:
+        ssl.create_default_context().wrap_bio(come, ssl.MemoryBIO(), server_hostname="a").do_handshake()
+    except ssl.SSLError as error:
+        return error
+    raise AssertionError("it was taken for TLS")
+
+
+def test_what_to_do_about_tls():
+    """What OpenSSL refuses is said by its own reason, with what to do about it."""
+    error = caused(requests.exceptions.SSLError(), refused_by_openssl(b"HTTP/1.1 400 Bad Request"))
+    sentence = reason_of(error, (2, 3), most=5, doubt="")
+    assert sentence.startswith("TLS failed (")
+    assert sentence.endswith(": no TLS is spoken there; try http://")
