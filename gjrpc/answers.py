@@ -57,7 +57,9 @@ def read_start(status: Any, headers: Any) -> Start:
     options = {value.strip().lower() for name, value in fields if name.lower() == "connection"}
     if not options <= {"close", "keep-alive"}:
         raise AnswerError(f"its header Connection is {_shown(', '.join(sorted(options)))}; that is for the server to say")
-    return Start([field for field in fields if field[0].lower() != "connection"], "close" in options)
+    # RFC 9110, 5.5: "a field value does not include leading or trailing whitespace".
+    kept = [(name, value.strip(" \t")) for name, value in fields if name.lower() != "connection"]
+    return Start(kept, "close" in options)
 
 
 def check_fields(fields: Iterable[Field]) -> tuple[Field, ...]:

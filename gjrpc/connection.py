@@ -365,7 +365,7 @@ class Connection(Sending):
 
     def _overloaded(self, head: Head) -> Response:
         self.server.refused += 1
-        return self._for_page(refusal(Overloaded(f"{self.server.overload}: come back later")), head.origin)
+        return self._for_page(refusal(Overloaded(f"{self.server.overload}: come back later", retry_after=1)), head.origin)
 
     def _note(self, head: Head, response: Response, seconds: float, method: str | None = None) -> None:
         size = len(response.body)

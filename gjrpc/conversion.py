@@ -32,6 +32,10 @@ KEYS = (
 """Types that an object's key, which is always a string, can be converted to."""
 
 
+_SETS = (inspect.SetType, inspect.FrozenSetType)
+_WITHOUT_HASH = (inspect.ListType, inspect.DictType, inspect.SetType, inspect.ByteArrayType, inspect.TypedDictType)
+
+
 class Unconvertible(TypeError):
     """A type that JSON can't be converted to; the text names it and says what to do."""
 
@@ -92,6 +96,8 @@ def prepare(annotation: Any) -> list[Type]:
         if isinstance(info, inspect.DictType) and not _has_key(info.key_type):
             kind = _kind(info.key_type)
             raise Unconvertible(f"keys in JSON are strings, which can't become a {kind}; use str, a number or an enum for keys")
+        if isinstance(info, _SETS) and not _has_hash(info.item_type):
+            raise Unconvertible(f"a set can't hold a {_kind(info.item_type)}, which has no hash; use a list")
     with constructed(types) as classes:
         for cls in classes:  # what msgspec has learned of them before
             if "__msgspec_cache__" in vars(cls):
@@ -102,6 +108,20 @@ def prepare(annotation: Any) -> list[Type]:
 
 def _has_key(info: Type) -> bool:
     return any(isinstance(member, KEYS) for member in alternatives(info))
+
+
+def _has_hash(info: Any) -> bool:
+    """Whether values of a type can be in a set, as far as the type says."""
+    return all(map(_is_hashed, alternatives(info)))
+
+
+def _is_hashed(info: Any) -> bool:
+    if isinstance(info, (inspect.TupleType, inspect.VarTupleType)):
+        return all(map(_has_hash, _parts(info)))
+    cls = getattr(info, "cls", object)
+    config = getattr(cls, "__struct_config__", None)  # a Struct's own __hash__ is there also where all that it does is to raise
+    own = config is None or config.frozen or not config.eq or cls.__hash__ is not msgspec.Struct.__hash__
+    return own and cls.__hash__ is not None and not isinstance(info, _WITHOUT_HASH)
 
 
 def _kind(info: Type) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from gjrpc.conversion import prepare
-from gjrpc.hashing import hashing_of
+from gjrpc.hashing import as_misfit, hashing_of
 
 
 @lru_cache(maxsize=256)
@@ -28,7 +28,10 @@ def new_decoder(wanted: Any) -> Callable[[Any], Any]:
 
     def decode_checked(text: Any) -> Any:
         hashing.check(msgspec.json.decode(text))
-        return decode(text)
+        try:
+            return decode(text)
+        except TypeError as error:
+            raise as_misfit(error) from None
 
     return decode_checked
 

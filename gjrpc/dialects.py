@@ -12,7 +12,7 @@ import requests
 
 from gjrpc import codec
 from gjrpc.decoders import members
-from gjrpc.errors import MisuseError, ParseError, RemoteError, WireError
+from gjrpc.errors import ClientError, MisuseError, ParseError, RemoteError, WireError
 from gjrpc.urls import redirected, without_query
 
 Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
@@ -89,7 +89,7 @@ class JSONRPC:
 
     def read(self, name: str, response: requests.Response, request_id: int | None) -> Any:
         """The result in an answer."""
-        return self.result(name, _message(name, response), request_id, response.status_code)
+        return self.result(name, _message(name, response, request_id=request_id), request_id, response.status_code)
 
     def result_text(self, name: str, response: requests.Response) -> bytes:
         """The result as JSON text."""
@@ -111,14 +111,12 @@ class JSONRPC:
             WireError: it is not a response object, or not the one to this call.
         """
         if type(answer) is dict and answer.get("jsonrpc") == "2.0":
-            told, error = answer.get("id"), _error(answer)
-            # "If there was an error in detecting the id in the Request object …, it MUST be Null."
-            if error is not None and (told is None or _same_id(told, request_id)):
+            error = _error(answer)
+            if error is not None and _is_error_of(answer, request_id):
                 raise _told(name, error, status)
-            if "result" in answer and answer.get("error") is None and _same_id(told, request_id):
+            if "result" in answer and answer.get("error") is None and _same_id(answer.get("id"), request_id):
                 return answer["result"]
-        wanted = "" if request_id is None else f" with the id {request_id}"
-        raise WireError(f"{name}: expected a JSON-RPC 2.0 response object{wanted}, got {answer!r:.200}")
+        raise _stray(name, answer, request_id)
 
     def write_notification(self, name: str, arguments: Arguments) -> bytes:
         """The body of a call that wants no answer."""
@@ -177,11 +175,13 @@ def _encode(name: str, message: Any) -> bytes:
         raise MisuseError(f"{name}: an argument can't be sent: {error}") from error
 
 
-def _message(name: str, response: requests.Response, expected: str = "a JSON-RPC 2.0 response") -> Any:
+def _message(
+    name: str, response: requests.Response, expected: str = "a JSON-RPC 2.0 response", request_id: int | None = None
+) -> Any:
     """The JSON of an answer that is not an error by its status."""
     status = response.status_code
     if status >= 400:
-        raise _remote_error(name, status, response.reason, without_query(response))
+        raise _remote_error(name, status, response.reason, without_query(response), request_id)
     if 300 <= status < 400:
         where = redirected(response)
         raise WireError(f"{name}: HTTP {status} redirects to {where!r}; they are not followed: give the Client the final URL")
@@ -209,6 +209,17 @@ def _same_id(told: Any, sent: int | None) -> bool:
     return told is None if sent is None else _is_id(told) and told == sent
 
 
+def _is_error_of(answer: dict[str, Any], sent: int | None) -> bool:
+    """Whether an error is of the call with this id: its id is the same, or null, as where the server found none (section 5)."""
+    told = answer.get("id")
+    return told is None or _same_id(told, sent)
+
+
+def _stray(name: str, answer: Any, request_id: int | None) -> WireError:
+    wanted = "" if request_id is None else f" with the id {request_id}"
+    return WireError(f"{name}: expected a JSON-RPC 2.0 response object{wanted}, got {answer!r:.200}")
+
+
 def _error(answer: dict[str, Any]) -> dict[str, Any] | None:
     """The error object in a response object (section 5.1)."""
     error = answer.get("error")
@@ -223,7 +234,7 @@ def _told(name: str, error: dict[str, Any], status: int) -> RemoteError:
     return RemoteError(str(error.get("message")), status=status, method=name, ref=known, data=data, code=error["code"])
 
 
-def _remote_error(name: str, status: int, reason: str | None, body: bytes) -> RemoteError:
+def _remote_error(name: str, status: int, reason: str | None, body: bytes, request_id: int | None) -> ClientError:
     """Read an error's body: a problem (RFC 9457, section 3), or whatever a proxy on the way had to say."""
     try:
         problem = codec.decode_unlimited(body)
@@ -232,7 +243,7 @@ def _remote_error(name: str, status: int, reason: str | None, body: bytes) -> Re
     told = problem if isinstance(problem, dict) else {}
     error = _error(told)
     if error is not None and told.get("jsonrpc") == "2.0":  # as other servers of JSON-RPC do it
-        return _told(name, error, status)
+        return _told(name, error, status) if _is_error_of(told, request_id) else _stray(name, told, request_id)
     detail, method, ref = told.get("detail", told.get("title")), told.get("method"), told.get("ref")
     if not isinstance(detail, str):
         return RemoteError(f"{reason or 'no reason given'}, with {_excerpt(body)}", status=status, method=name)

@@ -157,10 +157,19 @@ class TooLarge(CallError):
 class Overloaded(CallError):
     """The server can't take the call now; it may later.
 
-    The call has not run: the answer is a 503 with `Retry-After`, on which clients retry any call.
+    Args:
+        message: what there is too much of.
+        retry_after: seconds for `Retry-After`, on which clients retry any call: only where nothing of the call has run. A method
+            that raises this has begun, so it has to say so itself.
     """
 
     code = -32002
+    retry_after: int | None = None
+
+    def __init__(self, message: str | None = None, *, retry_after: int | None = None, **options: Any) -> None:
+        super().__init__(message, **options)
+        if retry_after is not None:
+            self.retry_after = retry_after
 
 
 class DeadlineExceeded(CallError):

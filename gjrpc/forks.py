@@ -107,7 +107,7 @@ def _restore_signals() -> None:
 def _replace_loop(old: Any, current: Any) -> None:
     """Continue on an empty loop; the old one, with everything that waits there, never runs again."""
     _kept.append(old)  # an unreferenced greenlet would be ended and run its `finally` blocks
-    hub = Hub(default=False)
+    hub = _ChildHub(default=False)
     hub.parent = last = greenlet(_nothing_left, old.parent)
     last.switch(current)
     _hub_local.set_hub(hub)
@@ -116,6 +116,14 @@ def _replace_loop(old: Any, current: Any) -> None:
     current.parent = hub
     if isinstance(current, gevent.Greenlet):
         current.rawlink(_end)
+
+
+class _ChildHub(Hub):  # type: ignore[misc]  # gevent has no types
+    """A hub that may begin with the end of a greenlet, which gives its result to its parent: one that never waited."""
+
+    def run(self, _: object = None) -> None:
+        """Run the loop."""
+        super().run()
 
 
 _kept: list[Any] = []

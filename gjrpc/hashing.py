@@ -60,6 +60,13 @@ class Hashing:
                     stack.extend(_inside(member, value))
 
 
+def as_misfit(error: TypeError) -> Exception:
+    """What a conversion raises for a value that a set can't have in it: Python's own words are a TypeError."""
+    if not str(error).startswith("unhashable type"):
+        return error
+    return msgspec.ValidationError("Expected values that a set can have in it")
+
+
 def hashing_of(types: Sequence[Type]) -> Hashing | None:
     """Return the check for values of the first type, which contains the others; None if none is needed."""
     holding = [info for info in types if any(_key_of(inner) is not None for inner in every_type(info))]

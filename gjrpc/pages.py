@@ -53,7 +53,7 @@ class Pages:
 
     def _readiness(self) -> Response:
         if not self._ready():
-            raise errors.Overloaded("shutting down")
+            raise errors.Overloaded("shutting down", retry_after=1)
         return _json({"ready": True})
 
 

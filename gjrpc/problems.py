@@ -64,6 +64,6 @@ def _headers(status: int, error: CallError) -> Headers:
         return (("Accept-Encoding", "identity"),)
     if status == 401:
         return (("WWW-Authenticate", 'Bearer realm="gjrpc"'),)
-    if isinstance(error, errors.Overloaded):
-        return (("Retry-After", "1"),)
+    if isinstance(error, errors.Overloaded) and (seconds := error.retry_after) is not None:
+        return (("Retry-After", format(seconds, "d")),)
     return ()

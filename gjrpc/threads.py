@@ -91,7 +91,8 @@ class Threads:
             self._running += 1
             return
         if len(self._queue) >= self._longest:
-            raise Overloaded(f"all {self.most} threads are busy, and {self._longest} calls wait for one: come back later")
+            words = f"all {self.most} threads are busy, and {self._longest} calls wait for one: come back later"
+            raise Overloaded(words, retry_after=1)
         turn = _Turn(asker)
         self._queue[turn] = None
         try:
@@ -150,4 +151,4 @@ class _Turn:
             Overloaded: it is not.
         """
         if self._asker is not None and self._asker.has_left():
-            raise Overloaded(_GONE)
+            raise Overloaded(_GONE, retry_after=1)

@@ -15,6 +15,7 @@ from msgspec import Raw
 from gjrpc import codec, finite, misfits
 from gjrpc.decoders import decoder
 from gjrpc.errors import ParseError
+from gjrpc.hashing import as_misfit
 from gjrpc.misfits import Fault
 from gjrpc.signatures import Form
 
@@ -85,9 +86,7 @@ def _converted(form: Form, value: Any, *, strict: bool = True) -> Any:
     try:
         return msgspec.convert(value, form.wanted, strict=strict, str_keys=True)
     except TypeError as error:
-        if form.hashing is None or not str(error).startswith("unhashable type"):
-            raise
-        raise msgspec.ValidationError("Expected values that a set can have in it") from None
+        raise as_misfit(error) from None
 
 
 def _finite(name: str, value: Any, watched: bool) -> Any:

@@ -622,6 +622,8 @@ UNBINDABLE = {
     "Callable": (annotated(Callable[..., Any]), "Callable can't be made from JSON"),
     "no type": (annotated(5), "parameter 'x' is annotated 5, which is not a type"),
     "a name that msgspec keeps for itself": (lambda __init__=0: 0, "its parameters can't be converted from JSON: Struct types"),
+    "a set of lists": (annotated(set[list[str]]), "a set can't hold a list"),
+    "a set of unfrozen structs": (annotated(dict[str, set[Host]]), "a set can't hold a struct"),
     "a union of lists": (annotated(list[int] | set[int]), "which is not a type"),
     "a union that can't be told apart": (annotated(tagged()), "which is not a type"),
 }

@@ -134,7 +134,9 @@ def test_a_client_converts_keys(serve):
             client.call("nested", result=dict[UUID, Any])
 
 
-@pytest.mark.parametrize("result", [complex, list[complex], 5, "nonsense"])
+@pytest.mark.parametrize(
+    "result", [complex, list[complex], 5, "nonsense", set[list[str]], frozenset[tuple[int, dict[str, int]]], set[int | list[int]]]
+)
 def test_a_result_that_can_not_be_made_is_refused_before_the_call(result):
     """A client refuses a type that no JSON can be converted to before it sends anything."""
     with Client("http://localhost:1") as client, pytest.raises(MisuseError, match="can't be made from JSON"):

@@ -84,10 +84,12 @@ def test_an_error_beside_a_result(told, result):
     assert raised.value.code == 7
 
 
-def test_an_error_of_another_call():
-    """An error with the id of another call is not taken for the answer."""
-    with pytest.raises(WireError):
-        JSONRPC().read("f", answer(response_object("2", '"error":{"code":7,"message":"failed"}')), 1)
+@pytest.mark.parametrize("status", [200, 404, 500, 503])
+@pytest.mark.parametrize("told", ["2", '"1"', "true", "[1]"])
+def test_an_error_of_another_call(status, told):
+    """An error with the id of another call is not taken for the answer, whatever its status."""
+    with pytest.raises(WireError, match="with the id 1"):
+        JSONRPC().read("f", answer(response_object(told, '"error":{"code":7,"message":"failed"}'), status), 1)
 
 
 def test_harmless_oddities():
@@ -117,7 +119,7 @@ def test_a_native_answer_of_another_call(body):
 def test_a_batch_with_odd_ids(ids):
     """A batch's answer with an id twice, with one that was not sent, or a result without one, is refused as a whole."""
     body = json.dumps([{"jsonrpc": "2.0", "result": 5, "id": told} for told in ids]).encode()
-    with pytest.raises(WireError, match="by its id and once"):
+    with pytest.raises(WireError, match="exactly one answer to each call, by its id"):
         JSONRPC().read_batch(answer(body), {1, 2})
 
 

@@ -40,6 +40,11 @@ APP = """
         return child  # the child comes back, too
 
 
+    def last():
+        child = os.fork()
+        return os.waitpid(child, 0)[1] if child else 0
+
+
     def stuck():
         child = os.fork()
         if not child:
@@ -80,7 +85,7 @@ APP = """
 
 
     registry = Registry()
-    for way in (pid, late, fork, stuck, process, terminated, sockets):
+    for way in (pid, late, fork, last, stuck, process, terminated, sockets):
         registry.register(way)
         registry.register(way, f"threaded_{way.__name__}", blocking=True)
 """
@@ -134,6 +139,13 @@ def test_what_a_forked_child_has(server, prefix):
         assert call(server, f"{prefix}process") == 0
         assert call(server, f"{prefix}terminated") == -signal.SIGTERM
         assert idle.get(f"{server.url}/pid", timeout=TIMEOUT).ok
+
+
+@pytest.mark.parametrize("prefix", ["", "threaded_"])
+def test_a_child_that_never_waits(server, prefix):
+    """A child that comes back from its method without having waited ends with 0, and without a word."""
+    assert call(server, f"{prefix}last") == 0, server.output
+    assert "Traceback" not in server.output
 
 
 def test_a_child_with_nothing_to_wait_for(server):

@@ -124,6 +124,7 @@ METHODS = {
     "log_in": raising(CallError("log in", status=401)),
     "forbidden": raising(errors.Forbidden("not you")),
     "overloaded": raising(errors.Overloaded("too much")),
+    "inviting": raising(errors.Overloaded("too much", retry_after=7)),
     "late": raising(errors.DeadlineExceeded("longer than its deadline of 5 s")),
     "unsendable": raising(CallError("no", data=object())),
 }
@@ -357,7 +358,7 @@ def test_a_reference_leads_to_the_log(application, caplog):
 HEADERS = [
     ("/unauthorized", "WWW-Authenticate", 'Bearer realm="gjrpc"'),
     ("/log_in", "WWW-Authenticate", 'Bearer realm="gjrpc"'),
-    ("/overloaded", "Retry-After", "1"),
+    ("/inviting", "Retry-After", "7"),
 ]
 
 
@@ -366,6 +367,12 @@ def test_an_error_has_the_headers_of_its_status(application, target, name, value
     """A 401 names the challenge and a 503 says when to come back, and other errors say neither."""
     assert header(ask(application, "GET", target), name) == value
     assert header(ask(application, "GET", "/nope"), name) is None
+
+
+def test_a_method_that_is_overloaded_has_begun(application):
+    """A 503 of a method does not invite the client to repeat the call, unless the method says so."""
+    answered = ask(application, "GET", "/overloaded")
+    assert (answered.status, header(answered, "Retry-After")) == (503, None)
 
 
 ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, CallError)]
