@@ -200,6 +200,7 @@ def server(
         hosts=chosen.allowed_hosts,
         max_connections=chosen.max_connections,
         max_calls=chosen.max_calls,
+        max_bodies=chosen.max_bodies,
         max_unsent=chosen.max_unsent,
         threads=chosen.threads,
         max_queued=chosen.max_queued,

@@ -35,6 +35,7 @@ _RECEIVE = 8 * 1024  # bytes for one read between bodies: a buffer of more is sl
 _RECEIVE_BODY = 64 * 1024
 _NEVER = float("inf")
 _LARGE = 64 * 1024  # bytes of a body that are not copied to stand behind their head
+_NO_ROOM = "the server works on as many bytes of bodies as it has room for: come back later"
 _CUT_OFF = "the server stopped before the call ended; the call had begun and may have taken effect"
 
 
@@ -102,6 +103,19 @@ class Connection(Sending):
         if self._more or (self._busy and not self._is_slow(self.server.now)):
             return None
         return not self._busy and self._reader.parsed is not None and self._reader.between, self.expires
+
+    @property
+    def has_body(self) -> bool:
+        """Whether it has a body: further pieces are awaited, or a call runs."""
+        return self._busy or self._reader.in_body
+
+    @property
+    def body_cost(self) -> float | None:
+        """What the body has cost that is awaited (`gjrpc.bodies`); None while the server is at work for it."""
+        if self._busy or self._body_since is None:
+            return None
+        seconds: float = self.server.now - self._body_since
+        return self._received * seconds
 
     def may_go(self) -> bool:
         """Whether closing loses no unread request; further bytes of a partial request do not count."""
@@ -187,6 +201,7 @@ class Connection(Sending):
             self._watcher = None
             self._reader.drop()
             self.server.unsent.note(self, 0)
+            self.server.bodies.forget(self)
             self._say_end()
             self.socket.close()
 
@@ -321,6 +336,10 @@ class Connection(Sending):
             self._body_since = self.server.now
             self._received = 0
         self._received += count
+        if not self.server.bodies.note(self, self._received):
+            head = self._reader.parsed.request.head  # type: ignore[union-attr]  # a head was read
+            self._turn_away(self._for_page(refusal(Overloaded(_NO_ROOM)), head.origin), head)
+            return False
         self.expires = self._body_since + self.server.timeouts.body + self._received / self.server.timeouts.rate
         return True
 

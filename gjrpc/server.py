@@ -21,6 +21,7 @@ from gevent.pywsgi import LoggingLogAdapter, WSGIServer
 from gjrpc import descriptors, forks, logs, outlets
 from gjrpc.access import AnswerLog
 from gjrpc.arrivals import Arrival
+from gjrpc.bodies import BODIES, Bodies
 from gjrpc.connection import Connection, Timeouts
 from gjrpc.connections import Connections, Open
 from gjrpc.errors import SettingsError
@@ -65,6 +66,8 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         max_connections: how many may be open; by default as many as the limit of open files allows. For one more, the one that
             stands lowest is closed (`gjrpc.connections.Standing`); if the server is at work for all, it waits in the backlog.
         max_calls: how many calls may be in flight, that is, wait in the middle; 503 for further ones.
+        max_bodies: bytes of bodies that come in pieces, in all; beyond, those that have held the most bytes for longest are
+            dropped, and if all are in calls, a new one gets 503. By default 64 bodies of the largest size.
         max_unsent: bytes of answers that may wait for their clients, in all; 503 for further calls, and the answers of those
             clients that take least are given up.
         threads: for methods registered as blocking.
@@ -81,6 +84,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         connections: those that are open.
         greenlets: what runs the calls.
         held_back: how often accepting paused so far, for want of room.
+        bodies: the bodies that come in pieces.
         unsent: the answers that wait for their clients.
         refused: how many calls were refused so far, as there was too much to do.
     """
@@ -99,6 +103,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         access_log: AnswerLog | None = None,
         max_connections: int | None = None,
         max_calls: int = MAX_CALLS,
+        max_bodies: int | None = None,
         max_unsent: int = MAX_UNSENT,
         threads: int = MAX_THREADS,
         max_queued: int = MAX_QUEUED,
@@ -122,11 +127,12 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         self.now = time.monotonic()
         self.draining = False
         self.greenlets = Greenlets(max_calls)
+        self.bodies = Bodies(max_bodies or BODIES * self.limits.body)
         self.unsent = Unsent(max_unsent, self.greenlets.refuse_all)
         descriptors.raise_limit()
         self.connections = Connections(max_connections or descriptors.connections())
         self.held_back = self.refused = 0
-        self._told = (0, 0, 0, 0)
+        self._told = (0, 0, 0, 0, 0)
         self._sweeper: gevent.Greenlet | None = None
         if ssl_context is not None:
             options["ssl_context"] = _cooperative(ssl_context)
@@ -330,8 +336,8 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
 
     def _tell_pressure(self) -> None:
         """Say in the log what was refused since the last time, once for all of it."""
-        seen = (self.connections.evicted, self.held_back, self.refused, self.unsent.given_up)
-        evicted, held_back, refused, given_up = (now - before for now, before in zip(seen, self._told, strict=True))
+        seen = (self.connections.evicted, self.held_back, self.refused, self.unsent.given_up, self.bodies.dropped)
+        evicted, held_back, refused, given_up, dropped = (now - before for now, before in zip(seen, self._told, strict=True))
         self._told = seen
         if evicted or held_back:
             log.warning(
@@ -340,6 +346,8 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             )  # fmt: skip
         if refused or given_up:
             log.warning("%s: %d calls were refused, and %d slow clients disconnected", self.overload, refused, given_up)
+        if dropped:
+            log.warning("no room for bodies of more than %d bytes: %d unfinished ones were dropped", self.bodies.most, dropped)
 
 
 def _cooperative(context: ssl.SSLContext) -> ssl.SSLContext:

@@ -16,6 +16,7 @@ from click.core import ParameterSource
 
 from gjrpc.access import FORMATS
 from gjrpc.addresses import MODE
+from gjrpc.bodies import BODIES
 from gjrpc.codec import MAX_DEPTH, MAX_VALUES
 from gjrpc.connection import Timeouts
 from gjrpc.credentials import MAX_FAILURES
@@ -100,6 +101,10 @@ class Settings:
     max_connections: int | None = _option(None, "Open connections; by default as many as the limit of open files allows.")
     max_calls: int = _option(
         MAX_CALLS, "Calls in flight: begun and waiting, or to be begun where they compute for long; 503 for further ones."
+    )
+    max_bodies: int | None = _option(
+        None,
+        f"Bytes of bodies, in all, that come in pieces; default: {BODIES} times --max-body. Beyond, slow ones are dropped.",
     )
     max_unsent: int = _option(
         MAX_UNSENT,

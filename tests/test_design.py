@@ -74,6 +74,7 @@ SERVER = [
     "green",
     "greenlets",
     "unsent",
+    "bodies",
     "gateway",
     "sending",
     "connection",
