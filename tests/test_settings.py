@@ -19,6 +19,7 @@ _BY_NAME = {
     "log_level": ("debug", "error", "warning"),
     "max_body": ("11", "12", "13"),
     "max_connections": ("11", "12", "13"),
+    "max_bodies": ("11", "12", "13"),
 }
 _TEXTS = ("a", "b", "c")
 

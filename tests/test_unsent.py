@@ -49,7 +49,7 @@ def test_beyond_the_bound_calls_are_refused(serve, application):
         wait_until(lambda: unsent.full, "there are too many")
         refused = kept.ask(PING)
         assert (refused.status, refused.headers["retry-after"]) == (503, "1")
-        assert f"more than {SIZE * 3 // 2} bytes wait" in refused.json()["detail"]
+        assert f"more than {SIZE * 3 // 2} bytes of answers wait" in refused.json()["detail"]
         assert kept.ask(b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").status == 200
         assert len(slow[0].answer().body) > SIZE
         wait_until(lambda: not unsent.full, "one is taken")
