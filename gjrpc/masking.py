@@ -1,15 +1,15 @@
-"""What looks like a secret in a command line or a variable, and must not be shown.
+"""Masks what looks like a secret in a command line or a variable.
 
 Owns the table of kinds, which is open to embedding code: add to `SECRETS`, or call `SECRETS.clear()` to show everything. No
 request can ask for that. Pure functions of text.
 
-Why these rules and no library: `tests/command_lines` has 872 lines with secrets and 382 harmless ones. These rules show 1.4 % of
-the first and change none of the second. What to expect of lines nobody tuned them for: 4 % of a half that was held back, 19 %
-of 264 lines written last to find gaps, 24 % of 404 lines from the pages of tldr, before those gaps were closed (now 8 %); of the
-31,000 other lines of tldr 0.3 % are changed. detect-secrets 1.5.0 (which needs PyYAML and requests) shows 67 % where it reads the
-lines as files, 91 % by its rules without entropy, and with entropy it masks part of 99 % of the harmless lines. bugiongrep 0.1.0
-shows 67 %; secretscreen 0.6.0 shows 35 to 56 % and changes 5 to 10 % of the harmless ones. They look for secrets in source code,
-which are assigned, quoted, long and random; command lines have passwords that people chose, behind options of one letter.
+Why these rules and no library: `tests/command_lines` has 872 lines with secrets and 382 harmless ones. These rules miss 1.4 % of
+the first and change none of the second. On lines that they were not tuned for they missed 4 % (a half that was held back), 19 %
+(264 lines written last to find gaps) and 24 % (404 lines from the pages of tldr, before those gaps were closed; now 8 %); of the
+31,000 other lines of tldr they change 0.3 %. detect-secrets 1.5.0 (which needs PyYAML and requests) misses 67 % if it reads the
+lines as files and 91 % by its rules without entropy; with entropy it masks part of 99 % of the harmless lines. bugiongrep 0.1.0
+misses 67 %; secretscreen 0.6.0 misses 35 to 56 % and changes 5 to 10 % of the harmless. They look for secrets in source code,
+which are assigned, quoted, long and random; command lines have passwords that people chose, after options of one letter.
 """
 
 import re
@@ -22,12 +22,12 @@ from gjrpc.secretplaces import Span, drawn, named, short_options
 MASK = "********"
 
 LONGEST = 32_768
-"""Characters that are looked at and shown; Java's class paths fit."""
+"""Characters that are searched and shown; Java's class paths fit."""
 
 Finder: TypeAlias = Callable[[str], Iterable[Span]]
-"""Gives the spans of secrets in a text."""
+"""Returns the spans of secrets in a text."""
 
-# What services put before their tokens, and what follows. Each is in one piece and begins where no word goes on before it.
+# The prefixes of services' tokens, and what follows them. Each token is one piece and begins at a word boundary.
 _TOKENS = (
     r"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}|LTAI[A-Za-z0-9]{12,}",  # AWS, Alibaba
     r"AIza[\w-]{30,}|ya29\.[\w-]{16,}|GOCSPX-[\w-]{16,}|1//[\w-]{30,}",  # Google
@@ -71,7 +71,7 @@ def _found(pattern: re.Pattern[str], text: str, is_secret: Callable[[str], bool]
 
 
 def _urls(text: str) -> Iterator[Span]:
-    """The passwords before an `@`, with whatever characters; a name alone only where it looks like a token, and is for HTTP."""
+    """The passwords before an `@`, whatever their characters; a name alone only in an HTTP URL, if it looks like a token."""
     for match in _AUTHORITY.finditer(text):
         rest = match["rest"]
         authority = _ENDS_AUTHORITY.split(rest, 1)[0]
@@ -97,7 +97,7 @@ def _data_source_names(text: str) -> Iterator[Span]:
 
 
 def _piped(text: str) -> Iterator[Span]:
-    """What `echo` gives to a program that reads a password: `echo X | sudo -S id`."""
+    """The passwords that `echo` pipes to a program: `echo X | sudo -S id`."""
     for match in _READS_PASSWORD.finditer(text):
         before = max(0, match.start() - 256)
         words = _ECHO.split(text[before : match.start()].rstrip(" \0"))
@@ -139,14 +139,14 @@ SECRETS: dict[str, re.Pattern[str] | Finder] = {
     "element": re.compile(r"(?P<keep><[\w.:-]{0,64}(?:password|passwd|secret|token|apikey)[^<>\0]{0,64}>)[^<\0]+", re.I),
     "piped password": _piped,
 }
-"""What looks like a secret, by kind: a pattern, of whose match the group `keep` stays, or a function that gives spans. They see a
+"""What looks like a secret, by kind: a pattern, whose group `keep` stays visible, or a function that returns spans. They see a
 command line with NUL between its arguments, or a variable as `NAME=value`."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def mask(*words: str) -> str:
-    """The words as one line of text that JSON can hold, with `MASK` for what `SECRETS` finds; it is cut beyond `LONGEST`."""
+    """Return the words as one line that JSON can hold, with `MASK` for what `SECRETS` finds, cut after `LONGEST` characters."""
     text = "\0".join(words)
     rest, text = text[LONGEST:], text[:LONGEST]
     pieces, done = [], 0

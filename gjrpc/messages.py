@@ -19,7 +19,7 @@ OFTEN = {
     "content-type": "content_type",
     "content-encoding": "coding",
 }
-"""Headers that are looked at so often that they are attributes."""
+"""Headers that are read so often that they are attributes."""
 
 
 class Head:
@@ -31,10 +31,10 @@ class Head:
         headers: names in lower case, values without surrounding blanks, in order; text as latin-1.
         version: `(1, 1)` or `(1, 0)`.
         plain: whether its answer is written in the usual way: with its body, as HTTP/1.1.
-        known: what a guard has noted of it, since its sender sends it again and again.
+        known: what a guard remembers about it, since clients send the same head again and again.
         host, origin, site, content_type, coding: the first value of each header in `OFTEN`, or None.
-        reader: the application that has let it in, whoever sends it, and knows what it asks for; None at first.
-        call: what that application read in it.
+        reader: the application that has admitted it and parsed its call; None at first.
+        call: the call that this application parsed from it.
     """
 
     __slots__ = (
@@ -79,7 +79,7 @@ class Head:
         return next((value for known, value in self.headers if known == name), None)
 
     def with_headers(self, headers: Iterable[tuple[str, str]]) -> "Head":
-        """The same with other headers, of which those in `OFTEN` are the same: what its application read holds on.
+        """Return a copy with other headers, except those in `OFTEN`; what the application parsed stays valid.
 
         Only for heads that no web page caused: `origin` and `site` are None in both.
         """

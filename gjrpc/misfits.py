@@ -1,7 +1,7 @@
-"""The sentences about arguments that do not fit.
+"""Words the errors about arguments that do not fit.
 
-Owns how each is said, so that it names the argument, what was expected and what came, and is no longer than people read. It knows
-no signature: what was found is `binding`'s.
+Owns each sentence: it names the argument, what was expected and what came, and stays short enough to read. It knows no
+signature: `binding` finds the faults.
 """
 
 import re
@@ -17,7 +17,7 @@ from gjrpc.errors import InvalidArguments
 from gjrpc.excerpts import excerpt, quoted
 from gjrpc.hints import Hints
 
-_SHOWN = 60  # characters of a value that came, or of a name
+_SHOWN = 60  # characters shown of a received value or name
 
 MOST = 10
 """Faults of one call that are told; no more than one further is looked for, as a batch may have many calls."""
@@ -38,7 +38,7 @@ class Fault(NamedTuple):
 
     Attributes:
         sentence: for the client.
-        foreign: what a class of the application's raised at the value, which is not for the client, or None.
+        foreign: the exception that an application's class raised for the value, not for the client; or None.
     """
 
     sentence: str
@@ -46,7 +46,7 @@ class Fault(NamedTuple):
 
 
 def refusal(faults: Sequence[Fault]) -> InvalidArguments:
-    """All faults of one call in one error."""
+    """Combine all faults of one call into one error."""
     sentences = [fault.sentence for fault in faults[:MOST]]
     if len(faults) > MOST:
         sentences.append("and more")
@@ -55,7 +55,7 @@ def refusal(faults: Sequence[Fault]) -> InvalidArguments:
 
 
 def too_many(count: int, most: int, listing: str) -> Fault:
-    """More arguments by position than there are parameters."""
+    """More positional arguments than parameters."""
     return Fault(f"too many arguments: got {count}, expected at most {most} by position ({listing})")
 
 
@@ -70,12 +70,12 @@ def only_positional(name: str, listing: str) -> Fault:
 
 
 def missing(names: Sequence[str], listing: str) -> Fault:
-    """Parameters that were not given, and have no default."""
+    """Parameters without a default that were not given."""
     return Fault(f"missing argument{'s' * (len(names) > 1)} {' and '.join(map(repr, names))} (expected {listing})")
 
 
 def unknown(names: Collection[str], known: Sequence[str], listing: str) -> Fault:
-    """Names that no parameter has; of one the nearest is told."""
+    """Names that no parameter has; for a single one, suggest the nearest."""
     some = nsmallest(MOST, names)
     if len(some) > 1:
         shown = " and ".join(map(shown_name, some)) + (f" and {len(names) - MOST} more" if len(names) > MOST else "")
@@ -96,7 +96,7 @@ def no_json(name: str, message: str) -> Fault:
 
 
 def not_finite(name: str, number: Any) -> Fault:
-    """NaN and the infinities are no values here, however they were spelled (CONVENTION, section 5)."""
+    """NaN and the infinities are not allowed, however they were spelled (CONVENTION, section 5)."""
     return Fault(f"argument {shown_name(name)}: expected a finite number, got {number}")
 
 
@@ -115,7 +115,7 @@ def misfit(name: str, annotation: str, error: msgspec.ValidationError, came: Any
 
 
 def text_misfit(name: str, annotation: str, error: msgspec.ValidationError, texts: Sequence[str], *, as_json: bool) -> Fault:
-    """A value of a query that can't be converted; `texts` is what came, several for a list, and JSON if `as_json`."""
+    """A value of a query that can't be converted; `texts` are the received texts, several for a list, or JSON if `as_json`."""
     reason, path = told(error)
     step = _STEP.match(path)
     text = shown_name(texts[int(step[1])] if step and len(texts) > int(step[1]) else texts[0])
@@ -125,7 +125,7 @@ def text_misfit(name: str, annotation: str, error: msgspec.ValidationError, text
 
 
 def told(error: msgspec.ValidationError) -> tuple[str, str]:
-    """What msgspec says, without any text of others, and of which place."""
+    """Return msgspec's reason, without quoted strangers' text, and the place."""
     place = _PLACE.fullmatch(str(error))
     reason, path = (place["reason"], place["path"]) if place else (str(error), "")
     if error.__cause__ is not None:
@@ -136,7 +136,7 @@ def told(error: msgspec.ValidationError) -> tuple[str, str]:
 
 
 def index_of(error: msgspec.ValidationError) -> int | None:
-    """The index of the item of a list that an error is about."""
+    """Return the index of the list item that an error is about."""
     step = _STEP.match(told(error)[1])
     return int(step[1]) if step else None
 
@@ -149,12 +149,12 @@ def _fault(name: str, annotation: str, reason: str, path: str, got: str, error: 
 
 
 def shown_name(name: str) -> str:
-    """A name as people read it, cut where it is long."""
+    """A name, readable and cut if it is long."""
     return quoted(name, _SHOWN)
 
 
 def shown_value(value: Any) -> str:
-    """A value as JSON, cut where it is long."""
+    """A value as JSON, cut if it is long."""
     if isinstance(value, str):
         value = value[: 2 * _SHOWN]
     return excerpt((bytes(value) if isinstance(value, msgspec.Raw) else codec.encode(value)).decode(), _SHOWN)

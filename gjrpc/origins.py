@@ -18,7 +18,7 @@ E = TypeVar("E", bound=CallError)
 log = logging.getLogger("gjrpc.origins")
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-"""The hosts that a server on a loopback address answers for, unless told otherwise."""
+"""The hosts that a server on a loopback address answers for by default."""
 
 _PROBES = frozenset({"/-/healthy", "/-/ready"})
 _CONSOLE = "/-/"
@@ -33,7 +33,7 @@ class Gate:
     """Lets a request in by its `Host` and `Origin`.
 
     Args:
-        hosts: names without port; `*` or an empty list for any. None leaves it to the server that a request comes by.
+        hosts: names without port; `*` or an empty list for any. None leaves the choice to the server that receives the request.
         origins: `scheme://host[:port]`; `*` for any.
 
     Attributes:
@@ -49,14 +49,14 @@ class Gate:
 
     @property
     def leaves_hosts(self) -> bool:
-        """Whether it is left to the server which hosts to answer for."""
+        """Whether the server decides which hosts to answer for."""
         return self._hosts is None
 
     def check_host(self, head: Head, server_hosts: frozenset[str] = frozenset()) -> None:
         """Refuse a request for a host that is not on the list.
 
         Args:
-            server_hosts: those of the server, where it is left to it; empty for any.
+            server_hosts: the server's hosts, if it decides; empty for any.
 
         Raises:
             Misdirected
@@ -79,10 +79,10 @@ class Gate:
         """Refuse a request that a web page may not send.
 
         Args:
-            scheme: what the client speaks, `http` or `https`: the same host by the other one is another origin (RFC 6454, 5).
+            scheme: the client's scheme, `http` or `https`: the same host with the other scheme is another origin (RFC 6454, 5).
 
         Raises:
-            Forbidden: its origin is neither listed nor the same, or its body is not declared as JSON.
+            Forbidden: its origin is neither listed nor the server's own, or its body is not declared as JSON.
         """
         foreign = is_cross_origin(head)
         if (head.origin is None and not foreign) or is_probe(head):
@@ -100,9 +100,9 @@ class Gate:
             raise _noted(Forbidden(f"a call from a web page needs Content-Type: application/json, got {got}"))
 
     def grants(self, origin: str | None) -> Headers:
-        """The headers by which a browser lets a page of a listed origin read the answer; none for others, and the same origin.
+        """Return the headers that let a page of a listed origin read the answer; none for other origins and the server's own.
 
-        Where there is a list, each answer depends on the origin: whoever keeps answers is told so (RFC 9110, 12.5.5).
+        With a list, each answer depends on the origin, and `Vary` tells caches so (RFC 9110, 12.5.5).
 
         `Access-Control-Allow-Credentials` is never among them: what a browser would send by itself, as passwords that it keeps
         and certificates, no other site's page can make use of. A page can give a token in `Authorization`.
@@ -117,20 +117,20 @@ class Gate:
 
 
 def _noted(refused: E) -> E:
-    """Log a refusal: that a page or a name is not on a list is mostly for who runs the server to mend, not for who calls."""
+    """Log a refusal: if a page or a host is not on a list, it is mostly the operator who must act, not the caller."""
     log.warning("refused: %s", refused.message)
     return refused
 
 
 def is_probe(head: Head) -> bool:
-    """Whether it asks for nothing but the server's health, which anyone may know (CONVENTION, section 6)."""
+    """Whether it is a health probe, which anyone may send (CONVENTION, section 6)."""
     return head.target.partition("?")[0] in _PROBES
 
 
 def is_cross_origin(head: Head) -> bool:
-    """Whether a browser says that a page of another origin caused it (https://www.w3.org/TR/fetch-metadata, section 2.1).
+    """Whether the browser says that a page of another origin caused it (https://www.w3.org/TR/fetch-metadata, section 2.1).
 
-    A link to the console is no call: following it shows the console's own page.
+    Following a link to the console is not a call: it shows the console's own page.
     """
     if head.site is None:
         return False
@@ -175,7 +175,7 @@ def hostnames(hosts: Iterable[str]) -> frozenset[str]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or an IP address, without brackets, is this machine's own only."""
+    """Whether a name or an IP address, without brackets, is a loopback one."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:  # a name

@@ -1,8 +1,8 @@
-"""Standard output and error that never hold up whoever writes to them.
+"""Standard output and error that never block whoever writes to them.
 
-A pipe that nobody reads, a stopped terminal and a hanging disk make a plain write wait: on the event loop that stops every
-answer, and SIGTERM too. Here a write only appends to a buffer, bounded in bytes, and a thread below gevent's patches takes it to
-the descriptor. What finds no room is dropped, counted, and told once there is room again. It knows nothing of what is written:
+A pipe that nobody reads, a stopped terminal or a hanging disk makes a plain write block: on the event loop that stops every
+answer, and SIGTERM too. Here a write only appends to a buffer, bounded in bytes, and a native thread writes it to the
+descriptor. What finds no room is dropped, counted, and reported once there is room again. It knows nothing of what is written:
 the log, the access log, `print`, a traceback. (`logging.handlers.QueueHandler` bounds records, not bytes, and only the log's.)
 """
 
@@ -23,10 +23,10 @@ from typing import Any, TextIO
 from gevent import monkey
 
 MOST = 1 << 20
-"""Bytes that may wait to be written, on each of the two."""
+"""Bytes that may wait to be written to each of the two."""
 
 PATIENCE = 1.0
-"""Seconds that the end of a process waits for what is left to be written."""
+"""Seconds that an ending process waits for the remaining bytes to be written."""
 
 _REST = 2.0  # seconds between two reports to another outlet
 _UNREAD = "nobody read them in time"
@@ -39,20 +39,20 @@ _poll = monkey.get_original("select", "poll")
 
 
 class Outlet(io.BufferedIOBase):
-    """The bytes on their way to one descriptor.
+    """A buffer of bytes for one descriptor.
 
-    The thread lives only while there is something to write, so that a process which has said nothing lately can fork without one.
+    The thread lives only while there is something to write, so that a quiet process can fork without one.
 
     Args:
         descriptor: where they go.
         name: what the notice calls it.
-        teller: the outlet on which dropped lines are told, where that is another one: an access log has no place for it.
-        opened: the file behind the descriptor, closed after the last byte; None: the descriptor is never closed.
+        teller: the outlet that reports dropped lines, if another one, as an access log has no place for them.
+        opened: the file behind the descriptor, closed after the last byte; None never closes the descriptor.
     """
 
     def __init__(self, descriptor: int, name: str, teller: "Outlet | None" = None, opened: Any = None) -> None:
         self.waits = False
-        """Whether to wait for a slow reader, but no longer than `PATIENCE`: where nobody is served, as in a child of a method."""
+        """Whether to wait for a slow reader, up to `PATIENCE`: in processes that serve nobody, such as a method's child."""
         self._descriptor = descriptor
         self.name = name
         self._teller = teller or self
@@ -69,12 +69,12 @@ class Outlet(io.BufferedIOBase):
         self._reported = -_REST
 
     def forked(self) -> None:
-        """Begin anew in a child process: the lines that wait are the parent's to write, and its thread is not here."""
+        """Start afresh in a child process: the parent writes the lines that wait, and its thread does not exist here."""
         self._forget()
         self.waits = True
 
     def writable(self) -> bool:
-        """Say that one can write."""
+        """Return True: it can be written to."""
         return True
 
     def fileno(self) -> int:
@@ -101,7 +101,7 @@ class Outlet(io.BufferedIOBase):
         return len(piece)
 
     def flush(self) -> None:
-        """Return at once; where `waits` is set, wait until all is written, but no longer than `PATIENCE`."""
+        """Return at once; if `waits` is set, wait until all is written, up to `PATIENCE`."""
         if self.waits:
             self.settle(PATIENCE)
 
@@ -119,7 +119,7 @@ class Outlet(io.BufferedIOBase):
             _sleep(0.002)
 
     def report(self, lost: "Counter[tuple[str, str]]") -> None:
-        """Tell what another outlet has dropped."""
+        """Report what another outlet has dropped."""
         with self._lock:
             self._lost.update(lost)
             self._begin()
@@ -149,7 +149,7 @@ class Outlet(io.BufferedIOBase):
                     return
 
     def _next(self) -> "tuple[bytes, Counter[tuple[str, str]]] | None":
-        """What is to be written next, and what it tells of dropped lines."""
+        """Return what to write next, and the dropped lines that it reports."""
         with self._lock:
             data = bytes(self._waiting)
             self._waiting.clear()
@@ -166,7 +166,7 @@ class Outlet(io.BufferedIOBase):
             return None
 
     def _hand_on(self) -> None:
-        """Let the other outlet tell of what was dropped here, once in a while."""
+        """Make the other outlet report what was dropped here, once in a while."""
         if self._teller is not self and self._lost and time.monotonic() >= self._reported + _REST:
             self._reported = time.monotonic()
             self._teller.report(self._lost)
@@ -185,7 +185,7 @@ os.register_at_fork(after_in_child=_forked)
 
 
 def install() -> None:
-    """Make `sys.stdout` and `sys.stderr` outlets; to be called again in a worker, which ends by `atexit` as the master does."""
+    """Make `sys.stdout` and `sys.stderr` outlets; call it again in each worker, which ends by `atexit` as the master does."""
     if not are_standard():
         _keep_descriptors()
         sys.stdout, sys.stderr = _made()
@@ -200,10 +200,10 @@ def are_standard() -> bool:
 
 @contextmanager
 def hurried() -> Iterator[None]:
-    """The same for a program of the user's: in here nobody holds it up, and afterwards a slow reader does again for a moment.
+    """The same for a user's own program: in this block no reader blocks it; afterwards a slow one does again, briefly.
 
-    What the program has put in their place itself is its own to care for. In any other thread than the main one nothing changes:
-    there the program does something else beside.
+    It leaves alone what the program itself has put in their place, and does nothing outside of the main thread, where the
+    program does other work too.
     """
     untouched = (sys.stdout, sys.stderr) == (sys.__stdout__, sys.__stderr__) and None not in (sys.stdout, sys.stderr)
     if not untouched or threading.current_thread() is not threading.main_thread():
@@ -222,7 +222,7 @@ def hurried() -> Iterator[None]:
 
 
 def over(opened: io.TextIOWrapper, name: str) -> io.TextIOWrapper:
-    """An outlet over an open file, which is closed with it; the file itself where writing to it can't wait for a reader."""
+    """Return an outlet over an open file, which it closes; or the file itself, if writing to it can't block on a reader."""
     if isinstance(opened.buffer, Outlet) or stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
         return opened
     return _text(Outlet(opened.fileno(), name, opened=opened), opened)
@@ -239,7 +239,7 @@ atexit.register(settle)
 
 
 def _keep_descriptors() -> None:
-    """Put /dev/null where standard input, output or error is closed: else a connection would get that number, and log lines."""
+    """Put /dev/null where standard input, output or error is closed; otherwise a connection gets that number, and log lines."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -267,12 +267,12 @@ def _text(outlet: Outlet, like: TextIO | None) -> io.TextIOWrapper:
 
 
 def _put(descriptor: int, data: bytes) -> tuple[bytes, str]:
-    """Write all; where that fails, return what is left, and the reason."""
+    """Write everything; if that fails, return the rest and the reason."""
     left = memoryview(data)
     while left:
         try:
             left = left[os.write(descriptor, left) :]
-        except BlockingIOError:  # whoever shares the descriptor has made it a non-blocking one
+        except BlockingIOError:  # another process that shares the descriptor made it non-blocking
             _takes(descriptor, None)
         except OSError as error:
             return bytes(left), error.strerror or type(error).__name__
@@ -280,7 +280,7 @@ def _put(descriptor: int, data: bytes) -> tuple[bytes, str]:
 
 
 def _takes(descriptor: int, milliseconds: int | None) -> bool:
-    """Whether a write would not wait; wait so long for that, or for ever."""
+    """Return whether a write would not block, after waiting so many seconds for that, or without limit."""
     poll = _poll()
     poll.register(descriptor, select.POLLOUT)
     return bool(poll.poll(milliseconds))

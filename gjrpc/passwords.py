@@ -85,9 +85,9 @@ class PasswordFile:
         return self._callers[name]
 
     def _is_right(self, password: bytes, hashed: bytes | None) -> bool:
-        """Check a password: a wrong one takes as long as the dearest hash of the file, whoever's it is said to be.
+        """Check a password; a wrong one takes as long as the costliest hash of the file, whatever the name.
 
-        So the time tells neither which names are known nor which of them have cheaper hashes. A cost of n is 2^n rounds, and
+        So the time reveals neither which names exist nor which of them have cheaper hashes. A cost of n is 2^n rounds, and
         2^n + 2^n + 2^(n+1) + … + 2^(m-1) is 2^m.
         """
         if self._dearest is None:
@@ -118,7 +118,7 @@ def _cost(hashed: bytes) -> int:
 
 
 def _decoy(cost: int) -> bytes:
-    """A hash that no password has, practically."""
+    """A hash that practically no password has."""
     return bcrypt.gensalt(cost) + b"." * 31
 
 

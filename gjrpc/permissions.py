@@ -52,7 +52,7 @@ class Rights:
         return self._all or method in ALWAYS or self._match(method) is not None
 
     def holds_all(self, scopes: AbstractSet[str]) -> bool:
-        """Whether each of these scopes is held, so that no method is closed for the want of one."""
+        """Whether the caller holds each of these scopes, so that no method is closed for lack of one."""
         return "*" in self.scopes or scopes <= self.scopes
 
     def holds(self, scope: str | None) -> bool:
@@ -87,12 +87,12 @@ class Caller:
             raise Forbidden(f"{self.name!r} may not call {quoted(method)}")
 
     def none_such(self, method: str, hint: str) -> Forbidden:
-        """The one refusal for a method whose scope is not held, and for a name that no method has.
+        """Return the one refusal for a method whose scope the caller lacks and for a name that no method has.
 
-        Two would tell a caller which methods there are that it may not know of.
+        Two different ones would reveal methods that the caller may not know of.
 
         Args:
-            hint: what else the caller may have meant; it ends the sentence.
+            hint: what else the caller may have meant; appended to the sentence.
         """
         if self.name is None:
             return Forbidden(

@@ -1,6 +1,6 @@
 """An error as an HTTP response: *the* table from error to status, and the one place where an error gets its headers and its body.
 
-What an error may carry is checked by `told`, when it is written; the body's form is `convention`'s. It knows no request.
+`told` checks what an error carries when it is written; `convention` writes the body. It knows no request.
 """
 
 from gjrpc import convention, errors, told
@@ -26,7 +26,7 @@ STATUS: dict[type[CallError], int] = {
     errors.Overloaded: 503,
     errors.DeadlineExceeded: 504,
 }
-"""The HTTP status of each kind of error; a subclass has its nearest ancestor's, an error's own `status` comes first."""
+"""The HTTP status of each class of error; a subclass inherits its nearest ancestor's, an error's own `status` overrides it."""
 
 
 def status_of(error: DeclaredError) -> int:
@@ -51,7 +51,7 @@ def refusal(error: CallError, method: str | None = None) -> Response:
 
 
 def _headers(status: int, error: CallError) -> Headers:
-    """RFC 9110: what a status comes with.
+    """Return the headers that RFC 9110 asks for with a status.
 
     401 names a challenge (15.5.2), 405 the allowed methods (15.5.6), 415 the codings (15.5.16), 503 may say when to come back
     (15.6.4).

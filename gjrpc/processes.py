@@ -1,6 +1,6 @@
 """The processes of this machine: their command lines, masked, and their figures.
 
-Owns what is told of a process that ends meanwhile, belongs to somebody else, or has a name that a stranger chose. It knows no
+Owns what to report of a process that ends meanwhile, belongs to another user, or has a name that a stranger chose. It knows no
 methods.
 """
 
@@ -15,10 +15,10 @@ import psutil
 from gjrpc.masking import LONGEST, clean, mask
 
 FIGURES = ("user", "pid", "pcpu", "pmem", "starttime", "args", "threadcount")
-"""What is told of a process."""
+"""The reported figures of a process."""
 
 
-_TOGETHER = 1024 * 1024  # characters of all command lines together; of 300 processes they have 100,000
+_TOGETHER = 1024 * 1024  # characters of all command lines together; 300 processes have 100,000
 _SHORT = 256  # characters of each one beyond that: any local user can start many processes with long command lines
 _LONGEST_NAME = 64
 _BLANK = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]")
@@ -29,7 +29,7 @@ Seen: TypeAlias = tuple[psutil.Process, str]
 
 
 def running(errors: list[str]) -> list[Seen]:
-    """All that can be seen, in the order of their numbers. psutil's `process_iter` would share its objects among threads."""
+    """Return all visible processes by number. psutil's `process_iter` would share its objects among threads."""
     seen: list[Seen] = []
     unseen = Counter[str]()
     pids, together = psutil.pids(), 0
@@ -55,12 +55,12 @@ def running(errors: list[str]) -> list[Seen]:
 
 
 def line_of(process: psutil.Process, limit: int = LONGEST) -> str:
-    """The command line in one line, without secrets, and cut before the argument that reaches the limit.
+    """Return the command line as one line, without secrets, cut before the argument that reaches the limit.
 
-    Where there is none, or its first argument alone is too long, the name in brackets.
+    If there is none, or its first argument alone is too long, return the name in brackets.
 
     Raises:
-        psutil.Error, OSError: it can't be seen.
+        psutil.Error, OSError: it can't be read.
     """
     try:
         words = process.cmdline()
@@ -78,12 +78,12 @@ def _name(process: psutil.Process) -> str:
 
 
 def one_line(text: str) -> str:
-    """A text that a stranger chose, for people who read lines on a terminal: blanks for line breaks, no control characters."""
+    """Make a stranger's text fit for one line on a terminal: blanks for line breaks, no control characters."""
     return clean(_CONTROL.sub("\ufffd", _BLANK.sub(" ", text)))
 
 
 def figures(process: psutil.Process, line: str) -> dict[str, Any]:
-    """`FIGURES` of a process, null where they can't be seen; `error` then says why."""
+    """Return the `FIGURES` of a process, null if they can't be read; `error` then says why."""
     entry: dict[str, Any] = dict.fromkeys(FIGURES) | {"pid": process.pid, "args": line}
     try:
         facts = process.as_dict(["username", "cpu_times", "memory_percent", "create_time", "num_threads"])

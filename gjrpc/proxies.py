@@ -2,7 +2,7 @@
 
 Owns the reading of `X-Forwarded-For`, `X-Forwarded-Proto`, `Forwarded` (RFC 7239) and PROXY protocol headers, versions 1 and 2
 (HAProxy's `proxy-protocol.txt`). Bytes and texts in, addresses out: it knows no socket. Nobody is trusted unless named: anyone
-can send such a header, and it is worth what its sender is worth.
+can send such a header, and it is only as trustworthy as its sender.
 """
 
 import re
@@ -50,9 +50,9 @@ class ProxyHeaderError(GjrpcError):
 
 
 class Unnamed(tuple[Any, ...]):
-    """The address of a trusted proxy whose PROXY protocol header names no client: it stands for that client.
+    """The address of a trusted proxy whose PROXY protocol header names no client: it stands in for the client.
 
-    Whoever it is has sent the request, its headers too, so nothing in them is believed.
+    The unknown client wrote the request and its headers, so nothing in them is trusted.
     """
 
     __slots__ = ()
@@ -93,13 +93,13 @@ class Proxies:
         return self._walk(address, head)[0]
 
     def name(self, address: Any, head: Head) -> str:
-        """The name of who called, as `peer_name` gives it."""
+        """Return the name of the client, as `peer_name` gives it."""
         return peer_name(self.client(address, head))
 
     def scheme(self, peer: Peer, head: Head) -> str:
-        """What the client speaks to the first of the trusted proxies, `http` or `https`; else what the peer itself speaks.
+        """Return the client's scheme to the first trusted proxy, `http` or `https`; without a trusted proxy, the peer's own.
 
-        It stands in `X-Forwarded-Proto` (one word of each proxy, or one for all) or in the `proto` of `Forwarded`.
+        Proxies send it in `X-Forwarded-Proto` (a word for each proxy, or one for all) or in the `proto` of `Forwarded`.
         """
         if self._header is None or not self.trusts(peer.client_address):
             return peer.scheme
@@ -109,7 +109,7 @@ class Proxies:
         return scheme if scheme in ("http", "https") else peer.scheme
 
     def _walk(self, address: Any, head: Head) -> tuple[Any, int]:
-        """The address of who called, and how many hops were walked to it."""
+        """Return the client's address and the number of hops to it."""
         walked = 0
         if self._header is not None and self.trusts(address):
             for hop in reversed(self._header.hops(_joined(head, self._header.name))):
@@ -152,7 +152,7 @@ def node(text: str) -> tuple[str, int] | None:
 
 
 def _joined(head: Head, header: str) -> str:
-    """All values of a header as one list (RFC 9110, 5.3)."""
+    """Return all values of a header as one list (RFC 9110, 5.3)."""
     return ",".join(text for name, text in head.headers if name == header)
 
 
@@ -161,7 +161,7 @@ def _plain_hops(value: str) -> list[str]:
 
 
 def _forwarded(parameter: str, value: str) -> list[str]:
-    """A parameter of each element, "" where it has none; a malformed header tells nothing."""
+    """Return a parameter of each element, "" if it has none; a malformed header counts as empty."""
     hops = [""]
     at = 0
     while at < len(value):

@@ -1,6 +1,6 @@
-"""Types made again of what msgspec knows of them.
+"""Rebuilds types from msgspec's description of them.
 
-Owns the way back from msgspec's words for a type to one that it can convert to, with something else in the place of classes.
+Owns the way back from msgspec's description of a type to a type that it can convert to, with replacements for classes.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from msgspec import UNSET, Raw
 from msgspec import inspect as types
 
 Replace: TypeAlias = Callable[[Any], Any]
-"""Gives what stands for a class, a set, or anything at all, of msgspec's words for it."""
+"""Returns the replacement for a class, a set or `Any`, given msgspec's description."""
 
 PLAIN: dict[type, Any] = {
     types.BoolType: bool,
@@ -32,7 +32,7 @@ PLAIN: dict[type, Any] = {
     types.UUIDType: UUID,
     types.DecimalType: Decimal,
 }
-"""Types that are one class in Python."""
+"""Types that are a single class in Python."""
 
 _REPLACED = (types.AnyType, types.RawType, types.CustomType, types.SetType, types.FrozenSetType)
 _CONSTRAINTS = ("ge", "gt", "le", "lt", "multiple_of", "pattern", "min_length", "max_length", "tz")
@@ -44,7 +44,7 @@ def limits(info: Any) -> dict[str, Any]:
 
 
 def rebuilt(info: Any, replace: Replace) -> Any:
-    """The type of which msgspec says this, with replacements."""
+    """Return the type that msgspec describes, with replacements."""
     bare = _bare(info, replace)
     limited = limits(info)
     return Annotated[bare, msgspec.Meta(**limited)] if limited else bare
@@ -75,9 +75,9 @@ def _bare(info: Any, replace: Replace) -> Any:
 
 
 def without_code(info: Any, within: tuple[Any, ...] = ()) -> Any:
-    """A type of the same JSON without the application's code: Structs for classes, and lists for sets, which would hash.
+    """Return a type with the same JSON but without the application's code: Structs for classes, lists for sets, which hash.
 
-    A class within itself is not looked into again.
+    A class inside itself is not rebuilt again.
     """
     inner = (*within, getattr(info, "cls", None))
 

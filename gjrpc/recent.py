@@ -1,6 +1,6 @@
 """Memories of what was read lately, bounded in bytes however much comes.
 
-Owns the caches whose keys are strangers' texts, and their rule of what is worth to be kept; it knows nothing of what is read.
+Owns the caches whose keys are strangers' texts, and the rule for what to keep; it knows nothing of what is read.
 """
 
 from collections.abc import Callable
@@ -12,16 +12,16 @@ _SEEN = 4
 """Texts whose hashes are noted, for each one that may be remembered."""
 
 _OBJECT = 200
-"""Bytes of the objects that a line of a head, or an argument of a query, becomes."""
+"""Bytes of the objects made from a line of a head or an argument of a query."""
 
 
 class Recent(Generic[Value]):
     """What was read lately, by its bytes: what is read is a pure function of them.
 
-    A text is remembered when it comes for the second time: of texts that come but once, which would only push others out, of here
-    and of the processor's cache, no more than a hash is noted. Two generations, each of at most `entries` texts of at most
-    `size` bytes, and of `room` bytes with what they were read as. A full young one becomes the old one, and an old text that is
-    asked for again is young again.
+    A text is kept when it comes for the second time: a text that comes once would only push others out, of here and of the
+    processor's cache, so only its hash is noted. There are two generations, each with at most `entries` texts of at most `size`
+    bytes, and `room` bytes together with their values. A full young generation becomes the old one, and an old text that is
+    used again moves to the young one.
     """
 
     __slots__ = ("_entries", "_held", "_old", "_room", "_seen", "_size", "young")
@@ -63,9 +63,9 @@ class Recent(Generic[Value]):
 
 
 class Memo(dict[str, Value]):
-    """What a pure function makes of texts, as `memo[text]`, which costs no more than a dictionary does.
+    """Caches a pure function of texts as `memo[text]`, which costs no more than a dictionary.
 
-    Texts longer than `size` are not remembered, and all is forgotten when `entries` of them are.
+    Texts longer than `size` are not kept, and the cache is emptied when it has `entries` texts.
     """
 
     __slots__ = ("_entries", "_function", "_size")

@@ -37,9 +37,9 @@ class Registry:
     def __init__(self) -> None:
         self._methods: dict[str, Method] = {}
         self.exact = False
-        """Whether a method wants the digits of its numbers; see `gjrpc.exact`."""
+        """Whether a method wants all digits of its numbers; see `gjrpc.exact`."""
         self.scopes: set[str] = set()
-        """The scopes that methods ask for."""
+        """The scopes that methods require."""
         self._when_exact: list[Callable[[], None]] = []
         self._hints, self._hints_of = Hints(()), 0
         self._fallback: Fallback | None = None
@@ -100,11 +100,11 @@ class Registry:
             name: what it is called by; its `__name__` unless given.
             blocking: it waits in C or computes for long: run it in a thread, so that it stalls nobody.
             deadline: seconds after which the caller gets an error (HTTP 504) instead of waiting on. A function that computes and
-                never waits can't be stopped: the error comes when it ends. With `blocking` the error comes in time, and the
-                function goes on in its thread.
+                never waits can't be stopped: its caller gets the error when it ends. With `blocking` the error comes in time, and
+                the function goes on in its thread.
             scope: it can be called only by callers who hold this, as `admin`; see `gjrpc.permissions`.
-            check_result: answer 500 where the result is not what its annotation says; results of classes and containers are read
-                back for this, which takes about twice as long as writing them. False takes the function at its word.
+            check_result: answer 500 if the result does not match its annotation. The check decodes results of classes and
+                containers again, which takes about twice as long as encoding them. False turns it off.
             description: text for people, instead of the docstring.
             examples: pairs of arguments, by the argument convention, and the result: `[([1, 2], 3), ({"a": 1}, 11)]`.
             deprecated: True, or what to do instead; unless given, what `warnings.deprecated` says.
@@ -183,7 +183,7 @@ class Registry:
         return None if self._fallback is None else self._fallback.find(name)
 
     def when_exact(self, notify: Callable[[], None]) -> None:
-        """Call this once a method wants the digits of its numbers: now if there is one, or when the first is registered."""
+        """Call `notify` once a method wants all digits of its numbers: now, or when the first is registered."""
         if self.exact:
             notify()
         else:
@@ -203,7 +203,7 @@ class Registry:
         return sorted(filter(self._shows, self._methods))
 
     def near(self, name: str) -> list[str]:
-        """The names of up to three methods that you may call and that `name` may have meant."""
+        """Return up to three names of methods that you may call and that `name` may have meant."""
         if self._hints_of != len(self._methods):  # methods are only added
             self._hints, self._hints_of = Hints(self._methods), len(self._methods)
         return [*filter(self._shows, self._hints.near(name))][:3]

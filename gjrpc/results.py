@@ -1,7 +1,7 @@
-"""What methods return, held against what they say that they return.
+"""Checks what methods return against their annotations.
 
-Owns the check of a result against the annotation, compiled at registration. Values of plain types are known by their class; of
-any other the JSON is read back, as its reader will, but into types without the application's code: no `__post_init__` runs.
+Owns that check, compiled at registration. Values of plain types are checked by their class; for any other type the JSON is
+decoded again, as its reader will do, but into types without the application's code: no `__post_init__` runs.
 """
 
 import inspect
@@ -22,7 +22,7 @@ from gjrpc.decoders import new_decoder
 from gjrpc.errors import WrongResult
 from gjrpc.rebuilt import PLAIN, limits, rebuilt, without_code
 
-# Whose instances need no look at their JSON, if they are not limited; a float may be written as an integer.
+# Types whose instances need no decoding, unless they have constraints; a float may be written as an integer.
 _PLAIN: dict[type, tuple[type, ...]] = {
     **{kind: (form,) for kind, form in PLAIN.items() if form in (bool, int, str, datetime, date, timedelta, UUID, Decimal)},
     types.NoneType: (type(None),),
@@ -34,11 +34,11 @@ class Results:
     """Checks what a method returns.
 
     Attributes:
-        usual: the class whose instances are right, and come most often, or None.
+        usual: the most frequent class whose instances need no further check, or None.
 
     Args:
-        annotation: what is returned.
-        info: msgspec's words for it.
+        annotation: the annotation of the result.
+        info: msgspec's description of it.
     """
 
     __slots__ = ("_annotation", "_known", "_read", "usual")
@@ -51,11 +51,11 @@ class Results:
         self._read = new_decoder(rebuilt(info, without_code))
 
     def check(self, result: Any) -> Any:
-        """Give a result back, if its class says that it is right; else as JSON that was read back.
+        """Return a result if its class is right, or else as JSON that was checked.
 
         Raises:
-            WrongResult: it is not what the annotation says.
-            NotJSON: it is no JSON.
+            WrongResult: it does not match the annotation.
+            NotJSON: it can't be written as JSON.
         """
         if type(result) in self._known:
             return result
@@ -69,12 +69,12 @@ class Results:
         return Raw(text)
 
     def checking(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, which raises WrongResult instead of returning what is not right."""
+        """Wrap the function so that it raises WrongResult instead of returning a wrong result."""
         return lambda *positional, **named: self.check(function(*positional, **named))
 
 
 def results_of(annotation: Any) -> Results | None:
-    """What checks results of a type; None where nothing is said of them, or nothing that JSON could be held against."""
+    """Return the check for results of a type; None without an annotation, or if JSON can't be checked against it."""
     if annotation in (Parameter.empty, Any, object, Raw):
         return None
     try:

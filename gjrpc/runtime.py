@@ -28,7 +28,7 @@ class Runtime(Protocol):
     """Runs the methods that are registered as blocking or with a deadline."""
 
     def passes(self, error: BaseException) -> bool:
-        """Whether what came out of a call is no answer to it, but ends the thread, greenlet or process that runs it."""
+        """Whether an exception is not the call's answer but ends the thread, greenlet or process that runs it."""
         ...
 
     def call(self, method: Method, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
@@ -49,17 +49,17 @@ class Runtime(Protocol):
 
 
 class Plain:
-    """Runs a method where it is called. A thread can't be stopped, so here a deadline decides what is answered at the end."""
+    """Runs a method where it is called. It can't be stopped there, so a deadline only decides the answer at its end."""
 
     def __init__(self) -> None:
         self._few = threading.BoundedSemaphore(FEW)
 
     def passes(self, error: BaseException) -> bool:
-        """Whether it is an interrupt of this process."""
+        """Whether the exception is an interrupt of this process."""
         return is_interrupt(error)
 
     def call(self, method: Method, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
-        """Run it here and now; what ends after its deadline is a DeadlineExceeded."""
+        """Run it here and now; raise DeadlineExceeded if it ends after its deadline."""
         if method.deadline is None:
             return method.run(*positional, **named)
         return on_time(method.deadline, partial(method.run, *positional, **named))
@@ -75,10 +75,10 @@ class Plain:
 
 
 def on_time(deadline: float, call: Callable[[], T]) -> T:
-    """The result of a call that can't be stopped, as one that computes.
+    """Return the result of a call that can't be stopped, such as one that computes.
 
     Raises:
-        DeadlineExceeded: it ended after so many seconds; what it returned, or had to say to the client, is dropped.
+        DeadlineExceeded: it ended too late; its result, or its error for the client, is dropped.
     """
     end = time.monotonic() + deadline
     try:
@@ -93,12 +93,12 @@ def on_time(deadline: float, call: Callable[[], T]) -> T:
 
 
 def late(deadline: float) -> DeadlineExceeded:
-    """What is answered instead of a result that comes too late, or not at all."""
+    """The error that replaces a result that comes too late, or not at all."""
     return DeadlineExceeded(f"the call took longer than its deadline of {deadline:g} s")
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Whether it is a KeyboardInterrupt that Python itself raises for a SIGINT, and not one that a method raises."""
+    """Whether it is a KeyboardInterrupt that Python itself raised for a SIGINT, not one that a method raised."""
     return (
         isinstance(error, KeyboardInterrupt)
         and signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -107,7 +107,7 @@ def is_interrupt(error: BaseException) -> bool:
 
 
 def comes_from_outside(error: BaseException) -> bool:
-    """Whether no `raise` statement raised it: it came in between two instructions, or at a switch of greenlets."""
+    """Whether no `raise` statement raised it: it came between two instructions or at a switch of greenlets."""
     trace = error.__traceback__
     if trace is None:
         return False

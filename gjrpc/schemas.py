@@ -96,7 +96,7 @@ def _modern_inside(key: str, value: Any) -> Any:
 
 
 class Levels:
-    """Counts the levels of a walk into a schema and all that it refers to: a with-block is one. Python's stack has a bottom.
+    """Counts the levels of a walk through a schema and its references, one per with-block, as Python's stack is limited.
 
     Raises:
         SettingsError: there are more than `most`.
@@ -145,7 +145,7 @@ def spelled(schema: Schema) -> str:
 
 
 def shortened(words: str) -> str:
-    """Words that are cut where they are many."""
+    """Cut text that is too long."""
     return excerpt(words, _MOST_WORDS)
 
 

@@ -1,8 +1,8 @@
 """Whether a name says that its value is a secret, and whether a value looks like one: `DB_PASSWORD`, `apiKey`, `--auth-token`.
 
-Owns the words. They come in ranks: after some any value is a secret (`password`), after others all but small numbers and
-addresses (`token`), one that somebody made up (`session`), or, after a mere hint, one that looks random (`key`). A name is taken
-apart into words once, and each word is looked up, so that the work is linear in the name's length whatever a stranger writes.
+Owns the words, in ranks: after some any value is a secret (`password`), after others any but small numbers and addresses
+(`token`), only an invented one (`session`), or, after a mere hint, only one that looks random (`key`). A name is split into words
+once, and each word is looked up, so that the work is linear in the name's length whatever a stranger writes.
 Pure functions of text.
 """
 
@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 Judge: TypeAlias = Callable[[str], bool]
-"""Whether a value is a secret."""
+"""Decides whether a value is a secret."""
 
 _JUDGED = 256
-"""Characters of a value that are looked at; more decide nothing."""
+"""Characters of a value that are examined; further ones change nothing."""
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
@@ -86,7 +86,7 @@ _CLASSES = ("[a-z]", "[A-Z]", "[0-9]", r"[^a-zA-Z0-9]")
 
 
 def judge_of(name: str) -> Judge | None:
-    """What tells whether a value under this name is a secret; None where the name says that it is none."""
+    """Return the judge of values under this name; None if the name says that they are no secrets."""
     words = [word.lower() for word in _WORD.findall(name)]
     if not words or words[0] in _ASKING or "public" in words or _is_about(words):
         return None
@@ -94,7 +94,7 @@ def judge_of(name: str) -> Judge | None:
 
 
 def judge_of_bare(name: str) -> Judge:
-    """What tells whether the next word is a secret after a name without dashes and `=`, as in `user me password X`."""
+    """Return the judge of the next word after a name without dashes and `=`, as in `user me password X`."""
     words = [word.lower() for word in _WORD.findall(name)]
     if not words or words[0] in _ASKING or not words[-1].endswith(_BARE):
         return is_random
@@ -145,13 +145,13 @@ def is_any(value: str) -> bool:
 
 
 def is_word(value: str) -> bool:
-    """Whether a value is a secret where most are: no small number, and no address."""
+    """Whether a value is a secret where most are: it is neither a small number nor an address."""
     value = value[:_JUDGED]
     return is_any(value) and not (value.isdigit() and len(value) < 6) and _PLAIN_URL.fullmatch(value) is None
 
 
 def is_made_up(value: str) -> bool:
-    """Whether a value is one that somebody made up: not short, and more than a plain word."""
+    """Whether a value looks invented: not short, and more than a plain word."""
     return len(value) > 5 and _kinds(value) > 1 and is_word(value)
 
 

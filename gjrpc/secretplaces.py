@@ -1,9 +1,9 @@
-"""Where in a command line a secret stands: behind a name (`--password X`, `token=X`), or where a known program expects one.
+"""Where in a command line a secret is: after a name (`--password X`, `token=X`), or where a known program expects one.
 
-Owns the forms in which names and values are written, and the table of programs whose options for a secret are too short to speak
-for themselves: `-p` is harmless in `ssh -p 22` and `mkdir -p`. A command line is text with NUL between its arguments; a variable
-is `NAME=value`. Each function gives the spans of the secrets, and looks at each character a bounded number of times: a name ends
-where the next may begin, and of a value the end is looked for only once it is known to be a secret. Pure functions of text.
+Owns the forms in which names and values are written, and the table of programs whose secret options are too short to be clear:
+`-p` is harmless in `ssh -p 22` and `mkdir -p`. A command line is text with NUL between its arguments; a variable
+is `NAME=value`. Each function returns the spans of the secrets and reads each character a bounded number of times: a name ends
+where the next may begin, and the end of a value is searched only once it is known to be a secret. Pure functions of text.
 """
 
 import re
@@ -28,7 +28,7 @@ _QUOTED = re.compile(r"\\{0,3}(?:\"(?:\\[^\0]|[^\"\\\0])*\"?|'(?:\\[^\0]|[^'\\\0
 
 
 def named(text: str) -> Iterator[Span]:
-    """The values of names that say so."""
+    """The values after names that mark them as secrets."""
     done = 0
     for match in _NAMED.finditer(text):
         judge = judge_of(match["name"]) if match.start() >= done else None
@@ -54,7 +54,7 @@ def _has_value(match: re.Match[str], text: str) -> bool:
 
 
 def _takes_a_blank(match: re.Match[str], text: str) -> bool:
-    """Whether a blank stands between a name and its value: after an option, and after `password` as an argument by itself."""
+    """Whether a blank separates a name from its value: after an option, and after `password` as a separate argument."""
     name, at = match["name"], match.end()
     if _OPTION.match(text, at):
         return False
@@ -90,7 +90,7 @@ class _Option(NamedTuple):
     """An option of a program.
 
     Attributes:
-        form: matches the option; the value is the rest of the word or, where there is none, the next one.
+        form: matches the option; the value is the rest of the word or, if there is none, the next word.
         judge: whether a value is a secret.
     """
 
@@ -112,7 +112,7 @@ def _is_pair(value: str) -> bool:
 
 
 _LAST = _option("(?!)")
-"""No option: the last word is the secret."""
+"""Without an option: the last word is the secret."""
 
 # By program, or by two words where only a sub-command takes the option. The first that matches counts.
 _PROGRAMS: dict[str, tuple[_Option, ...]] = {
@@ -175,7 +175,7 @@ _BETWEEN = frozenset({"|", "||", "&&", "&", ";"})
 
 
 def short_options(text: str) -> Iterator[Span]:
-    """The values of options that only their program gives a meaning."""
+    """The values of options whose meaning depends on the program."""
     options = _ANYWHERE
     before = ""
     last: re.Match[str] | None = None
@@ -225,5 +225,5 @@ _LONG = re.compile(r"(?<![^\s\0=:\"'])[\w-]{24,}(?![^\s\0\"',;=])")
 
 
 def drawn(text: str) -> Iterator[Span]:
-    """Long random words, whatever stands before them."""
+    """Long random words, whatever precedes them."""
     return (match.span() for match in _LONG.finditer(text) if is_drawn(match[0][:_LOOK]))

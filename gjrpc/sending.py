@@ -63,7 +63,7 @@ class Sending(Gateway):
 
     @property
     def pid(self) -> int | None:
-        """The client's process, which the kernel tells of a Unix socket."""
+        """The client's process, which the kernel reports for a Unix socket."""
         asked = getattr(socket, "SO_PEERCRED", None)
         if asked is None or self.socket.family != socket.AF_UNIX:
             return None
@@ -72,12 +72,12 @@ class Sending(Gateway):
 
     @property
     def server_hosts(self) -> frozenset[str]:
-        """The hosts that the server answers for where its application does not say."""
+        """The hosts that the server answers for if its application does not say."""
         return self.server.hosts  # type: ignore[no-any-return]  # the server is any
 
     @property
     def scheme(self) -> str:
-        """What the client speaks: `https` over TLS, else `http`."""
+        """The client's scheme: `https` over TLS, else `http`."""
         return "https" if self._tls else "http"
 
     def _hold(self) -> None:
@@ -144,7 +144,7 @@ class Sending(Gateway):
         if not any(map(len, parts)):
             return
         before, unsent = self.expires, self.server.unsent
-        now = time.monotonic()  # not the server's time: what is sent may have held it up
+        now = time.monotonic()  # not the server's cached time, as sending may have delayed it
         self._sent, self._taken = 0, -self._queued()
         self._begun_at, self._moved = now, (now, self._taken)
         self.expires = now + self.server.timeouts.write
@@ -175,7 +175,7 @@ class Sending(Gateway):
     def look(self, now: float) -> None:
         """Note how far the client has got, if it has kept to the least rate since this was last noted.
 
-        So what systems take in at once buys no time.
+        So what the systems' buffers take at once buys no time.
         """
         since, before = self._moved
         taken = self._sent - self._queued()
@@ -190,11 +190,11 @@ class Sending(Gateway):
         return (self._sent - self._queued() - self._taken) / seconds if seconds >= HURRY else None
 
     def give_up(self) -> None:
-        """Wake up what waits for the client, with an error."""
+        """Wake up whatever waits for the client, with an error."""
         self._shutdown(self._bare, socket.SHUT_RDWR)
 
     def _is_slow(self, now: float) -> bool:
-        """Whether it waits for a client that has taken its answer below the least rate for a second, or has had all of it."""
+        """Whether it waits for a client that took its answer below the minimum rate for a second, or has had all of it."""
         return now - self._moved[0] >= HURRY
 
     def _queued(self) -> int:
@@ -218,7 +218,7 @@ class Sending(Gateway):
             self.socket.settimeout(0)
 
     def _say_end(self) -> None:
-        """Say over TLS that nothing more comes, without waiting; not after an answer that was cut off, which must not look whole.
+        """Send close_notify over TLS, without waiting; but not after an answer that was cut off, which must not look whole.
 
         RFC 8446, 6.1: "Each party MUST send a "close_notify" alert before closing its write side of the connection".
         """
@@ -240,7 +240,7 @@ class Sending(Gateway):
         self._moved = 0.0, 0
         self.server.connections.note(self)
         self._say_end()
-        self._shutdown(self.socket, socket.SHUT_WR)  # what comes now is not decrypted any more
+        self._shutdown(self.socket, socket.SHUT_WR)  # what arrives now is no longer decrypted
         left = _LINGER
         try:
             with self.server.greenlets.aside(), self._waiting_socket() as waiting:
@@ -250,11 +250,11 @@ class Sending(Gateway):
             raise GoneError(error) from error
 
     def aside(self) -> AbstractContextManager[None]:
-        """Wait in here without being counted among the calls in flight."""
+        """In this block, do not count among the calls in flight."""
         return self.server.greenlets.aside()  # type: ignore[no-any-return]  # the server is any
 
     def has_left(self) -> bool:
-        """Whether the client is gone, or sends no more: while its call has not begun, that is taken for the same."""
+        """Whether the client is gone or has shut down sending; before its call has begun, both count as gone."""
         look = _poll()
         look.register(self.socket.fileno(), _LEFT)
         return bool(look.poll(0))

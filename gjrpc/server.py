@@ -42,7 +42,7 @@ log = logging.getLogger("gjrpc.server")
 
 _TICK = 0.25  # seconds between two looks at the connections
 _LAST = 0.3  # seconds at a stop for clients whose next request is on its way
-_GREETED = 2 * AT_A_TURN  # connections that are accepted in one turn of the loop over TLS: the backlog holds others at less cost
+_GREETED = 2 * AT_A_TURN  # connections accepted in one turn of the loop over TLS; waiting in the backlog costs less
 _AT_A_TIME = 32  # connections that are ended before others get their turn
 _BREATH = 0.1  # seconds without accepting, where there is no room for one more
 # What accept(2) says where there are no descriptors or no memory for one more connection.
@@ -63,20 +63,20 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         limits: what one message may cost; an `Application`'s own `max_body` holds too.
         timeouts: what one client may take.
         access_log: where each answer is noted, or None.
-        max_connections: how many may be open; by default as many as the limit of open files allows. For one more, the one that
-            stands lowest is closed (`gjrpc.connections.Standing`); if the server is at work for all, it waits in the backlog.
+        max_connections: how many may be open; by default as many as the limit of open files allows. One more closes the one
+            with the lowest standing (`gjrpc.connections.Standing`); if the server works for all, it waits in the backlog.
         max_calls: how many calls may be in flight, that is, wait in the middle; 503 for further ones.
-        max_bodies: bytes of bodies that come in pieces, in all; beyond, those that have held the most bytes for longest are
-            dropped, and if all are in calls, a new one gets 503. By default 64 bodies of the largest size.
-        max_unsent: bytes of answers that may wait for their clients, in all; 503 for further calls, and the answers of those
-            clients that take least are given up.
+        max_bodies: bytes of bodies that arrive in pieces, in all; beyond that, the bodies that have held the most bytes for
+            longest are dropped, and if all belong to calls, a new one gets 503. By default 64 bodies of the largest size.
+        max_unsent: bytes of answers that may wait for their clients, in all; beyond that, further calls get 503, and the
+            slowest clients are disconnected.
         threads: for methods registered as blocking.
-        max_queued: calls of these that may wait for a thread; 503 for further ones. They are not among `max_calls`.
+        max_queued: blocking calls that may wait for a thread; 503 for further ones. They do not count towards `max_calls`.
         proxy_protocol: the proxies whose connections begin with a PROXY protocol header, or None.
         watchdog: tells of calls that hold the event loop, or None.
-        hosts: the `Host` names that an `Application` answers for which was given none; `*` for any. By default the loopback names
-            where it listens on a loopback address (against DNS rebinding), else any.
-        options: the other options of `gevent.pywsgi.WSGIServer` that are about more than a connection: `backlog`, `environ`,
+        hosts: the `Host` names to answer for if the `Application` was given none; `*` for any. By default loopback names if it
+            listens on a loopback address (against DNS rebinding), else any.
+        options: other options of `gevent.pywsgi.WSGIServer` that concern more than a connection: `backlog`, `environ`,
             `error_log`.
 
     Attributes:
@@ -86,7 +86,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         held_back: how often accepting paused so far, for want of room.
         bodies: the bodies that come in pieces.
         unsent: the answers that wait for their clients.
-        refused: how many calls were refused so far, as there was too much to do.
+        refused: how many calls were refused so far because of overload.
     """
 
     handler_class = Connection
@@ -168,7 +168,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
 
     @property
     def overload(self) -> str:
-        """What there is too much of, where calls are refused."""
+        """Say what the server has too much of when it refuses calls."""
         if self.unsent.full:
             return f"more than {self.unsent.most} bytes of answers wait for slow clients"
         return f"the server has {self.greenlets.most} calls in flight, which is its limit"
@@ -214,7 +214,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             self._sweeper.kill()
 
     def disown(self) -> None:
-        """Close all sockets in a process that was forked from this one, without a word to anybody."""
+        """Close all sockets in a forked child, without a word to any client."""
         for connection in self.connections:
             connection.disown()
         forks.close(self.socket)
@@ -226,11 +226,11 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         return self.timeouts.grace
 
     def serve_forever(self, stop_timeout: float | None = None) -> None:
-        """Serve until `stop` is called in another greenlet, or SIGINT or SIGTERM comes; then end the calls in flight and return.
+        """Serve until another greenlet calls `stop`, or SIGINT or SIGTERM arrives; then drain the calls in flight and return.
 
-        A second signal ends it at once; see `gjrpc.stopping.on_signals` for where signals are left alone. Where it listens and
-        that it stops is said in the log, or on standard error if there is none. In the main thread nobody who stops reading these
-        holds it up (`gjrpc.outlets`).
+        A second signal stops it at once; `gjrpc.stopping.on_signals` says when it leaves signals alone. It logs where it listens
+        and when it stops, or writes that to standard error if logging is not set up. In the main thread, a stopped reader of
+        either does not block it (`gjrpc.outlets`).
 
         Args:
             stop_timeout: seconds for the calls in flight, instead of the `grace` timeout.
@@ -266,14 +266,14 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         return sock, address
 
     def _has_room(self) -> bool:
-        """Whether a connection can be closed for a newcomer; one of which the first bytes have just come is heard first."""
+        """Whether a connection can be closed for a newcomer; one whose first bytes have just arrived is served first."""
         lowest = self.connections.lowest()
         if lowest is None:
             self._hold_back()
         return lowest is not None and lowest.may_go()
 
     def _accept_waiting(self) -> None:
-        """Accept whoever has connected already: closing the listener would reset them.
+        """Accept the connections in the backlog: closing the listener would reset them.
 
         Of several workers each does so, as none knows whether it is the last one to close.
         """
@@ -284,7 +284,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             self.do_handle(*accepted)
 
     def _hold_back(self) -> None:
-        """Accept nothing for a moment: the server is at work for all connections, so there is no room."""
+        """Stop accepting for a moment: the server works for all connections, so there is no room."""
         self.held_back += 1
         self.stop_accepting()
         gevent.spawn_later(_BREATH, self._accept_again)

@@ -56,7 +56,7 @@ def read_signature(function: Callable[..., Any]) -> inspect.Signature:
     """The signature, with annotations that are text evaluated.
 
     Raises:
-        RegistrationError: there is none that can be read, or the callable gives no result but something that makes one.
+        RegistrationError: the signature can't be read, or the callable is a generator or coroutine function.
     """
     for inner in _innermost(function):
         refused = next((sentence for is_of, sentence in _NO_PLAIN_FUNCTIONS.items() if is_of(inner)), None)
@@ -74,7 +74,7 @@ def read_signature(function: Callable[..., Any]) -> inspect.Signature:
 
 
 def _check_keywords(function: functools.partial[Any]) -> None:
-    """Refuse keywords for positional-only parameters: of such a partial, Python 3.13 shows a signature that no call fits.
+    """Refuse keywords for positional-only parameters: Python 3.13 gives such a partial a signature that no call fits.
 
     Raises:
         TypeError: it has some.
@@ -96,7 +96,7 @@ def _innermost(function: Any) -> Iterator[Callable[..., Any]]:
     if isinstance(function, functools.partial):
         yield from _innermost(function.func)
     elif isinstance(function, (staticmethod, _CACHED)):
-        yield from _innermost(function.__wrapped__)  # these hand on what the function gives
+        yield from _innermost(function.__wrapped__)  # these return what the function returns
     elif inspect.ismethod(function):
         yield from _innermost(function.__func__)
     elif inspect.isclass(function):
@@ -120,9 +120,9 @@ def struct_of(parameters: list[Parameter], forms: Mapping[str, "Form"], *, array
 
 
 def text_struct_of(parameters: list[Parameter], forms: Mapping[str, "Form"]) -> type[msgspec.Struct]:
-    """The same for the texts of a query, of those parameters that take one plain text each.
+    """The same for the texts of a query, for parameters that take one plain text each.
 
-    An integer that is spelled with a fraction or an exponent, as `1e3`, is read through a double: only up to 53 bits it is exact.
+    An integer spelled with a fraction or an exponent, such as `1e3`, passes through a double: it is exact up to 53 bits.
     """
     simple = [(p, _EXACT.get(forms[p.name].wanted, forms[p.name].wanted)) for p in parameters if forms[p.name].simple]
     return _struct(simple, array_like=False)
@@ -150,15 +150,15 @@ class Form(NamedTuple):
         wanted: the type that they are converted to.
         shown: its annotation as text, for people.
         repeated: whether a query may repeat it, for a list.
-        as_json: whether its text in a query is JSON, as all are that hold more than one value.
+        as_json: whether its text in a query is JSON, as for all types that hold more than one value.
         numeric: whether a text is read as a number, true, false or null.
         whole: whether that number can only be an integer.
-        simple: whether a query's text is one plain value, read in the shortest way.
+        simple: whether a query's text is one plain value, read by the fast path.
         exact: whether a float would lose digits.
         keyed: whether it has objects whose keys are converted.
-        watched: whether what came of JSON can be NaN or infinite.
-        watched_text: whether what came of a text can.
-        hashing: looks at what is to go into its sets and dicts, where a stranger can choose hashes.
+        watched: whether a value from JSON can be NaN or infinite.
+        watched_text: whether a value from a text can.
+        hashing: checks what goes into its sets and dicts, if a stranger can choose hashes.
     """
 
     wanted: Any
@@ -179,7 +179,7 @@ def form_of(parameter: Parameter) -> Form:
     """How the values of a parameter are read.
 
     Raises:
-        RegistrationError: they can't be made from JSON.
+        RegistrationError: JSON can't be converted to them.
     """
     shown = excerpt(inspect.formatannotation(parameter.annotation), _LONGEST)
     if not is_typed(parameter):
@@ -214,7 +214,7 @@ def _types(parameter: Parameter, shown: str) -> list[msgspec.inspect.Type]:
     """A parameter's type, and all those inside it.
 
     Raises:
-        RegistrationError: it is no type, or can't be made from JSON.
+        RegistrationError: it is not a type, or JSON can't be converted to it.
     """
     annotated = f"parameter {parameter.name!r} is annotated {shown}"
     try:

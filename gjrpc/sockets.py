@@ -1,7 +1,7 @@
-"""The sockets of this machine, as `ss` tells of them, and which processes hold them.
+"""The sockets of this machine, as `ss` shows them, and which processes hold them.
 
-Owns the kernel's tables (`/proc/net`, on Linux) and what psutil tells elsewhere. A process's sockets are known by inode numbers,
-and only where this user may look at it. It knows no methods.
+Owns the kernel's tables (`/proc/net`, on Linux) and psutil's elsewhere. A process's sockets are known by inode number, and
+only if this user may look at the process. It knows no methods.
 """
 
 import os
@@ -34,7 +34,7 @@ _STATES = {
 _STATE_BY_NUMBER = ["UNCONN", *_STATES.values()]
 
 _LISTENS = 0x10000  # __SO_ACCEPTCON, the flag of a Unix socket that listens (linux/net.h)
-# Flags and inode. What stands behind them is a name that any user chooses, with line breaks even: not each line is the kernel's.
+# Flags and inode. After them comes a name that any user chooses, even with line breaks: not every line is the kernel's.
 _UNIX = re.compile(r"[0-9a-f]+: [0-9A-F]+ [0-9A-F]+ ([0-9A-F]+) [0-9A-F]+ [0-9A-F]+ +([0-9]+)")
 _MAPPED = "::ffff:"
 
@@ -60,7 +60,7 @@ def listed(errors: list[str]) -> list[dict[str, Any]]:
 
 
 def inode_at(address: Address) -> int | None:
-    """The inode of the socket whose own address this is, or None: it is not on this machine, or in a network of its own."""
+    """The inode of the socket with this local address, or None: it is not on this machine, or in another network namespace."""
     wanted = (address[0].removeprefix(_MAPPED), address[1])
     ends = ((one.inode, one.local) for one in _lines([], "tcp", "tcp6"))
     return next((inode for inode, (host, port) in ends if inode and (host.removeprefix(_MAPPED), port) == wanted), None)
@@ -84,13 +84,13 @@ def held_by(pid: int) -> set[int]:
             kind, _, number = os.readlink(file.path).partition(":")
             if kind == "socket":
                 found.add(int(number.strip("[]")))
-    except OSError:  # it has ended, or closes files, or is somebody else's
+    except OSError:  # it has ended, is closing files, or belongs to another user
         return found
     return found
 
 
 def _lines(errors: list[str], *tables: str) -> Iterator[_Line]:
-    """From the kernel's own tables, since psutil tells neither queues nor inodes."""
+    """Read the kernel's own tables, since psutil gives neither queues nor inodes."""
     for table in tables or ("udp", "udp6", "tcp", "tcp6"):
         for line in _read(errors, table):
             _, local, peer, state, queues, *_, inode = line.split()[:10]

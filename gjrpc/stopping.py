@@ -1,7 +1,7 @@
-"""What SIGINT and SIGTERM mean to a server that runs in the main thread, and what it says of itself.
+"""Stops a server in the main thread at SIGINT and SIGTERM, and logs that it serves and stops.
 
-Owns the two signals while a server serves: the first lets the calls in flight end, a second one does not. It knows the server
-only as something that can be stopped.
+Owns the two signals while a server serves: the first one drains the calls in flight, a second one does not wait for them. It
+knows the server only as something that can be stopped.
 """
 
 import logging
@@ -20,7 +20,7 @@ log = logging.getLogger("gjrpc.server")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-_HELD = 1.0  # seconds in which an event loop that nothing holds hears of a signal
+_HELD = 1.0  # seconds within which an unblocked event loop sees a signal
 
 _heard: dict["Stoppable", Callable[[], object]] = {}  # the servers that the signals stop now
 
@@ -41,7 +41,7 @@ class Stoppable(Protocol):
         ...
 
     def stop(self, timeout: float | None = None) -> None:
-        """Stop, and wait so long for the calls in flight."""
+        """Stop, and wait up to `timeout` seconds for the calls in flight."""
         ...
 
 
@@ -51,14 +51,14 @@ def nothing() -> None:
 
 @contextmanager
 def on_signals(server: Stoppable, stopping: Callable[[], object] = nothing) -> Iterator[None]:
-    """Let SIGINT and SIGTERM stop a server in here.
+    """In this block, let SIGINT and SIGTERM stop a server.
 
-    A signal stays as it is where the application has set a handler of its own by `signal.signal` or ignores it, and in any other
-    thread than the main one, where Python hears no signals. Where a call holds the event loop, so that the server can't stop in
-    good order, a second signal ends the process.
+    A signal is left alone if the application handles it by `signal.signal` or ignores it, and outside of the main thread, where
+    Python gets no signals. If a call holds the event loop, so that the server can't stop in good order, a second signal ends the
+    process.
 
     Args:
-        server: it.
+        server: the server to stop.
         stopping: called at the first signal.
     """
     if server in _heard or not get_hub().loop.default:
@@ -76,15 +76,15 @@ def on_signals(server: Stoppable, stopping: Callable[[], object] = nothing) -> I
 
 
 class _Signals:
-    """The handlers of the two signals, which are Python's: the event loop's own would hear nothing while a call holds it."""
+    """Python handlers of the two signals: the event loop's own would not run while a call holds the loop."""
 
     def __init__(self) -> None:
         self._before: dict[signal.Signals, Any] = {}
         self._process = 0
-        self._since: float | None = None  # the time of a signal of which the event loop does not know yet
+        self._since: float | None = None  # the time of a signal that the event loop has not seen yet
 
     def take(self) -> None:
-        """Set them where nobody has."""
+        """Set the handlers that nobody else has set."""
         self._process = os.getpid()
         for number in SIGNALS:
             if signal.getsignal(number) in _UNTOUCHED:
@@ -94,14 +94,14 @@ class _Signals:
                     return
 
     def give_back(self) -> None:
-        """Set again what was before."""
+        """Restore the previous handlers."""
         for number, before in self._before.items():
             if signal.getsignal(number) == self._hear:
                 signal.signal(number, before)
         self._before = {}
 
     def _hear(self, number: int, _: object) -> None:
-        """Note a signal; in the main thread, in the middle of anything."""
+        """Handle a signal; runs in the main thread, between any two instructions."""
         if os.getpid() != self._process:  # forked, and no server any more
             self.give_back()
             os.kill(os.getpid(), number)
@@ -122,7 +122,7 @@ _signals = _Signals()
 
 
 def say(text: str) -> None:
-    """Say something of the server: in the log, or on standard error where the application has set up none."""
+    """Log a line about the server, or write it to standard error if the application has not set up logging."""
     if log.hasHandlers():
         log.info("%s", text)
     else:

@@ -165,10 +165,10 @@ def running_process() -> Answer:
 
 @registry.method(blocking=True, scope=SCOPE)
 def check_process(process: str) -> Answer:
-    """Tell of each process whose command line, as `running_process` shows it, contains the text, in upper or lower case.
+    """Show each process whose command line, as `running_process` shows it, contains the text; case does not matter.
 
-    `pcpu` is the CPU time it used over the time it has lived, in percent; `pmem` its share of the memory. Left out are the server
-    itself and who asks, as `curl …/check_process;nginx` contains `nginx`, as far as that can be told: see `gjrpc.askers`.
+    `pcpu` is its CPU time over its lifetime, in percent; `pmem` its share of the memory. The server itself and the caller's own
+    processes are left out as far as they are recognized, as `curl …/check_process;nginx` contains `nginx`: see `gjrpc.askers`.
     """
     if not process.strip():
         return _answer([], ["the text to look for is empty"])

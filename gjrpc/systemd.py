@@ -80,11 +80,11 @@ class Notifier:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as note:
-                note.setblocking(False)  # one that listens and does not read must not hold up the server, nor its stop
+                note.setblocking(False)  # a manager that does not read must block neither the server nor its stop
                 note.connect(self._path)
                 note.sendall(state.encode())
             self._unheard = False
         except OSError as error:  # a service manager that does not listen is no reason not to serve
-            if not self._unheard:  # once, not for each sign of life
+            if not self._unheard:  # once, not for each watchdog signal
                 log.warning("could not notify systemd of %s: %s", state.partition("\n")[0], error)
             self._unheard = True

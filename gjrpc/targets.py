@@ -1,6 +1,6 @@
 """What a target on the command line names: `module:registry`, `module:application`, `module:factory()`.
 
-Owns the loading of the user's code, the look at what it gives, and each sentence said when that fails. It knows no server.
+Owns loading the user's code, checking what it finds there, and wording every error about it. It knows no server.
 """
 
 import importlib
@@ -32,7 +32,7 @@ _OTHERS = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib",
 
 
 def load(target: str, folder: str | None = None) -> Registry | Callable[..., Any]:
-    """Import what a target names; a folder is searched first, by default the current one.
+    """Import what a target names, searching a folder first, by default the current one.
 
     Raises:
         SettingsError: there is no such module or name, its code fails, or it is neither a Registry nor a WSGI callable.
@@ -62,7 +62,7 @@ def _unfit(found: Any, module: Any) -> str | None:
         return f"it is {kind}"
     try:
         signature = inspect.signature(found)
-    except (TypeError, ValueError):  # written in C, say: the first call will tell
+    except (TypeError, ValueError):  # written in C, for example: the first call will tell
         return None
     if _takes(signature, None, None) and not _forgotten(found, signature):
         return None
@@ -84,7 +84,7 @@ def _remedy(found: Any, signature: inspect.Signature, module: Any) -> str:
 
 
 def _forgotten(found: Any, signature: inspect.Signature) -> bool:
-    """Whether it is a function whose first argument is by its annotation no environ."""
+    """Whether it is a function whose first argument, by its annotation, is not an environ."""
     first = next(iter(signature.parameters.values()), None)
     if first is None or not inspect.isroutine(found):
         return False
@@ -94,7 +94,7 @@ def _forgotten(found: Any, signature: inspect.Signature) -> bool:
 
 
 def _is_async(found: Any) -> bool:
-    """Whether it is a coroutine, or calling it would give one."""
+    """Whether it is a coroutine or would return one."""
     if inspect.iscoroutine(found):
         found.close()  # nobody will await it
         return True
@@ -156,13 +156,13 @@ def _run(factory: Any, target: str) -> Any:
 
 
 def _failed(doing: str, target: str, error: BaseException) -> SettingsError:
-    """One line for a failure in the user's own code, which begins with the place."""
+    """Return a one-line error for a failure in the user's own code, with its place."""
     place = _place(error)
     return SettingsError(f"target {target!r}: {doing} failed{f' at {place}' if place else ''}: {type(error).__name__}: {error}")
 
 
 def _place(error: BaseException) -> str:
-    """The file and line of the user's that led to an error: the innermost one that is neither ours nor a library's."""
+    """The user's file and line that led to an error: the innermost one that is neither gjrpc's nor a library's."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
     frames = [

@@ -1,7 +1,7 @@
 """Native threads for functions that block, and the calls that wait for one.
 
-Owns how many run, how many may wait, and which of those are dropped before they begin. The threads are apart from gevent's own
-pool, which looks up names and must not hang where they do. It knows neither methods nor sockets.
+Owns how many run, how many may wait, and which of those are dropped before they begin. The threads are separate from gevent's own
+pool, which looks up names and must not hang when they do. It knows neither methods nor sockets.
 """
 
 from collections.abc import Callable
@@ -19,31 +19,31 @@ from gjrpc.errors import Overloaded
 T = TypeVar("T")
 
 MAX_THREADS = 10
-"""Threads for methods that block, unless told otherwise."""
+"""Default number of threads for methods that block."""
 
 MAX_QUEUED = 1000
-"""Calls that may wait for a thread, unless told otherwise."""
+"""Default number of calls that may wait for a thread."""
 
-_LOOK = 0.5  # seconds between two looks whether who asked for a waiting call is still there
+_LOOK = 0.5  # seconds between two checks whether a waiting call's client is still there
 _GONE = "the client left before a thread was free for its call"
 
 
 class Asker(Protocol):
-    """Whoever waits for the answer; the greenlet that runs the call has it as its `task`."""
+    """Whoever waits for the answer: the `task` of the greenlet that runs the call."""
 
     def has_left(self) -> bool:
-        """Whether it waits no more."""
+        """Whether it no longer waits."""
         ...
 
     def aside(self) -> AbstractContextManager[None]:
-        """Do not count what runs for it among the calls in flight: threads have a bound of their own."""
+        """In this block, do not count its call among the calls in flight: threads have their own limit."""
         ...
 
 
 class Threads:
-    """Runs functions in a few threads; further ones wait for their turn, in order.
+    """Runs functions in a few threads; further ones wait their turn, in order.
 
-    What has begun can't be stopped: a thread counts as taken until its function has ended, also if nobody waits for it any more.
+    A function that has begun can't be stopped: its thread is taken until it has ended, even if nobody waits for it any more.
 
     Args:
         most: functions that run at the same time.
@@ -63,10 +63,10 @@ class Threads:
         return len(self._queue)
 
     def run(self, function: Callable[[], T]) -> T:
-        """Run it in a thread, with the context variables of here, and wait for what it returns or raises.
+        """Run it in a thread, with the caller's context variables, and wait for what it returns or raises.
 
         Raises:
-            Overloaded: too many wait already, or who asked for it has left; it has not begun.
+            Overloaded: too many wait already, or the client has left; the function has not begun.
         """
         asker: Asker | None = getattr(gevent.getcurrent(), "task", None)
         with nullcontext() if asker is None else asker.aside():
@@ -86,7 +86,7 @@ class Threads:
             self._pool = None
 
     def _enter(self, asker: Asker | None) -> None:
-        """Take a place among those that run."""
+        """Take a place among the running functions, or wait for one."""
         if self._running < self.most and not self._queue:
             self._running += 1
             return
@@ -100,7 +100,7 @@ class Threads:
                 turn.check()
             turn.check()
         except BaseException:  # also where a deadline ends the wait
-            if self._queue.pop(turn, turn) is turn:  # it had its turn already
+            if self._queue.pop(turn, turn) is turn:  # it already had its turn
                 self._leave()
             raise
 
@@ -145,7 +145,7 @@ class _Turn:
         self._asker = asker
 
     def check(self) -> None:
-        """See that the call is still wanted.
+        """Check that the call is still wanted.
 
         Raises:
             Overloaded: it is not.

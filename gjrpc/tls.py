@@ -71,8 +71,8 @@ _log = logging.getLogger("gjrpc.tls")
 def server_context(cert: StrPath, key: StrPath | None = None, client_ca: StrPath | None = None) -> ssl.SSLContext:
     """Build the server's context: TLS 1.2 and up, resumption by tickets, ALPN `http/1.1`.
 
-    An expired certificate is loaded, as the clock may be wrong; a warning goes to the logger `gjrpc.tls`. One goes to
-    `gjrpc.exposure` if others can read the key.
+    It loads an expired certificate, as the clock may be wrong, and logs a warning to `gjrpc.tls`. It logs one to `gjrpc.exposure`
+    if others can read the key.
 
     Args:
         cert: a PEM file with the server's certificate first, then its chain.

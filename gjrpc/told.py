@@ -1,4 +1,4 @@
-"""What a client is told of an error, and what only the log is.
+"""Decides what a client learns about an error, and what only the log gets.
 
 Owns the moment at which an error is read to be written: an application can have put anything into it since it was made, so each
 part is read once and checked here, and what can't be written becomes an internal error. Also the reference that ties an answer
@@ -30,7 +30,7 @@ FAILED = "the server failed"
 
 
 class Told(NamedTuple):
-    """The parts of an error, each known to be writable.
+    """The parts of an error, each checked to be writable.
 
     Attributes:
         code: the JSON-RPC 2.0 code.
@@ -52,7 +52,7 @@ def read(error: CallError) -> Told:
 
     Raises:
         gjrpc.codec.NotJSON: its message or data can't be sent.
-        TypeError, ValueError: its code, status or ref is none; or whatever an attribute raises.
+        TypeError, ValueError: its code, status or ref is invalid; or whatever an attribute raises.
     """
     code, message, data, ref, status = error.code, error.message, error.data, error.ref, error.status
     _check("code", isinstance(code, int) and not isinstance(code, bool), code)
@@ -67,7 +67,7 @@ def read(error: CallError) -> Told:
 
 
 def settled(error: CallError) -> Told:
-    """The same, and where that fails what is told instead; raises nothing."""
+    """Read an error once; if that fails, return the error that replaces it. It raises nothing."""
     try:
         return read(error)
     except BaseException as cause:  # noqa: BLE001  an attribute is an application's own code, and the client gets an answer always
@@ -75,12 +75,12 @@ def settled(error: CallError) -> Told:
 
 
 def unsendable(cause: BaseException, method: Method | None = None) -> InternalError:
-    """What is told instead of an error that can't be sent."""
+    """The error that replaces one that can't be sent."""
     return failure("the error can't be sent", cause, method, pointer=DETAILS)
 
 
 def failure(sentence: str, error: BaseException, method: Method | None = None, *, pointer: str = "") -> InternalError:
-    """Log an exception under a new reference, and give the error to tell, which carries no more than that.
+    """Log an exception under a new reference, and return the error for the client, which carries only that.
 
     Args:
         sentence: for the client and the log; it gives nothing away.
@@ -94,7 +94,7 @@ def failure(sentence: str, error: BaseException, method: Method | None = None, *
 
 
 def note(error: CallError, cause: BaseException, method: Method) -> None:
-    """Give an error a reference, under which the log has what led to it."""
+    """Give an error a reference, under which the log has its cause."""
     error.ref = secrets.token_hex(6)
     log.warning("ref %s: %s%s", error.ref, _named(method), error.message, exc_info=cause)
 
@@ -109,7 +109,7 @@ def _check(name: str, fits: bool, value: Any) -> None:
 
 
 def _remedy(error: BaseException) -> str:
-    """What the log adds where the exception alone does not tell what to do.
+    """What the log adds if the exception alone does not say what to do.
 
     asyncio allows one running loop in a thread, and methods that are not blocking share a thread.
     """

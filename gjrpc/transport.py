@@ -1,4 +1,4 @@
-"""Connections of the client that keep to what a call may take, of time and of bytes.
+"""Connections of the client that keep within a call's limits of time and bytes.
 
 Owns how urllib3 connects, sends, reads, decodes and waits here, below the client's session. It knows no method and no JSON.
 """
@@ -21,7 +21,7 @@ from urllib3.util.connection import create_connection
 from gjrpc.allowance import LargeError, LateError, current
 
 MAX_WAIT = 10.0
-"""Seconds that a `Retry-After` is waited for; a longer one is cut to this."""
+"""The longest wait for a `Retry-After`, in seconds; a longer one is cut to this."""
 
 _PIECE = 64 * 1024
 _EITHER = 32 + zlib.MAX_WBITS  # gzip's format or zlib's, which HTTP calls deflate (RFC 9110, section 8.4.1)
@@ -33,7 +33,7 @@ class Adapter(HTTPAdapter):
 
     Args:
         size: connections that are kept.
-        policy: what is repeated.
+        policy: what to retry.
         path: of the unix socket to connect to, whatever the URL says; or None.
     """
 
@@ -49,13 +49,13 @@ class Adapter(HTTPAdapter):
         return manager
 
     def request_url(self, *args: Any, **options: Any) -> str:
-        """The target that urllib3 is told, without the query."""
+        """The target for urllib3, without the query."""
         target, mark, query = super().request_url(*args, **options).partition("?")
         current.get().query = mark + query
         return target
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        """Read the body, and keep no connection on which there is more."""
+        """Read the body; drop a connection that carries more than that."""
         response = super().build_response(req, resp)
         try:
             response.raw = io.BytesIO(_body(resp))
@@ -66,7 +66,7 @@ class Adapter(HTTPAdapter):
 
 
 class Retries(Retry):
-    """The waits of a repeated call, within its time; `new` of urllib3 keeps the class."""
+    """The retries of a call, within its time; urllib3's `new` keeps the class."""
 
     RETRY_AFTER_STATUS_CODES = frozenset({503})
 
@@ -78,7 +78,7 @@ class Retries(Retry):
             return 0.0  # it can't be read: the usual backoff is waited for
 
     def increment(self, *args: Any, **known: Any) -> Any:
-        """Count a try; where no time would be left after the wait, it was the last one."""
+        """Count a try; it was the last one if no time would be left after the wait."""
         further = super().increment(*args, **known)
         response, error, pool = known.get("response"), known.get("error"), known["_pool"]
         wait = (further.get_retry_after(response) if response is not None else None) or further.get_backoff_time()
@@ -88,11 +88,11 @@ class Retries(Retry):
 
 
 class _Received(io.RawIOBase):
-    """What comes from a socket, in time and counted."""
+    """Bytes from a socket, counted and limited in time."""
 
     def __init__(self, sock: Any) -> None:
         self._socket = sock
-        self._file = sock.makefile("rb", buffering=0)  # it keeps the socket open for as long as the answer is read
+        self._file = sock.makefile("rb", buffering=0)  # it keeps the socket open while the answer is read
         self.ended = False
 
     def readable(self) -> bool:
@@ -126,14 +126,14 @@ class _Answer(HTTPResponse):
         return io.BufferedReader(self._received)
 
     def begin(self) -> None:
-        """Read the head; http.client takes one that was cut for a whole one."""
+        """Read the head; http.client would accept one that was cut off."""
         super().begin()
         if self._received.ended:
             raise RemoteDisconnected("the server closed the connection within the answer's head")
 
 
 class _Bounded(HTTPConnection):
-    """A connection whose every step is held to the call's allowance."""
+    """A connection whose every step is limited by the call's allowance."""
 
     response_class = _Answer
 
@@ -143,7 +143,7 @@ class _Bounded(HTTPConnection):
         try:
             super().connect()
         finally:
-            allowance.sent = sent  # what a proxy was sent is no part of the request
+            allowance.sent = sent  # bytes for a proxy are not part of the request
 
     def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:
         super().putrequest(method, url + current.get().query, *args, **options)
@@ -164,10 +164,10 @@ class _Bounded(HTTPConnection):
 
 
 class _Direct(_Bounded):
-    """One that connects by itself, and not by way of a SOCKS proxy."""
+    """A connection that connects directly, not through a SOCKS proxy."""
 
     def _new_conn(self) -> socket.socket:
-        """Connect to the first address that takes it; urllib3 would give each the whole time."""
+        """Connect to the first address that accepts; urllib3 would give each one the whole time."""
         try:
             found = socket.getaddrinfo(self._dns_host.strip("[]"), self.port, 0, socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
@@ -218,7 +218,7 @@ class _UnixPool(HTTPConnectionPool):
 
 
 def _bound(pools: Mapping[str, Any]) -> dict[str, Any]:
-    """The same classes of pools, with connections that are bounded."""
+    """Return the pool classes with bounded connections."""
     return {scheme: pool if issubclass(pool.ConnectionCls, _Bounded) else _bound_pool(pool) for scheme, pool in pools.items()}
 
 
@@ -230,7 +230,7 @@ def _bound_pool(pool: Any) -> Any:
 
 
 def _late(error: TimeoutError) -> Exception:
-    """What a timeout is: the end of the call's time, unless it is the system's own (ETIMEDOUT), which has a number."""
+    """Turn a timeout into the end of the call's time, unless it is the system's own (ETIMEDOUT), which has an errno."""
     return LateError() if error.errno is None else error
 
 
@@ -255,7 +255,7 @@ def _body(answer: Any) -> bytes:
 
 
 def _inflated(body: bytes, most: int) -> bytes:
-    """One gzip or zlib stream, of which no more is decoded than is allowed: 1 MB may hold 1 GB."""
+    """One gzip or zlib stream; it decodes no more than is allowed, as 1 MB may hold 1 GB."""
     decoder = zlib.decompressobj(_EITHER)
     try:
         decoded = decoder.decompress(body, most + 1)

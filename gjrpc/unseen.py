@@ -1,4 +1,4 @@
-"""What can't be seen of a machine: a look at it gives None, and says why, instead of failing."""
+"""Reads facts of a machine that may be hidden: a failed read returns None and says why."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -10,11 +10,11 @@ from gjrpc.masking import clean
 T = TypeVar("T")
 
 UNSEEN = (psutil.Error, OSError, RuntimeError)
-"""What such a look raises; psutil says with a NotImplementedError what a kernel does not tell."""
+"""What such a read raises; psutil raises NotImplementedError for what a kernel does not provide."""
 
 
 def see(errors: list[str], what: str, look: Callable[[], T]) -> T | None:
-    """Look, and give what was seen, or None; `errors` then says of what, and why."""
+    """Read a fact and return it, or None; `errors` then says which, and why."""
     try:
         return look()
     except UNSEEN as error:

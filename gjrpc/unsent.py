@@ -1,13 +1,14 @@
-"""The answers that wait until their clients take them: how many bytes there may be in the whole process.
+"""Counts the bytes of answers that wait for their clients, and bounds them for the whole process.
 
-Owns their count, what it means that there are too many, and who is given up then: whoever takes least. It knows no sockets.
+Owns their count, what happens if there are too many, and whom the server disconnects then: the slowest clients. It knows no
+sockets.
 """
 
 from collections.abc import Callable
 from typing import Protocol
 
 MAX_UNSENT = 64 * 1024 * 1024
-"""Bytes that may wait, unless told otherwise: sixteen of the largest batch's answers, and half of a small machine's memory."""
+"""Default limit of waiting bytes: sixteen answers to the largest batches, and half of a small machine's memory."""
 
 
 class Sender(Protocol):
@@ -22,7 +23,7 @@ class Sender(Protocol):
         ...
 
     def give_up(self) -> None:
-        """Wait no longer."""
+        """Stop waiting, and give the answer up."""
         ...
 
 
@@ -35,7 +36,7 @@ class Unsent:
 
     Attributes:
         total: bytes that wait now.
-        full: whether these are too many.
+        full: whether there are too many.
         given_up: how many answers were given up so far, to make room.
     """
 
@@ -58,14 +59,14 @@ class Unsent:
             self._changed(full)
 
     def look(self, now: float) -> None:
-        """Look at all that wait; to be called a few times a second."""
+        """Check all waiting answers; to be called a few times a second."""
         for sender in self._counts:
             sender.look(now)
         if self.full:
             self._give_up(now)
 
     def _give_up(self, now: float) -> None:
-        """Give up the answers of the clients that take least, until half of the room is free: others are refused meanwhile."""
+        """Give up the answers of the slowest clients until half of the room is free; meanwhile new calls are refused."""
         left = self.total
         rates = [(rate, index, sender) for index, sender in enumerate(self._counts) if (rate := sender.rate(now)) is not None]
         for _, _, sender in sorted(rates):

@@ -1,6 +1,6 @@
 """URLs of servers, as the client takes them and as they may be shown.
 
-Owns which URLs there are, and that neither credentials nor a query get into an error, a `repr` or a log. It sends nothing.
+Owns which URLs are valid, and keeps credentials and queries out of errors, `repr` and logs. It sends nothing.
 """
 
 from urllib.parse import unquote_plus, urlsplit
@@ -9,7 +9,7 @@ import requests
 
 from gjrpc.errors import MisuseError
 
-_SHORT = 4  # characters of a query's value that is no key
+_SHORT = 4  # a query's value of so few characters is not a key
 _FORMS = 'expected a URL such as "http://host:9999", "https://host:9999/prefix" or "unix:/path/to.sock"'
 
 
@@ -22,7 +22,7 @@ def shown(url: str) -> str:
 
 
 def without_query(response: requests.Response) -> bytes:
-    """The body of an answer, in which a server may have repeated the query of the URL or a value in it, without those."""
+    """Return the body of an answer without the URL's query and its values, which a server may have echoed."""
     body, query = response.content, urlsplit(response.url or "").query
     values = [part.partition("=")[2] for part in query.split("&")]
     secrets = {query, *values, *map(unquote_plus, values)}
@@ -32,15 +32,15 @@ def without_query(response: requests.Response) -> bytes:
 
 
 def redirected(response: requests.Response) -> str:
-    """Where a redirect points to, as it may be shown."""
+    """The target of a redirect, fit to be shown."""
     return shown(response.headers.get("Location", ""))
 
 
 def place(url: str, exact: bool) -> tuple[str, str | None]:
-    """Where to POST, and the path of the unix socket if it is one; below the URL's path unless `exact`.
+    """Return where to POST (below the URL's path unless `exact`), and the path of the Unix socket if it is one.
 
     Raises:
-        MisuseError: it is no URL of a server.
+        MisuseError: it is not the URL of a server.
     """
     if isinstance(url, str) and url.startswith("unix:") and url.isprintable() and len(url) > len("unix:"):
         return "http://localhost/", url.removeprefix("unix:")
@@ -50,7 +50,7 @@ def place(url: str, exact: bool) -> tuple[str, str | None]:
         parts = urlsplit(url)
         _ = parts.port  # raises where it is no number
     except ValueError as error:
-        if "@" in url:  # a password may be what it stumbled over
+        if "@" in url:  # a password may be what made it invalid
             raise MisuseError(f"the URL can't be read; give credentials as auth=(user, password), and {_FORMS}") from None
         raise MisuseError(f"url={shown(url)!r}: {error}; {_FORMS}") from None
     if "@" in parts.netloc:  # not shown: there is a password in it

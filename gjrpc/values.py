@@ -1,7 +1,7 @@
-"""One argument, made of what came for it.
+"""Converts one argument.
 
-Owns the three ways in which a value comes: as decoded JSON, as JSON text, and as texts of a query. It knows one parameter's form,
-and no signature.
+Owns the three forms in which a value arrives: decoded JSON, JSON text, and texts of a query. It knows one parameter's form and no
+signature.
 """
 
 import re
@@ -20,20 +20,20 @@ from gjrpc.misfits import Fault
 from gjrpc.signatures import Form
 
 Convert: TypeAlias = Callable[[str, Form, Any], Any]
-"""Makes an argument of what came for it, by its name and form; raises Unfit."""
+"""Converts a received value to an argument, by name and form; raises Unfit."""
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,5})?", re.ASCII)
 
 
 class Unfit(Exception):
-    """One argument that does not fit; the binder tells it with the others."""
+    """One argument that does not fit; the binder reports it with the others."""
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
 
 
 def from_value(name: str, form: Form, value: Any) -> Any:
-    """An argument of decoded JSON."""
+    """Convert decoded JSON to an argument."""
     if form.wanted is Any:
         return value
     try:
@@ -43,7 +43,7 @@ def from_value(name: str, form: Form, value: Any) -> Any:
 
 
 def together(form: Form, values: list[Any]) -> tuple[list[Any] | None, int | None]:
-    """Many arguments of one form, of decoded JSON, in one step; or the index of one that does not fit; or neither."""
+    """Convert many values of one form in one step; or return the index of one that does not fit; or neither."""
     if form.hashing is not None:
         return None, None
     try:
@@ -56,7 +56,7 @@ def together(form: Form, values: list[Any]) -> tuple[list[Any] | None, int | Non
 
 
 def from_json(name: str, form: Form, value: Raw) -> Any:
-    """An argument of JSON text that is known to be well-formed."""
+    """Convert well-formed JSON text to an argument."""
     try:
         return _finite(name, decoder(form.wanted)(value), form.watched)
     except msgspec.ValidationError as error:
@@ -64,7 +64,7 @@ def from_json(name: str, form: Form, value: Raw) -> Any:
 
 
 def from_texts(name: str, form: Form, texts: list[str]) -> Any:
-    """An argument of a query's texts: several make a list, objects are read as JSON, the others as what they spell."""
+    """Convert a query's texts to an argument: several make a list, objects are read as JSON, others by what they spell."""
     if len(texts) > 1 and not form.repeated:
         raise Unfit(misfits.repeated(name, len(texts)))
     try:
@@ -103,7 +103,7 @@ def _json_text(text: str) -> str:
 
 
 def _whole(text: str) -> str:
-    """The text of an integer that is spelled as 5.0 or 1e3, with all its digits; any other text as it is."""
+    """Rewrite an integer spelled as 5.0 or 1e3 with all its digits; return any other text as it is."""
     if text.isdecimal() or len(text) > codec.MAX_DIGITS:
         return text
     try:

@@ -99,7 +99,7 @@ class Watchdog:
 
 
 def _warn(stack: str, words: str, *arguments: object) -> None:
-    """Log a warning with a stack, which is not this thread's."""
+    """Log a warning with the stack of another thread."""
     if log.isEnabledFor(logging.WARNING):
         log.handle(log.makeRecord(log.name, logging.WARNING, __file__, 0, words, arguments, None, sinfo=stack))
 

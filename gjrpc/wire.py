@@ -25,7 +25,7 @@ from gjrpc.transport import Adapter, Retries
 from gjrpc.urls import place, shown
 
 MAX_ANSWER = 64 * 1024 * 1024
-"""Bytes that an answer may have once it is decoded, unless told otherwise."""
+"""Default limit of an answer's bytes after decoding."""
 
 _DOUBT = "; the method may have run (if it may run twice, name it in Client(idempotent=…))"
 
@@ -86,7 +86,7 @@ class Wire:
 
         Raises:
             MisuseError: the client is closed.
-            WireError: no answer could be had, not in time, or it is too large.
+            WireError: there is no answer, or not in time, or it is too large.
         """
         return self._send(name, self._request("POST", body, repeatable), repeatable)
 
@@ -128,7 +128,7 @@ class Wire:
             request.prepare_cookies({})  # HTTPDigestAuth needs the jar
             try:
                 request.prepare_auth(self._auth)
-            except LookupError as error:  # what HTTPDigestAuth makes of a challenge without its parts
+            except LookupError as error:  # from HTTPDigestAuth, for a challenge that lacks parts
                 raise WireError(f"{self.url}: auth= can't answer the server's challenge: {error!r}") from error
         return request
 
@@ -218,7 +218,7 @@ def identity(cert: str | tuple[str, str] | None) -> str | tuple[str, str] | None
 
 
 def limits(timeout: Any) -> tuple[float | None, float | None]:
-    """Read a timeout: seconds for the whole call, or `(connect, call)`; None for ever.
+    """Read a timeout: seconds for the whole call, or `(connect, call)`; None for no limit.
 
     Raises:
         MisuseError: it is neither.

@@ -68,7 +68,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
-        """Warn of settings that have no effect here; in the master, whose log is to hold up nobody either."""
+        """Warn of settings that have no effect here; runs in the master, whose log must not block either."""
         logs.adopt()
         unset = type(cfg)().settings  # their defaults as `get` gives them, which differ from those that are declared
         for name in (name for name in _WITHOUT_EFFECT if name in unset):  # not every version has them all
@@ -251,7 +251,7 @@ class _Counter:
 
 
 def _limits(cfg: Any) -> Limits:
-    """The limits of one message by gunicorn's settings, of which 0 has the meaning that gunicorn's documentation says."""
+    """Return the limits of one message from gunicorn's settings; 0 means what gunicorn's documentation says."""
     default = Limits()
     line = min(cfg.limit_request_line, _LONGEST_LINE) or _UNLIMITED_LINE
     fields = cfg.limit_request_fields if 0 < cfg.limit_request_fields <= _MOST_FIELDS else _MOST_FIELDS
@@ -259,7 +259,7 @@ def _limits(cfg: Any) -> Limits:
 
 
 def _proxies(allowed: Iterable[str]) -> Proxies:
-    """The proxies whose word gunicorn takes for the scheme: its `forwarded_allow_ips`, and whoever comes by a Unix socket."""
+    """The proxies that gunicorn trusts to report the scheme: its `forwarded_allow_ips`, and all peers on a Unix socket."""
     everywhere = ("0.0.0.0/0", "::/0")
     return Proxies([LOCAL, *(name for each in allowed for name in (everywhere if each == "*" else (each,)) if name)])
 

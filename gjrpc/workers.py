@@ -35,7 +35,7 @@ _REST = 2  # seconds for the workers beyond the grace period, to tell the client
 
 
 def become_master() -> None:
-    """Go on as the master: the same process and the same Python with its options, without what was patched."""
+    """Become the master: the same process and Python with the same options, but unpatched."""
     os.execv(sys.executable, [sys.executable, *_python_options(), "-m", "gjrpc.workers", *sys.argv[1:]])  # noqa: S606  no shell
 
 
@@ -49,9 +49,9 @@ def _python_options() -> list[str]:
 
 
 def _stay_logical() -> str:
-    """The current folder by the name that it was entered by, a symbolic link's perhaps, also where modules are looked for.
+    """Keep the name by which the current folder was entered, perhaps a symbolic link, and search modules there too.
 
-    A deployment may move the link: a reload is to find the new folder.
+    A deployment may move the link, and a reload must find the new folder.
     """
     real = os.getcwd()
     logical = str(getcwd())
@@ -157,7 +157,7 @@ def _run(target: str | None, **values: Any) -> None:
 def _watch(target: str | None, chosen: Settings, listener: socket.socket, address: Address) -> None:
     made = composition.throw_away(chosen, address)
     if made is None:
-        composition.context(chosen)  # so that what is wrong with it is said before anything is started, and once
+        composition.context(chosen)  # to report errors in it once, before anything starts
     composition.credentials_of(chosen)
     guarded = bool(chosen.token_file or chosen.htpasswd or chosen.client_ca)
     composition.warn_if_open(chosen, address, guarded=guarded, secured=bool(made or chosen.cert))

@@ -40,7 +40,7 @@ _METHOD_VERBS = "GET, HEAD, POST, OPTIONS"
 _ROOT_VERBS = "POST, OPTIONS"
 _PAGE_VERBS = "GET, HEAD, OPTIONS"
 _NO_HOSTS: frozenset[str] = frozenset()
-_SHORT = 512  # characters of a target whose call is kept with its head
+_SHORT = 512  # the call of a target with so few characters is kept with its head
 _CONTINUE = 100  # RFC 9110, 15.2.1: the head is no reason to refuse the request
 
 
@@ -53,11 +53,11 @@ class Application:
         max_depth: levels that its JSON may nest; 400 beyond.
         max_values: values that its JSON may have in its arrays and objects, as `gjrpc.codec.Decoder` counts them; 413 beyond.
         max_batch: entries that a JSON-RPC 2.0 batch may have; one -32600 beyond.
-        max_answer: bytes that the answers of a batch may have together; -32001 for those beyond, and no call is begun any more.
+        max_answer: bytes that a batch's answers may have together; beyond that, -32001, and its remaining calls are not run.
         allowed_hosts: the `Host` names to answer for, without port; `*` for any; 421 for others. Unless given, any; but a
             `gjrpc.Server` that listens on a loopback address answers for loopback names only.
         allowed_origins: origins (`https://example.org`) that may call besides the same one; `*` for any; 403 for others.
-        scheme_of: gives what a client speaks, `http` or `https`, where trusted proxies speak for it; see `gjrpc.proxies`.
+        scheme_of: returns a client's scheme, `http` or `https`, as trusted proxies report it; see `gjrpc.proxies`.
         runtime: runs blocking methods and deadlines; by default gevent's where gevent has patched the process, else in place.
         observers: each is called with a `gjrpc.dispatch.Finished` after each call.
         guard: asks who calls, see `gjrpc.credentials.guard`; 401 for those who can't say it.
@@ -100,7 +100,7 @@ class Application:
         self._guards_hosts = self._gate.guards_hosts
         self._scheme_of = scheme_of
         self.grants = self._gate.grants
-        """Gives the CORS headers of an answer to a page of this origin, or of none."""
+        """Returns the CORS headers of an answer to a page of this origin, or of none."""
         self._contracts = Contracts(
             registry,
             title,
@@ -127,11 +127,11 @@ class Application:
         return self._gate.leaves_hosts
 
     def guard_hosts(self) -> None:
-        """Look at the host of each request: a server has hosts of its own (`Peer.server_hosts`)."""
+        """Check the host of each request against the server's own hosts (`Peer.server_hosts`)."""
         self._guards_hosts = True
 
     def trust(self, scheme_of: Callable[[Peer, Head], str]) -> None:
-        """Let the proxies in front say what a client speaks, unless it was told already who does (`scheme_of`)."""
+        """Trust the proxies in front to report a client's scheme, unless `scheme_of` was given."""
         self._scheme_of = self._scheme_of or scheme_of
 
     def respond(self, request: Request, peer: Peer | None = None) -> Response:
@@ -157,9 +157,9 @@ class Application:
             return self._failed(error)
 
     def admit(self, head: Head, peer: Peer | None = None) -> Response | None:
-        """Answer a request by its head alone where that is reason enough to refuse it; None where its body may come.
+        """Answer a request that its head alone is enough to refuse; return None if its body may come.
 
-        Whoever reads bodies asks this first: a stranger's is not worth the memory.
+        Servers call this before they read a body, so that strangers' bodies take no memory.
         """
         if head.reader is self:
             return None
@@ -203,7 +203,7 @@ class Application:
         return refusal(failure(FAILED, error, pointer=DETAILS))
 
     def _scheme(self, head: Head, peer: Peer | None) -> str:
-        """What the client speaks."""
+        """The client's scheme."""
         if peer is None:
             return "http"
         return peer.scheme if self._scheme_of is None else self._scheme_of(peer, head)
@@ -244,7 +244,7 @@ class Application:
         if target.startswith("/-/"):
             return self._pages.answer(target)
         head, call = request.head, convention.read_target(target)
-        if len(target) <= _SHORT:  # a longer one is worth less than what it would hold
+        if len(target) <= _SHORT:  # keeping a longer one costs more than it saves
             head.call = call
         return self._spelled(head, call, request.body)
 
@@ -300,7 +300,7 @@ class Application:
         if path.startswith("/-/"):
             return _PAGE_VERBS
         method = self.registry.find(unquote(path[1:]))
-        if method is None or not self.dispatcher.may_call(method):  # whoever may not call it learns nothing of it
+        if method is None or not self.dispatcher.may_call(method):  # a caller who may not call it learns nothing of it
             return _METHOD_VERBS
         return _METHOD_VERBS if method.binding.takes_names else _ROOT_VERBS
 
@@ -312,7 +312,7 @@ class Application:
 
 
 def _check_posted(head: Head) -> None:
-    """Refuse to POST where no method is named, and a body that can't be read.
+    """Refuse a POST to a path without a method, and a body that can't be read.
 
     Raises:
         VerbNotAllowed, InvalidRequest, UnsupportedCoding
