@@ -1,13 +1,12 @@
 """One client's connection: bytes in, answers out, for as long as the client keeps to its time.
 
-Owns the order of reading and answering on a socket, and the time that both may take. An `Application` is asked by the short way,
-`respond(Request)`; any other WSGI callable through `gateway`. Syntax is `http1`'s; which connections there are is the server's.
+Owns the order of reading and answering on a socket, and the time that both may take. How one request is answered is `answering`'s
+for an `Application`, `gateway`'s for any other WSGI callable. Syntax is `http1`'s; which connections there are is the server's.
 """
 
 import logging
 import socket
 import ssl
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,16 +16,15 @@ import gevent
 import gevent.socket
 
 from gjrpc import forks
-from gjrpc.access import Answered
-from gjrpc.called import called
-from gjrpc.errors import BadMessage, CallError, DeadlineExceeded, Overloaded
+from gjrpc.answering import Answering, way
+from gjrpc.errors import BadMessage, DeadlineExceeded, Overloaded
 from gjrpc.framing import Parsed
 from gjrpc.gateway import GoneError
 from gjrpc.green import passes
 from gjrpc.http1 import CONTINUE, Reader
-from gjrpc.messages import Head, Request, Response
+from gjrpc.messages import Request
 from gjrpc.problems import refusal
-from gjrpc.sending import HURRY, Sending
+from gjrpc.sending import HURRY
 from gjrpc.told import DETAILS, FAILED, failure
 
 log = logging.getLogger("gjrpc.connection")
@@ -34,7 +32,6 @@ log = logging.getLogger("gjrpc.connection")
 _RECEIVE = 8 * 1024  # bytes for one read between bodies: a buffer of more is slow to get, and requests are small
 _RECEIVE_BODY = 64 * 1024
 _NEVER = float("inf")
-_LARGE = 64 * 1024  # bytes of a body that are not copied to stand behind their head
 _NO_ROOM = "the server works on as many bytes of bodies as it has room for: come back later"
 _CUT_OFF = "the server stopped before the call ended; the call had begun and may have taken effect"
 
@@ -62,7 +59,7 @@ class Timeouts:
     grace: float = 30
 
 
-class Connection(Sending):
+class Connection(Answering):
     """One client's connection: reads its requests in order and answers each in one piece.
 
     It is a `gjrpc.greenlets.Task`, which is ready when bytes have come, and one of `gjrpc.connections.Connections`.
@@ -81,7 +78,7 @@ class Connection(Sending):
         self._tls = server.ssl_enabled
         self._reader = Reader(server.limits, server.heads)
         # A function and not a bound method: that would make a cycle, and what a client has sent would stay until it is collected.
-        self._answer = _way(server)
+        self._answer = way(server)
         self._watcher = server.loop.io(sock.fileno(), 1)
         self._busy = self._paused = self._more = False
         self._part_since: float | None = None
@@ -359,78 +356,6 @@ class Connection(Sending):
             self._send(CONTINUE)
         return True
 
-    def _answer_short(self, request: Request) -> bool:
-        """Answer by the application's own door; say whether the connection goes on."""
-        return self._give(self.server.application.respond(request, self), request.head)
-
-    def _answer_noted(self, request: Request) -> bool:
-        """Answer, and note it in the access log."""
-        clock, server = time.perf_counter, self.server
-        start = clock()
-        response = server.application.respond(request, self)
-        goes_on = self._give(response, request.head)
-        self._note(request.head, response, clock() - start, called(request))
-        return goes_on
-
-    def _answer_busy(self, request: Request) -> bool:
-        """Answer that the server has too much to do; but probes are told how it is."""
-        if self.server.short_way and request.head.target.startswith("/-/"):
-            return _way(self.server)(self, request)
-        response = self._overloaded(request.head)
-        goes_on = self._give(response, request.head)
-        if self.server.access_log is not None:
-            self._note(request.head, response, 0.0)
-        return goes_on
-
-    def _overloaded(self, head: Head) -> Response:
-        self.server.refused += 1
-        return self._for_page(refusal(Overloaded(f"{self.server.overload}: come back later", retry_after=1)), head.origin)
-
-    def _note(self, head: Head, response: Response, seconds: float, method: str | None = None) -> None:
-        size = len(response.body)
-        self._log_answer(Answered(self.client_address, head, response.status, size, seconds, response.caller, method))
-
-    def _give(self, response: Response, head: Head) -> bool:
-        """Send a response; say whether the connection goes on."""
-        server = self.server
-        keep_alive = self._reader.parsed.keep_alive and not server.draining  # type: ignore[union-attr]  # a head was read
-        if len(response.body) < _LARGE:
-            self._send(server.writer.write(response, keep_alive, head))
-        else:
-            self._send(server.writer.write_head(response, keep_alive, head), response.body if head.verb != "HEAD" else b"")
-        return keep_alive
-
-    def _keeps_alive(self) -> bool:
-        parsed = self._reader.parsed
-        return parsed is not None and parsed.keep_alive and not self.server.draining
-
-    def _refuse(self, error: CallError) -> None:
-        """Answer with an error and close, so that the client can read it."""
-        origin = self._reader.origin(error.head) if isinstance(error, BadMessage) else self._called_by()
-        response = self._for_page(refusal(error), origin)
-        log.info("%s: refused: %s %s", self.peer, response.status, error.message)
-        self._turn_away(response, Head("-", "-"))
-
-    def _called_by(self) -> str | None:
-        """The origin of the request that was read last."""
-        return None if self._reader.parsed is None else self._reader.parsed.request.head.origin
-
-    def _for_page(self, response: Response, origin: str | None) -> Response:
-        """Add the headers with which a page of a listed origin can read the refusal."""
-        if self.server.short_way:
-            response.headers += self.server.application.grants(origin)
-        return response
-
-    def _turn_away(self, response: Response, head: Head) -> None:
-        """Send the last answer so that the client can read it even while it is sending."""
-        try:
-            self._send(self.server.writer.write(response, False, head))
-            self._linger()
-        except GoneError as gone:
-            log.debug("%s went away: %s", self.peer, gone)
-        if self.server.access_log is not None:
-            self._note(head, response, 0.0)
-
     def _let_go(self) -> None:
         """Close after an answer: at once, or lingering where the client has sent more."""
         try:
@@ -441,10 +366,3 @@ class Connection(Sending):
             raise GoneError(error) from error
         if more:
             self._linger()
-
-
-def _way(server: Any) -> Callable[[Any, Request], bool]:
-    """How requests are answered on this server."""
-    if not server.short_way:
-        return Connection.answer_wsgi
-    return Connection._answer_short if server.access_log is None else Connection._answer_noted

@@ -1081,28 +1081,6 @@ def test_repr_tells_the_state(serve, application, gate):
         wait_until(lambda: repr(connection) == "<Connection of 127.0.0.1, in a call>", "in a call")
 
 
-class Noted:
-    """An access log that keeps what it is told."""
-
-    def __init__(self):
-        self.lines = []
-
-    def write(self, answered):
-        self.lines.append((answered.address[0], repr(answered.head), answered.status, answered.size))
-        assert 0 <= answered.seconds < SECONDS
-
-
-def test_the_access_log(serve, application, door):
-    """Each answer is noted with its peer, target, status and size, also a refusal."""
-    noted = Noted()
-    served = serve(door(application), access_log=noted)
-    served.exchange(PING + b"GET /nope HTTP/1.1\r\nHost: a\r\n\r\n" + b"bad\r\n")
-    wait_until(lambda: len(noted.lines) == 3, "three lines")
-    assert noted.lines[0] == ("127.0.0.1", "<Head GET /ping>", 200, len(PONG))
-    assert noted.lines[1][:3] == ("127.0.0.1", "<Head GET /nope>", 404)
-    assert noted.lines[2][:3] == ("127.0.0.1", "<Head - ->", 400)
-
-
 @pytest.mark.parametrize(
     "sent",
     [

@@ -77,6 +77,7 @@ SERVER = [
     "bodies",
     "gateway",
     "sending",
+    "answering",
     "connection",
     "arrivals",
     "handshakes",
