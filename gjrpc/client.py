@@ -20,7 +20,7 @@ from gjrpc.decoders import decoder
 from gjrpc.dialects import JSONRPC, Dialect, Native
 from gjrpc.errors import ClientError, MisuseError, WireError
 from gjrpc.texts import printable_lines
-from gjrpc.wire import MAX_ANSWER, Wire, identity, limits
+from gjrpc.wire import MAX_ANSWER, Wire, identity, time_limits
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ class Client:
         self._repeatable = _matcher(idempotent)
         exact = dialect == "jsonrpc"
         self._wire = Wire(
-            url, verify, identity(cert), limits(timeout), retries, pool, headers, auth, exact=exact, max_answer=max_answer
+            url, verify, identity(cert), time_limits(timeout), retries, pool, headers, auth, exact=exact, max_answer=max_answer
         )
         self._listed: tuple[str, ...] | None = None
         self._described: dict[str, tuple[Signature | None, str]] = {}

@@ -44,7 +44,7 @@ class Command(click.Command):
             _end(str(error))
 
 
-class Reader(Command):
+class ReadingCommand(Command):
     """A command that reads strangers' data and gives exit code 1 a meaning of its own: no failure exits with it."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:

@@ -24,7 +24,7 @@ from gjrpc.excerpts import excerpt
 from gjrpc.messages import Head
 from gjrpc.registry import Registry
 from gjrpc.server import Server
-from gjrpc.wire import Wire, limits
+from gjrpc.wire import Wire, time_limits
 from gjrpc.wsgi import Application
 
 TIMEOUT = 30.0
@@ -238,7 +238,7 @@ class SimpleTCPClient:
 
     def __init__(self, host: str, port: int = 80, ssl: bool = False, verify: bool | str = True) -> None:
         self.url = f"http{'s' * ssl}://{host}:{port}"
-        self._wire = Wire(f"{self.url}/", verify, None, limits(TIMEOUT), 0, 10, None, None, exact=True)
+        self._wire = Wire(f"{self.url}/", verify, None, time_limits(TIMEOUT), 0, 10, None, None, exact=True)
         self.methods: list[str] = codec.decode(self.get("list_methods").encode())["list_methods"]
 
     def get(self, url: str) -> str:

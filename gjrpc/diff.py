@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from gjrpc.commands import Reader
+from gjrpc.commands import ReadingCommand
 from gjrpc.documents import Document, Method, Value, read
 from gjrpc.errors import SettingsError
 from gjrpc.schemas import Schema, spelled, text
@@ -224,7 +224,7 @@ def _texts(old: Any, new: Any, shown: str) -> Iterator[tuple[str, str]]:
         yield "texts", f"{shown} has another {' and '.join(changed)}"
 
 
-@click.command(cls=Reader, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.command(cls=ReadingCommand, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.argument("old")
 @click.argument("new")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")

@@ -19,7 +19,7 @@ from gjrpc.errors import ClientError, MisuseError, ParseError, SettingsError, Wi
 from gjrpc.excerpts import quoted
 from gjrpc.schemas import Schema, modern
 from gjrpc.urls import redirected, shown
-from gjrpc.wire import Wire, limits
+from gjrpc.wire import Wire, time_limits
 
 PAGE = "/-/openrpc.json"
 """Where a server of this project has its document."""
@@ -195,7 +195,7 @@ def _get(url: str, name: str) -> bytes:
     """GET it as the client does: follow no redirect, ignore `.netrc`, and bound time and size."""
     try:
         page, auth = _page(url)
-        wire = Wire(page, True, None, limits(TIMEOUT), _REPEATS, 1, None, auth, exact=True)
+        wire = Wire(page, True, None, time_limits(TIMEOUT), _REPEATS, 1, None, auth, exact=True)
     except (MisuseError, ValueError) as error:
         raise SettingsError(f"{name}: can't be read: {error}") from error
     wire.url = name

@@ -32,7 +32,7 @@ _LINGER = 256 * 1024  # bytes that are taken behind the last answer
 _LINGER_PIECE = 64 * 1024
 _poll = monkey.get_original("select", "poll")  # gevent's would wait on the event loop, for no time at all
 _LEFT = getattr(select, "POLLRDHUP", 0)  # beside what poll(2) always tells: POLLHUP and POLLERR
-_NEVER = (float("inf"), 0)
+_NOT_WAITING = (float("inf"), 0)
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7))
 HURRY = 1.0
 """Seconds for a client that is only waited for so as not to lose what it sends."""
@@ -54,7 +54,7 @@ class Sending(Gateway):
     _sent: int = 0
     _taken: int = 0
     _begun_at: float = 0.0
-    _moved: tuple[float, int] = _NEVER  # until when the client kept to the least rate, and what it had taken by then
+    _moved: tuple[float, int] = _NOT_WAITING  # until when the client kept to the least rate, and what it had taken by then
 
     @property
     def peer(self) -> str:
@@ -160,7 +160,7 @@ class Sending(Gateway):
         except OSError as error:
             raise GoneError(error) from error
         finally:
-            self._moved = _NEVER
+            self._moved = _NOT_WAITING
             unsent.note(self, 0)
         self.expires, self._cut = before, cut
 

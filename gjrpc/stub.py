@@ -23,7 +23,7 @@ import click
 
 from gjrpc.annotations import Annotations, docstring, is_name
 from gjrpc.client import Client
-from gjrpc.commands import Reader
+from gjrpc.commands import ReadingCommand
 from gjrpc.documents import Document, Method, read
 from gjrpc.texts import printable
 
@@ -164,7 +164,7 @@ def _is_spellable(method: Method) -> bool:
     )
 
 
-@click.command(cls=Reader, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.command(cls=ReadingCommand, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.argument("url")
 def main(url: str) -> None:
     """Write a typed stub of a server's methods to standard output, for type checkers.

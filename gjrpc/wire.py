@@ -217,7 +217,7 @@ def identity(cert: str | tuple[str, str] | None) -> str | tuple[str, str] | None
     return cert
 
 
-def limits(timeout: Any) -> tuple[float | None, float | None]:
+def time_limits(timeout: Any) -> tuple[float | None, float | None]:
     """Read a timeout: seconds for the whole call, or `(connect, call)`; None for no limit.
 
     Raises:

@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from gjrpc.commands import Command, Reader
+from gjrpc.commands import Command, ReadingCommand
 from gjrpc.errors import SettingsError
 from gjrpc.texts import printable
 
@@ -52,7 +52,7 @@ def test_a_reader_never_ends_with_1(capsys, raised, told):
         raise raised
 
     with pytest.raises(SystemExit) as ended:
-        Reader("run", callback=run).main([])
+        ReadingCommand("run", callback=run).main([])
     assert ended.value.code == 2
     assert told in capsys.readouterr().err.splitlines()[-1]
 
