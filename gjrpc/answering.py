@@ -79,7 +79,8 @@ class Answering(Sending):
         origin = self._reader.origin(error.head) if isinstance(error, BadMessage) else self._called_by()
         response = self._for_page(refusal(error), origin)
         log.info("%s: refused: %s %s", self.peer, response.status, error.message)
-        self._turn_away(response, Head("-", "-"))
+        verb = "HEAD" if isinstance(error, BadMessage) and error.head.startswith(b"HEAD ") else "-"  # RFC 9110, 9.3.2: no body
+        self._turn_away(response, Head(verb, "-"))
 
     def _called_by(self) -> str | None:
         """The origin of the request that was read last."""

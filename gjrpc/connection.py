@@ -333,9 +333,10 @@ class Connection(Answering):
             self._body_since = self.server.now
             self._received = 0
         self._received += count
-        if not self.server.bodies.note(self, self._received):
+        # The last piece completes the request, and is not noted any more.
+        if not self.server.bodies.note(self, self._received + min(self._reader.left, _RECEIVE_BODY)):
             head = self._reader.parsed.request.head  # type: ignore[union-attr]  # a head was read
-            self._turn_away(self._for_page(refusal(Overloaded(_NO_ROOM)), head.origin), head)
+            self._turn_away(self._for_page(refusal(Overloaded(_NO_ROOM, retry_after=1)), head.origin), head)
             return False
         self.expires = self._body_since + self.server.timeouts.body + self._received / self.server.timeouts.rate
         return True

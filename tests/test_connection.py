@@ -189,6 +189,17 @@ def test_head_has_no_body(serve, application, door):
             assert int(answer.headers["content-length"]) == len(wire.ask(b"GET %b HTTP/1.1\r\n%b\r\n" % (target, HOST)).body)
 
 
+@pytest.mark.parametrize("lines", [b"HEAD * HTTP/1.1\r\nHost: a", b"HEAD / HTTP/1.1", b"HEAD / HTTP/1.1\r\nHost: a\r\nExpect: x"])
+def test_head_that_is_refused_has_no_body(serve, application, lines):
+    """HEAD gets no body either where the whole head is refused, which says how long it would be."""
+    with serve(application).connect() as connection:
+        connection.sendall(lines + b"\r\n\r\n")
+        told = read_all(connection)
+        assert told.startswith(b"HTTP/1.1 4")
+        assert b"Content-Length: 1" in told
+        assert told.endswith(b"\r\n\r\n")
+
+
 def test_one_piece(serve, application, door):
     """A response is there whole at the first read of the client."""
     served = serve(door(application))
