@@ -4,6 +4,7 @@ Owns what msgspec learns of the fields of these classes: it would read fields fr
 """
 
 import dataclasses
+import os
 import sys
 from _thread import allocate_lock
 from collections.abc import Callable, Iterable, Iterator
@@ -52,6 +53,8 @@ def _undisturbed() -> Iterator[None]:
         before = sys.getswitchinterval()
         sys.setswitchinterval(_LONG)
         try:
+            # A thread that waits already does so by the old interval; once the lock of Python was free, it waits by the new one.
+            os.stat("/")
             yield
         finally:
             sys.setswitchinterval(before)

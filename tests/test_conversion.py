@@ -325,7 +325,7 @@ def test_every_type_ends():
 
 
 def test_other_threads_see_whole_classes():
-    """While classes are prepared no other thread sees one without its fields."""
+    """While classes are prepared no other thread sees one without its fields, not even one that waited when it began."""
     classes = [make_dataclass(f"Made{n}", [("a", int), ("b", int, field(init=False, default=n))]) for n in range(60)]
     before = sys.getswitchinterval()
     done, seen = threading.Event(), set()
