@@ -1,26 +1,26 @@
-"""The bodies of requests that come in pieces: how many bytes of them there may be in the whole process.
+"""Bounds the bytes of request bodies that arrive in pieces, for the whole process.
 
-Owns their count, from the first piece to the end of the call, and who makes room: whoever has held the most bytes for longest. It
-knows no sockets. A body that comes in one piece with its head is never noted.
+Owns their count, from the first piece to the end of the call, and which body makes room: the one that has held the most bytes for
+longest. It knows no sockets. A body that arrives in one piece with its head is never counted.
 """
 
 from typing import Protocol
 
 BODIES = 64
-"""Bodies of the largest size that there may be, unless told otherwise."""
+"""Default limit, in bodies of the largest size."""
 
 
 class Holder(Protocol):
-    """Something that has a body that came in pieces."""
+    """Something with a body that arrives in pieces."""
 
     @property
     def body_cost(self) -> float | None:
-        """Bytes that have come of its body, times the seconds since the first; None while the server is at work for it."""
+        """The received bytes of its body times the seconds since the first; None while the server works for it."""
         ...
 
     @property
     def has_body(self) -> bool:
-        """Whether it still has that body: further pieces are awaited, or its call runs."""
+        """Whether it still has that body: it awaits further pieces, or its call runs."""
         ...
 
     def evict(self) -> None:
@@ -32,10 +32,10 @@ class Bodies:
     """Counts the bytes of bodies.
 
     Args:
-        most: bytes that there may be.
+        most: bytes that bodies may have, in all.
 
     Attributes:
-        total: bytes that there are; those of calls that have ended may be among them, until there is no room.
+        total: bytes counted now; those of ended calls may be included until there is no room.
         dropped: how many bodies were dropped so far to make room.
     """
 
@@ -46,13 +46,13 @@ class Bodies:
         self._counts: dict[Holder, int] = {}
 
     def note(self, holder: Holder, count: int) -> bool:
-        """Note how many bytes of its body a holder has by now, and say whether it may go on; others may have to make room."""
+        """Note how many bytes of its body a holder has; return whether it may go on. Others may have to make room."""
         self.total += count - self._counts.get(holder, 0)
         self._counts[holder] = count
         return self.total <= self.most or self._make_room(holder)
 
     def forget(self, holder: Holder) -> None:
-        """Forget one that has no body any more."""
+        """Forget a holder without a body."""
         self.total -= self._counts.pop(holder, 0)
 
     def _make_room(self, newest: Holder) -> bool:
@@ -70,6 +70,6 @@ class Bodies:
         return True
 
     def _cost(self, holder: Holder, newest: Holder) -> float | None:
-        """What its body has cost so far; the server is at work for the newest, but only to read it."""
+        """What its body has cost so far; the server works for the newest, but only to read it."""
         cost = holder.body_cost
         return 0.0 if cost is None and holder is newest else cost

@@ -32,7 +32,7 @@ log = logging.getLogger("gjrpc.connection")
 _RECEIVE = 8 * 1024  # bytes for one read between bodies: a buffer of more is slow to get, and requests are small
 _RECEIVE_BODY = 64 * 1024
 _NEVER = float("inf")
-_NO_ROOM = "the server works on as many bytes of bodies as it has room for: come back later"
+_NO_ROOM = "the server has no room for further request bodies: come back later"
 _CUT_OFF = "the server stopped before the call ended; the call had begun and may have taken effect"
 
 
@@ -108,7 +108,7 @@ class Connection(Answering):
 
     @property
     def body_cost(self) -> float | None:
-        """What the body has cost that is awaited (`gjrpc.bodies`); None while the server is at work for it."""
+        """What the awaited body has cost so far (`gjrpc.bodies`); None while the server works for it."""
         if self._busy or self._body_since is None:
             return None
         seconds: float = self.server.now - self._body_since

@@ -1,4 +1,4 @@
-"""NaN and the infinities, which JSON does not have (RFC 8259, section 6): where there is one in a value.
+"""Finds NaN and the infinities in values, as JSON does not have them (RFC 8259, section 6).
 
 Owns the search through a value for such a number, and when that can be left out: the encoder writes them without a word. It knows
 no limits and no message.
@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 PLAIN = frozenset({str, int, bool, bytes, type(None)})
-"""Types of which no value is such a number, or has one in it."""
+"""Types whose values are never such a number and never contain one."""
 
 _CAPITAL_N, _CAPITAL_I = b"NI"
 

@@ -16,7 +16,7 @@ FOREIGN = (
     LookupError,  # HTTPDigestAuth's, of a challenge without its parts
     *(LateError, LargeError),
 )
-"""What a call can raise on its way, of whichever library."""
+"""What a call can raise on the wire, from any library."""
 
 _REASONS = {
     urllib3_errors.ClosedPoolError: "this client is closed",
@@ -30,7 +30,7 @@ _REASONS = {
     urllib3_errors.DecodeError: "the answer can't be read: {root}{doubt}",
     Exception: "the connection broke before the answer was whole: {root}{doubt}",
 }
-"""What the errors of urllib3 mean; the first that fits, since they inherit from each other."""
+"""What urllib3's errors mean; the first match counts, since they inherit from each other."""
 
 _TLS_HINTS = {
     "WRONG_VERSION_NUMBER": "no TLS is spoken there; try http://",
@@ -50,7 +50,7 @@ _UNTRUSTED = 'if it comes from an authority of your own, give its file: verify="
 
 
 def reason_of(error: BaseException, limits: tuple[float | None, float | None], *, most: int, doubt: str) -> str:
-    """What an error of these means, and what to do.
+    """Say what one of these errors means, and what to do.
 
     Args:
         error: as it was raised.
@@ -72,7 +72,7 @@ def reason_of(error: BaseException, limits: tuple[float | None, float | None], *
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """An error and what led to it, down to the first that is of neither requests nor urllib3."""
+    """Yield an error and its causes, down to the first that comes from neither requests nor urllib3."""
     chain = [error]
     while isinstance(error, (requests.RequestException, urllib3_errors.HTTPError)):
         inner = error.__cause__ or next((arg for arg in error.args if isinstance(arg, BaseException)), None) or error.__context__

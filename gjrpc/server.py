@@ -84,7 +84,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         connections: those that are open.
         greenlets: what runs the calls.
         held_back: how often accepting paused so far, for want of room.
-        bodies: the bodies that come in pieces.
+        bodies: the bodies that arrive in pieces.
         unsent: the answers that wait for their clients.
         refused: how many calls were refused so far because of overload.
     """
@@ -347,7 +347,9 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         if refused or given_up:
             log.warning("%s: %d calls were refused, and %d slow clients disconnected", self.overload, refused, given_up)
         if dropped:
-            log.warning("no room for bodies of more than %d bytes: %d unfinished ones were dropped", self.bodies.most, dropped)
+            log.warning(
+                "no room for more than %d bytes of request bodies: %d unfinished ones were dropped", self.bodies.most, dropped
+            )
 
 
 def _cooperative(context: ssl.SSLContext) -> ssl.SSLContext:

@@ -104,7 +104,7 @@ class Settings:
     )
     max_bodies: int | None = _option(
         None,
-        f"Bytes of bodies, in all, that come in pieces; default: {BODIES} times --max-body. Beyond, slow ones are dropped.",
+        f"Bytes of bodies, in all, that arrive in pieces; default: {BODIES} times --max-body; beyond, the slowest are dropped.",
     )
     max_unsent: int = _option(
         MAX_UNSENT,
