@@ -303,7 +303,7 @@ def test_host_methods_on_other_addresses(run):
     server = run(bind="0.0.0.0:0")
     url = server.wait_for(r"http://0\.0\.0\.0(:\d+)")[1]
     url = f"http://127.0.0.1{url}"
-    server.wait_for("without credentials")
+    server.wait_for("without authentication")
     assert [get(f"{url}/{name}")[0] for name in HOST] == [403] * 4
     assert [get(f"{url}/{name}")[0] for name in ("ping", "meminfo")] == [200] * 2
     _, told = get(f"{url}/get_env")
@@ -327,7 +327,7 @@ def test_host_methods_with_credentials(run, tmp_path):
     for (token, _), status in zip(made, (200, 403), strict=True):
         assert {get(f"{url}/{name}", token)[0] for name in HOST} == {status}
         assert get(f"{url}/meminfo", token)[0] == 200
-    assert "without credentials" not in server.output
+    assert "without authentication" not in server.output
     server.wait_for("without TLS: credentials can be read on their way")
 
 
@@ -335,7 +335,7 @@ def test_an_application_without_credentials_is_served(run, files):
     """An application's own functions are served on any address, with a warning; but those that ask for a scope are closed."""
     server = run("app:registry", bind="0.0.0.0:0")
     url = "http://127.0.0.1" + server.wait_for(r"http://0\.0\.0\.0(:\d+)")[1]
-    server.wait_for("listening on a non-loopback address without credentials")
+    server.wait_for("listening on a non-loopback address without authentication")
     assert get(f"{url}/who") == (200, {"who": None})
     assert get(f"{url}/wipe")[0] == 403
 

@@ -45,6 +45,7 @@ def tls(serve, certificate):
 
         def connect(version=ssl.TLSVersion.TLSv1_3, narrow=False):
             context = ssl.create_default_context(cafile=certificate.ca)
+            context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # which Python up to 3.11.2 sets
             context.minimum_version = context.maximum_version = version
             sock = served.connect()
             if narrow:
