@@ -62,7 +62,7 @@ def test_a_target_is_read_once():
         ("/add?a=\xff", "is not percent-encoded UTF-8"),
         ("/" + "a" * 1000 + "%FF", f"the path '{'a' * 100}…' is not"),
         ("/add?" + "a" * 1000 + "%FF", f"the query '{'a' * 100}…' is not"),
-        ("/add?" + "a&" * 256, "over 256 arguments: send them in the body of a POST"),
+        ("/add?" + "a&" * 256, "more than 256 arguments: send them in the body of a POST"),
     ],
 )
 def test_a_target_that_spells_no_call_is_refused(target, words):

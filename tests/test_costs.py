@@ -311,7 +311,7 @@ def test_expressions_are_constants():
 # Each cache whose size nobody but `functools` bounds: by what it is keyed, and why no stranger chooses that.
 CACHED = {
     ("connection", "cached_property"): "of a connection, gone with it",
-    ("registry", "cached_property"): "only looked for",
+    ("instances", "cached_property"): "only looked for",
     ("decoders", "lru_cache"): "by the types of annotations",
     ("signatures", "lru_cache"): "only looked for",
     ("outlets", "cache"): "by nothing",

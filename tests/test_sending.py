@@ -47,6 +47,7 @@ def tls(serve, certificate):
             context = ssl.create_default_context(cafile=certificate.ca)
             context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # which Python up to 3.11.2 sets
             context.minimum_version = context.maximum_version = version
+            context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # which some versions of Python set by themselves
             sock = served.connect()
             if narrow:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
@@ -130,7 +131,7 @@ def test_an_answer_that_was_cut_off_has_no_good_end(tls, foreign, version):
     served = tls(foreign)
     with served.secured(version) as wire:
         wire.send(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
-        with pytest.raises(ssl.SSLEOFError):
+        with pytest.raises(ssl.SSLError, match="EOF"):  # an SSLEOFError, but in Python before 3.11.4
             wire.rest()
 
 
@@ -143,7 +144,7 @@ def test_an_answer_that_nobody_takes_has_no_good_end(tls, application, version):
         wait_until(lambda: served.server.unsent.total, "the answer waits")
         served.stop()
         wait_until(lambda: served.connections == 0, "the server has closed it")
-        with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
+        with pytest.raises((ssl.SSLError, ConnectionResetError), match=r"EOF|reset"):
             wire.rest()
 
 
