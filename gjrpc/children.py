@@ -13,6 +13,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import gevent
+import gevent.os
 from gevent import monkey
 from gevent._hub_local import get_hub_if_exists
 from gevent.libev import corecext
@@ -23,6 +24,7 @@ _POLL = 0.02  # seconds between two polls, on systems without descriptors for pr
 _LOST = 255 << 8  # the wait status of a child that something else has reaped; asyncio reports 255 too
 
 _waitpid = monkey.get_original("os", "waitpid")
+_close = monkey.get_original("os", "close")  # gevent's own may wait, which the event loop itself can't
 
 
 class Loop(corecext.loop):  # type: ignore[misc]  # gevent has no types
@@ -47,6 +49,25 @@ def install() -> None:
         if get_hub_if_exists() is not None:
             log.debug("the main event loop was made before gjrpc was imported, so it watches child processes through libev")
         gevent.config.loop = Loop
+        gevent.os._watched_children = _Watched(gevent.os._watched_children)
+        gevent.os._get_hub = _main_hub
+
+
+class _Watched(dict[int, Any]):
+    """gevent's record of children, which it goes through in one thread while others are added in another."""
+
+    def items(self) -> Any:
+        """The entries as they are now."""
+        return list(super().items())
+
+
+def _main_hub() -> Any:
+    """The hub whose watchers `os.close` has to wait for; in other threads it closes at once.
+
+    gevent notes the descriptors that it is about to close by their number alone, which another thread may have by then.
+    """
+    hub = get_hub_if_exists()
+    return hub if hub is not None and hub.loop is not None and hub.loop.default else None
 
 
 class _Exit:
@@ -131,7 +152,7 @@ class Child:
             self._watcher.close()
             self._watcher = None
         if self._descriptor is not None:
-            os.close(self._descriptor)
+            _close(self._descriptor)
             self._descriptor = None
 
     def close(self) -> None:

@@ -34,8 +34,15 @@ class Serving(Protocol):
         ...
 
 
+class _Held(monkey.get_original("_thread", "_local")):  # type: ignore[misc]  # gevent has no types
+    """The signals that a thread had blocked before it forked, and how many of its greenlets are about to fork."""
+
+    mask: Any = None
+    forks = 0
+
+
+_held = _Held()
 _serving: WeakSet[Serving] = WeakSet()
-_held = monkey.get_original("_thread", "_local")()
 _strayed = False
 
 
@@ -67,11 +74,14 @@ def end_if_strayed() -> None:
 
 def _hold_signals() -> None:
     """Block signals until the child has its own handlers: the event loop's would take them, and nobody would look."""
-    _held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()) if _serving else None
+    if not _held.forks:
+        _held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    _held.forks += 1  # another greenlet of this thread may fork while this one waits for a lock of the next hook
 
 
 def _release_signals() -> None:
-    if _held.mask is not None:
+    _held.forks -= 1
+    if not _held.forks:
         signal.pthread_sigmask(signal.SIG_SETMASK, _held.mask)
 
 
@@ -79,6 +89,7 @@ def _in_child() -> None:
     try:
         _leave_server()
     finally:
+        _held.forks = 1
         _release_signals()
 
 
