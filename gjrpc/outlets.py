@@ -235,7 +235,14 @@ def settle(patience: float = PATIENCE) -> None:
         outlet.settle(end - time.monotonic())
 
 
-atexit.register(settle)
+def _finish() -> None:
+    """Write what is left at the end of the process; Python closes the streams later, when this module is in pieces."""
+    settle()
+    for outlet in _outlets:
+        outlet.waits = False
+
+
+atexit.register(_finish)
 
 
 def _keep_descriptors() -> None:
