@@ -202,7 +202,7 @@ server.start()
 print(server.url, file=sys.stderr, flush=True)
 server.serve_forever()
 print("the end", file=sys.stdout)
-print("y" * 1_500_000)
+print("#" * 1_500_000)
 """
 
 
@@ -216,7 +216,8 @@ def test_nobody_reads_from_the_library(deaf, tmp_path, setup):
             caller.send(SAY % 20_000 * 10 + b"GET /fail HTTP/1.1\r\nHost: localhost\r\n\r\n" * 5)
             assert [caller.answer().status for _ in range(15)] == [200] * 10 + [500] * 5
     process.terminate()
-    assert b"the end\n" + b"y" * 1_500_000 in process.stdout.read()
+    after = process.stdout.read().partition(b"the end\n")[2]  # what is reported of dropped lines may stand in between
+    assert after.count(b"#") == 1_500_000
     assert process.wait(TIMEOUT) == 0
 
 
