@@ -17,8 +17,8 @@ import pjrpc.server
 
 from bench.pairs import Plan, Section
 from gjrpc import Application, Registry
-from gjrpc.green import Green
-from gjrpc.messages import Head, Request
+from gjrpc.http.messages import Head, Request
+from gjrpc.server.gevent_runtime import Green
 
 BATCH = 100
 SINGLE = json.dumps({"jsonrpc": "2.0", "method": "add", "params": [1, 2], "id": 0})

@@ -27,8 +27,9 @@ RUNS = (500, 2500)
 SCRIPT = """
 import sys
 from gjrpc import Application, Registry
-from gjrpc.lines import Limits
-from gjrpc.http1 import Memory, Reader, Writer
+from gjrpc.http.lines import Limits
+from gjrpc.http.reader import Memory, Reader
+from gjrpc.http.writer import Writer
 
 registry = Registry()
 registry.register(lambda: "pong", "ping")

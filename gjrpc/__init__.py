@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 from gjrpc._version import __version__
 
 if TYPE_CHECKING:
-    from gjrpc.client import Client as Client
+    from gjrpc.app.application import Application as Application
+    from gjrpc.calls import context as context
+    from gjrpc.calls.registry import Registry as Registry
+    from gjrpc.client.client import Client as Client
     from gjrpc.compat import HTTPError as HTTPError
     from gjrpc.compat import SimpleTCPClient as SimpleTCPClient
     from gjrpc.compat import SimpleTCPDispatcher as SimpleTCPDispatcher
@@ -24,9 +27,7 @@ if TYPE_CHECKING:
     from gjrpc.errors import RegistrationError as RegistrationError
     from gjrpc.errors import RemoteError as RemoteError
     from gjrpc.errors import WireError as WireError
-    from gjrpc.registry import Registry as Registry
-    from gjrpc.server import Server as Server
-    from gjrpc.wsgi import Application as Application
+    from gjrpc.server.server import Server as Server
 
 _HOMES = {
     "errors": (
@@ -38,10 +39,10 @@ _HOMES = {
         "RemoteError",
         "WireError",
     ),
-    "registry": ("Registry",),
-    "wsgi": ("Application",),
-    "server": ("Server",),
-    "client": ("Client",),
+    "calls.registry": ("Registry",),
+    "app.application": ("Application",),
+    "server.server": ("Server",),
+    "client.client": ("Client",),
     "compat": (
         "HTTPError",
         "SimpleTCPClient",
@@ -58,7 +59,7 @@ __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604  the names are string
 
 def __getattr__(name: str) -> Any:
     if name == "context":  # a module, for `gjrpc.context.caller` in a method
-        return import_module("gjrpc.context")
+        return import_module("gjrpc.calls.context")
     if name not in _HOME:
         raise AttributeError(f"module 'gjrpc' has no attribute {name!r}")
     value = getattr(import_module(f"gjrpc.{_HOME[name]}"), name)

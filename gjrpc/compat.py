@@ -16,16 +16,15 @@ import gevent
 import requests
 from gevent.hub import get_hub
 
-from gjrpc import codec
-from gjrpc.access import Answered
-from gjrpc.convention import phrase
+from gjrpc.app.application import Application
+from gjrpc.calls.registry import Registry
+from gjrpc.client.wire import Wire, time_limits
 from gjrpc.errors import ClientError, MethodNotFound
-from gjrpc.excerpts import excerpt
-from gjrpc.messages import Head
-from gjrpc.registry import Registry
-from gjrpc.server import Server
-from gjrpc.wire import Wire, time_limits
-from gjrpc.wsgi import Application
+from gjrpc.http.access_log import Answered
+from gjrpc.http.messages import Head, reason_phrase
+from gjrpc.server.server import Server
+from gjrpc.texts import excerpt
+from gjrpc.values import codec
 
 TIMEOUT = 30.0
 """Seconds that a call of `SimpleTCPClient` may take."""
@@ -35,7 +34,7 @@ class HTTPError(Exception):
     """The server answered with an error; `code` is the HTTP status, `body` the text of the answer."""
 
     def __init__(self, response: requests.Response) -> None:
-        super().__init__(f"HTTP Error {response.status_code}: {phrase(response.status_code)}")
+        super().__init__(f"HTTP Error {response.status_code}: {reason_phrase(response.status_code)}")
         self.code = response.status_code
         self.body = response.text
 
@@ -212,7 +211,7 @@ class SimpleTCPServer(SimpleTCPDispatcher):
 
 
 class _HandlerLog:
-    """Tells a request handler of the user's about each answer; takes the place of `gjrpc.access.AccessLog`."""
+    """Tells a request handler of the user's about each answer; takes the place of `gjrpc.http.access_log.AccessLog`."""
 
     def __init__(self, server: SimpleTCPServer) -> None:
         self._server = server
@@ -220,7 +219,7 @@ class _HandlerLog:
     def write(self, answered: Answered) -> None:
         handler, status = self._server.RequestHandlerClass(self._server, answered.address, answered.head), answered.status
         if status >= 400:
-            handler.log_error("code %d, message %s", status, phrase(status))
+            handler.log_error("code %d, message %s", status, reason_phrase(status))
         handler.log_request(status, answered.size)
 
 

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 import click
 
-from gjrpc.commands import ReadingCommand
-from gjrpc.documents import Document, Method, Value, read
+from gjrpc.commands.cli import ReadingCommand
 from gjrpc.errors import SettingsError
-from gjrpc.schemas import Schema, spelled, text
-from gjrpc.subschema import Comparer
 from gjrpc.texts import printable, printable_json
+from gjrpc.tools.fetch import Document, Method, Value, read
+from gjrpc.tools.schemas import Schema, spelled, text
+from gjrpc.tools.subschema import Comparer
 
 KINDS = {
     "method-removed": True,

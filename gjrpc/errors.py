@@ -1,7 +1,7 @@
 """The exception tree, on one screen.
 
 Owns what can go wrong and what each error carries: a JSON-RPC code, a message meant for the client, data. It knows no
-HTTP status (`problems` has that table) and no wire form (`convention` and `jsonrpc` render).
+HTTP status (`problems` has that table) and no wire form (`gjrpc.app` renders).
 
     GjrpcError
     ├── RegistrationError     a function can't be registered so (also a ValueError)

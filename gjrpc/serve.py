@@ -1,7 +1,7 @@
 """`python -m gjrpc.serve`: the composition root.
 
 Patches the standard library first, then reads the options, loads the target, and puts the parts together in this one process; for
-several it hands over to `workers`. It owns the command line and what signals do here.
+several it hands over to `gjrpc.commands.multiprocess`. It owns the command line and what signals do here.
 """
 # ruff: noqa: E402  patching must come before anything that imports ssl or threading
 
@@ -19,17 +19,19 @@ import click
 import gevent
 from gevent.hub import get_hub
 
-from gjrpc import composition, logs, targets, tls, workers
 from gjrpc._version import __version__
-from gjrpc.addresses import Address
-from gjrpc.commands import Command
+from gjrpc.auth.guard import Guard, Unasked
+from gjrpc.commands import build, multiprocess, targets
+from gjrpc.commands.cli import Command
+from gjrpc.commands.foreign_options import HINTS
+from gjrpc.commands.settings import Settings
 from gjrpc.errors import SettingsError
-from gjrpc.foreign_options import HINTS
-from gjrpc.guard import Guard, Unasked
-from gjrpc.server import Server
-from gjrpc.settings import Settings
-from gjrpc.stopping import on_signals
-from gjrpc.systemd import Notifier
+from gjrpc.process import logs
+from gjrpc.process.systemd import Notifier
+from gjrpc.server import tls
+from gjrpc.server.addresses import Address
+from gjrpc.server.server import Server
+from gjrpc.server.stopping import on_signals
 
 log = logging.getLogger("gjrpc.serve")
 
@@ -49,26 +51,26 @@ def _run(target: str | None, **values: Any) -> None:
     """Serve until a signal says to stop."""
     chosen = Settings(**values)
     if chosen.workers > 1:
-        workers.become_master()
+        multiprocess.become_master()
     logs.to_stderr(chosen.log_level)
-    with composition.listening(chosen) as (listener, address):
+    with build.listening(chosen) as (listener, address):
         _serve(target, chosen, listener, address)
 
 
 def _serve(target: str | None, chosen: Settings, listener: socket.socket, address: Address) -> None:
     get_hub().print_exception = logs.greenlet_failed
-    served = targets.load(target or composition.HOST)
-    application = composition.application(served, target, chosen, address)
-    made = composition.throw_away(chosen, address)
-    context = made.context if made else composition.context(chosen)
-    server = composition.server(listener, application, context, chosen, kind=Server)
+    served = targets.load(target or build.HOST)
+    application = build.application(served, target, chosen, address)
+    made = build.throw_away(chosen, address)
+    context = made.context if made else build.context(chosen)
+    server = build.server(listener, application, context, chosen, kind=Server)
     notifier = Notifier()
-    guard = composition.guard_of(application)
+    guard = build.guard_of(application)
     _reload_on_signal(context, chosen, guard, notifier)
     with on_signals(server, notifier.stopping):
         server.start()
-        composition.announce(server, served, target, composition.for_curl(chosen, made))
-        composition.warn_if_open(chosen, address, guarded=isinstance(guard, Guard), secured=context is not None)
+        build.announce(server, served, target, build.for_curl(chosen, made))
+        build.warn_if_open(chosen, address, guarded=isinstance(guard, Guard), secured=context is not None)
         notifier.ready()
         if notifier.interval is not None:
             gevent.spawn(_live, notifier, notifier.interval)
@@ -114,7 +116,7 @@ def _reload_certificate(context: ssl.SSLContext, chosen: Settings) -> None:
 main = Command(
     "gjrpc-serve",
     callback=_run,
-    params=composition.parameters(),
+    params=build.parameters(),
     hints=HINTS,
     help=_HELP,
     epilog=_EPILOG,

@@ -21,11 +21,11 @@ from collections.abc import Iterator
 
 import click
 
-from gjrpc.annotations import Annotations, docstring, is_name
-from gjrpc.client import Client
-from gjrpc.commands import ReadingCommand
-from gjrpc.documents import Document, Method, read
+from gjrpc.client.client import Client
+from gjrpc.commands.cli import ReadingCommand
 from gjrpc.texts import printable
+from gjrpc.tools.annotations import Annotations, docstring, is_name
+from gjrpc.tools.fetch import Document, Method, read
 
 _HEADER = """\
 # {title}, version {version}: its methods, as python -m gjrpc.stub wrote them down. Don't edit; use:

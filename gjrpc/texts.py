@@ -1,6 +1,7 @@
 """Text that strangers wrote, fit to be shown.
 
-Owns the escaping of characters that a terminal, a log or a parser would interpret. It does not know what is shown where.
+Owns the escaping of characters that a terminal, a log or a parser would interpret, and how much of a text an error or a log line
+repeats, so that neither grows with what a stranger sent. It does not know what is shown where.
 """
 
 import json
@@ -21,3 +22,17 @@ def printable_json(text: str) -> str:
 def printable_lines(words: str) -> str:
     """Escape each line; tabs become blanks."""
     return "\n".join(map(printable, words.expandtabs().splitlines()))
+
+
+MOST = 100
+"""How many characters of a text are shown."""
+
+
+def excerpt(text: str, most: int = MOST) -> str:
+    """Return a text; if it is longer, its beginning and an ellipsis."""
+    return text if len(text) <= most else text[:most] + "…"
+
+
+def quoted(text: str, most: int = MOST) -> str:
+    """A text between quotation marks and with its control characters escaped, as Python writes it; a long one is cut."""
+    return repr(excerpt(text, most))

@@ -1,5 +1,6 @@
 """What the tests share: a server in a thread, a program in a process, certificates, messages read in every way."""
 
+import gc
 import json
 import os
 import re
@@ -21,8 +22,11 @@ import trustme
 from needs import need
 
 from gjrpc.errors import BadMessage
-from gjrpc.http1 import Memory, Reader
-from gjrpc.lines import Limits
+from gjrpc.http.lines import Limits
+from gjrpc.http.reader import Memory, Reader
+
+ROOT = Path(__file__).parent.parent
+"""The project's folder."""
 
 TIMEOUT = 60.0
 """Seconds after which a test that waits for something has failed, also on a busy machine."""
@@ -39,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Served:
-    """A `gjrpc.server.Server` that runs on a gevent hub of its own, in a thread of this process.
+    """A `gjrpc.server.server.Server` that runs on a gevent hub of its own, in a thread of this process.
 
     Attributes:
         server: the server; only to be looked at from other threads.
@@ -61,7 +65,7 @@ class Served:
     def _run(self, application: Any, options: dict[str, Any]) -> None:
         import gevent
 
-        from gjrpc.server import Server
+        from gjrpc.server.server import Server
 
         hub = gevent.get_hub()
         try:
@@ -452,3 +456,48 @@ def read_every_way(data: bytes, limits: Limits | None = None) -> list[Told]:
             assert told == whole, f"in pieces of {size}"
     assert read_pieces([data], limits, memory) == whole, "with a memory"
     return whole
+
+
+def assert_response_object(answer):
+    """Section 5 of the specification, to the letter."""
+    assert type(answer) is dict
+    assert answer["jsonrpc"] == "2.0"
+    assert type(answer["id"]) in (str, int, float, type(None))
+    if "result" in answer:
+        assert answer.keys() == {"jsonrpc", "result", "id"}
+        return
+    assert answer.keys() == {"jsonrpc", "error", "id"}
+    error = answer["error"]
+    assert {"code", "message"} <= error.keys() <= {"code", "message", "data"}
+    assert type(error["code"]) is int
+    assert type(error["message"]) is str
+
+
+def on_a_hub(function):
+    """Run a function on a gevent hub of its own, in a thread; no greenlet of a batch is left behind."""
+    import gevent
+
+    from gjrpc.server.gevent_runtime import _Helper
+
+    done = []
+
+    def run():
+        hub = gevent.get_hub()
+        try:
+            done.append((function(), None))
+            gevent.sleep(0)  # what was killed ends in the loop's next round
+            alive = [one for one in gc.get_objects() if type(one) is _Helper and not one.dead]
+            assert alive == []
+        except BaseException as error:  # noqa: BLE001  raised again in the test's own thread
+            done.append((None, error))
+        finally:
+            hub.destroy(destroy_loop=True)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert done, "it did not end"
+    value, error = done[-1]
+    if error is not None:
+        raise error
+    return value

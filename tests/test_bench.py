@@ -4,16 +4,13 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from conftest import untraced
+from conftest import ROOT, untraced
 
 from bench import load, pairs, report
 from bench.__main__ import SECTIONS
 from bench.servers import Server
-
-ROOT = Path(__file__).parent.parent
 
 SAID = """Running 1s test @ http://127.0.0.1:1/ping
   1 threads and 64 connections

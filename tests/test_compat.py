@@ -13,14 +13,7 @@ import time
 import pytest
 import requests
 
-from gjrpc import (
-    HTTPError,
-    SimpleTCPClient,
-    SimpleTCPDispatcher,
-    SimpleTCPRequestHandler,
-    SimpleTCPServer,
-    URLError,
-)
+from gjrpc import HTTPError, SimpleTCPClient, SimpleTCPDispatcher, SimpleTCPRequestHandler, SimpleTCPServer, URLError
 from gjrpc.errors import InvalidArguments, RegistrationError
 
 FUNCTIONS = """

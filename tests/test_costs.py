@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import gjrpc
-from gjrpc.http1 import Memory, Reader
-from gjrpc.lines import Limits
+from gjrpc.http.lines import Limits
+from gjrpc.http.reader import Memory, Reader
 
 if sys.version_info >= (3, 11):
     from re import _parser as parser
@@ -320,7 +320,7 @@ CACHED = {
 
 
 def test_what_strangers_choose_is_remembered_within_bounds():
-    """A cache is one of `gjrpc.recent`'s, which are bounded in bytes, or is named above with the reason."""
+    """A cache is one of `gjrpc.http.recent`'s, which are bounded in bytes, or is named above with the reason."""
     found = {
         (name, word)
         for name, tree in MODULES.items()

@@ -14,12 +14,12 @@ import kubernetes_validate
 import pytest
 import requests
 import yaml
-from conftest import TIMEOUT, wait_until
+from conftest import ROOT, TIMEOUT, wait_until
 from needs import need
 
-from gjrpc.settings import Settings
+from gjrpc.commands.settings import Settings
 
-DEPLOY = Path(__file__).parent.parent / "deploy"
+DEPLOY = ROOT / "deploy"
 MANIFESTS = sorted((DEPLOY / "kubernetes").rglob("*.yaml"))
 GRACE = Settings().grace
 

@@ -11,10 +11,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import TIMEOUT, wait_until
+from conftest import ROOT, TIMEOUT, wait_until
 from needs import need
 
-DEPLOY = Path(__file__).parent.parent / "deploy"
+DEPLOY = ROOT / "deploy"
 HOST = "rpc.example.org"
 CALLER = "127.0.0.7"  # where the client calls from; the proxies themselves connect from 127.0.0.1
 

@@ -1,6 +1,7 @@
 """The shape of the code: who imports whom, and what is loaded when."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -12,130 +13,46 @@ import gjrpc
 
 PACKAGE = Path(gjrpc.__file__).parent
 
-# Each module imports only from those above it. A new one takes its place here.
-PURE = [
-    "_version",
-    "texts",
-    "errors",
-    "excerpts",
-    "hints",
-    "recent",
-    "messages",
-    "answers",
-    "finite",
-    "codec",
-    "constructors",
-    "conversion",
-    "rebuilt",
-    "hashing",
-    "decoders",
-    "signatures",
-    "misfits",
+# Each package imports only from itself and from those above it. Without a package, each module counts as one.
+RANKS = [
+    *["_version", "texts", "errors"],
+    "process",
     "values",
-    "results",
-    "binding",
-    "method",
-    "exposure",
-    "permissions",
-    "context",
-    "instances",
-    "registry",
-    "runtime",
-    "told",
-    "convention",
-    "jsonrpc",
-    "exact",
-    "dispatch",
-    "origins",
-    "failures",
-    "guard",
-    "environ",
-    "keys",
-    "describe",
-    "forms",
-    "openrpc",
-    "openapi",
+    "calls",
+    "http",
+    "auth",
     "contracts",
-    "problems",
-    "pages",
-    "wsgi",
-]
-SERVER = [
-    "lines",
-    "framing",
-    "chunked",
-    "http1",
-    "called",
-    "access",
-    "proxies",
-    "forks",
-    "children",
-    "threads",
-    "green",
-    "greenlets",
-    "unsent",
-    "bodies",
-    "gateway",
-    "sending",
-    "answering",
-    "connection",
-    "arrivals",
-    "handshakes",
-    "connections",
-    "descriptors",
-    "watchdog",
-    "tls",
-    "stopping",
-    "outlets",
-    "logs",
-    "server",
-]
-LEAVES = [
-    "commands",
-    "addresses",
-    "targets",
-    "tokens",
-    "passwords",
-    "credentials",
-    "foreign_options",
-    "settings",
-    "secretnames",
-    "secretplaces",
-    "masking",
-    "unseen",
-    "sockets",
-    "processes",
-    "askers",
-    "system",
-    "urls",
-    "bypass",
-    "allowance",
-    "transport",
-    "reasons",
-    "wire",
-    "dialects",
-    "batch",
     "client",
-    "compat",
-    "systemd",
-    "composition",
-    "sharing",
-    "worker",
-    "arbiter",
+    "host",
+    "app",
+    "server",
+    "tools",
     "workers",
-    "serve",
+    "commands",
+    *["serve", "worker", "stub", "diff", "tokens", "compat"],
 ]
-CONTRACTS = ["schemas", "documents", "bounds", "likeness", "subschema", "diff", "annotations", "stub"]
-ORDER = PURE + SERVER + LEAVES + CONTRACTS
+PURE = ["_version", "texts", "errors", "values", "calls", "http", "auth", "contracts", "app"]
+"""What runs without gevent, and knows no socket."""
 
 # Why an import may stand inside a function: (module, imported module).
-LAZY = {("runtime", "green"): "gevent is optional, and this is loaded only where gevent is loaded already"}
+LAZY = {
+    ("calls.runtime", "server.gevent_runtime"): "gevent is optional, and this is loaded only where gevent is loaded already",
+}
+
+FILES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))}
+MODULES = [name for name in FILES if not name.endswith("__init__")]
+INITS = [name for name in FILES if name.endswith("__init__") and name != "__init__"]
 
 
 class Import(NamedTuple):
     module: str
     imported: str
     in_function: bool
+
+
+def tree(module):
+    """A module's syntax tree."""
+    return ast.parse(FILES[module].read_text(encoding="utf-8"))
 
 
 def imports(module):
@@ -149,20 +66,23 @@ def imports(module):
                 found.extend(Import(module, alias.name, in_function) for alias in child.names)
             elif isinstance(child, ast.ImportFrom):
                 assert child.level == 0, f"{module}: relative import, line {child.lineno}"
-                names = [f"gjrpc.{alias.name}" for alias in child.names] if child.module == "gjrpc" else [child.module]
+                names = [f"{child.module}.{alias.name}" for alias in child.names]
+                names = [name if name.removeprefix("gjrpc.") in FILES else child.module for name in names]
                 found.extend(Import(module, name, in_function) for name in names)
             visit(child, in_function)
 
-    visit(ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8")), False)
+    visit(tree(module), False)
     return found
 
 
 def within(module):
     """The modules of this package that a module imports, and whether inside a function."""
-    return [(one.imported.split(".")[1], one.in_function) for one in imports(module) if one.imported.startswith("gjrpc.")]
+    return [(one.imported.partition(".")[2], one.in_function) for one in imports(module) if one.imported.startswith("gjrpc.")]
 
 
-MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+def package(module):
+    """The package of a module, or the module itself if it has none."""
+    return module.partition(".")[0]
 
 
 def run(program):
@@ -172,21 +92,33 @@ def run(program):
     return done.stdout
 
 
-def test_each_module_has_its_place():
-    """Each module of the package stands in the order above, once."""
-    assert len(set(ORDER)) == len(ORDER)
-    assert set(MODULES) <= set(ORDER), "give the new module its place in ORDER"
+def test_each_package_has_its_rank():
+    """Each package, and each module without one, stands in the list above, once."""
+    assert sorted(RANKS) == sorted({package(module) for module in MODULES})
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_go_one_way(module):
-    """A module imports only from those above it, so that the graph has no cycle, in functions too but for the named ones."""
-    above = ORDER[: ORDER.index(module)]
+    """A module imports only from its own package and from those above it, in functions too but for the named ones."""
+    above = RANKS[: RANKS.index(package(module)) + 1]
     for imported, in_function in within(module):
         if in_function:
             assert (module, imported) in LAZY
         else:
-            assert imported in above
+            assert package(imported) in above
+
+
+def test_imports_have_no_circle():
+    """No module imports itself by way of others."""
+    graph = {module: {imported for imported, in_function in within(module) if not in_function} for module in MODULES}
+    assert list(graphlib.TopologicalSorter(graph).static_order())
+
+
+@pytest.mark.parametrize("module", INITS)
+def test_a_package_alone_loads_nothing(module):
+    """A package's own file has a docstring and nothing else, so that gevent can patch before anything is imported."""
+    assert len(tree(module).body) == 1
+    assert ast.get_docstring(tree(module))
 
 
 def test_each_lazy_import_is_there():
@@ -195,17 +127,17 @@ def test_each_lazy_import_is_there():
     assert found == set(LAZY)
 
 
-@pytest.mark.parametrize("module", PURE)
+@pytest.mark.parametrize("module", [module for module in MODULES if package(module) in PURE])
 def test_the_pure_modules_know_no_wire(module):
-    """From errors to wsgi nothing imports a socket, TLS, an event loop, or a client's library."""
-    foreign = {one.imported.split(".")[0] for one in imports(module)}
+    """In the pure packages nothing imports a socket, TLS, an event loop, or a client's library."""
+    foreign = {package(one.imported) for one in imports(module)}
     assert not foreign & {"gevent", "socket", "ssl", "select", "selectors", "asyncio", "requests", "httptools", "psutil", "click"}
 
 
-@pytest.mark.parametrize("module", ["convention", "jsonrpc", "dispatch", "wsgi"])
+@pytest.mark.parametrize("module", ["app.native", "app.jsonrpc", "calls.dispatch", "app.application"])
 def test_no_call_inspects_a_signature(module):
     """What runs for each call can't inspect signatures: binding does that once, at registration."""
-    assert "inspect" not in {one.imported.split(".")[0] for one in imports(module)}
+    assert "inspect" not in {package(one.imported) for one in imports(module)}
 
 
 WITHOUT_GEVENT = """
@@ -222,7 +154,7 @@ sys.meta_path.insert(0, Refuse())
 for name in MODULES:
     importlib.import_module(f"gjrpc.{name}")
 from gjrpc import Application, Registry
-from gjrpc.messages import Head, Request
+from gjrpc.http.messages import Head, Request
 registry = Registry()
 registry.register(lambda: "pong", "ping", blocking=True)
 print(Application(registry).respond(Request(Head("GET", "/ping"))).body.decode())
@@ -230,8 +162,8 @@ print(Application(registry).respond(Request(Head("GET", "/ping"))).body.decode()
 
 
 def test_the_pure_modules_need_no_gevent():
-    """From errors to wsgi all modules import, and a call is answered, where gevent is not installed."""
-    assert run(f"MODULES = {PURE}\n{WITHOUT_GEVENT}") == '{"ping":"pong"}\n'
+    """All modules of the pure packages import, and a call is answered, where gevent is not installed."""
+    assert run(f"MODULES = {[module for module in MODULES if package(module) in PURE]}\n{WITHOUT_GEVENT}") == '{"ping":"pong"}\n'
 
 
 def test_the_package_alone_loads_nothing():
@@ -260,6 +192,7 @@ def test_the_types_say_what_is_exported():
     tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
     (told,) = [node for node in tree.body if isinstance(node, ast.If)]
     names = {alias.asname: f"{node.module}.{alias.name}" for node in told.body for alias in node.names}
+    assert names.pop("context") == "gjrpc.calls.context"  # a module
     assert names == {name: f"gjrpc.{home}.{name}" for name, home in gjrpc._HOME.items()}
     assert sorted([*names, "__version__"]) == sorted(gjrpc.__all__)
 
@@ -267,7 +200,7 @@ def test_the_types_say_what_is_exported():
 @pytest.mark.parametrize("module", MODULES)
 def test_each_module_states_its_law(module):
     """Each module begins with a docstring that says what it is for."""
-    assert ast.get_docstring(ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8")))
+    assert ast.get_docstring(tree(module))
 
 
 TESTS = Path(__file__).parent
@@ -290,7 +223,7 @@ def asserting(path):
     return found
 
 
-@pytest.mark.parametrize("path", sorted(TESTS.glob("test_*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("test_*.py")), ids=lambda path: path.stem)
 def test_each_test_asserts_something(path):
     """No test only runs something: it, or a helper that it calls, asserts what came of it."""
     tests = {node.name for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.FunctionDef)}

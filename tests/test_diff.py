@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from gjrpc import likeness, subschema
 from gjrpc.diff import KINDS, Change, changes
 from gjrpc.diff import main as diff_main
-from gjrpc.documents import Document
 from gjrpc.stub import main as stub_main
+from gjrpc.tools import likeness, subschema
+from gjrpc.tools.fetch import Document
 
 INTEGER, NUMBER, STRING = ({"type": kind} for kind in ("integer", "number", "string"))
 

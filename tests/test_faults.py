@@ -5,12 +5,9 @@ The full forms measure the figures that were promised; these hold what is true o
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from conftest import untraced
-
-ROOT = Path(__file__).parents[1]
+from conftest import ROOT, untraced
 
 
 @pytest.mark.parametrize("name", ["slow", "stop", "overload", "descriptors", "leaks", "smuggling"])

@@ -15,9 +15,9 @@ import tinyrpc
 import tinyrpc.protocols.jsonrpc
 import tinyrpc.transports.http
 
+from gjrpc.app.application import Application
+from gjrpc.calls.registry import Registry
 from gjrpc.errors import CallError
-from gjrpc.registry import Registry
-from gjrpc.wsgi import Application
 
 JAYSON = "jayson@4.3.0"
 """The JavaScript client: the last version that also runs on the Node of Debian 12."""

@@ -1,6 +1,6 @@
 """Whatever comes: any JSON, any bytes, any target and verb get a well-formed answer.
 
-The bytes of HTTP itself are fuzzed by Hypothesis in test_http1 and test_framing; here atheris goes after them once more.
+The bytes of HTTP itself are fuzzed by Hypothesis in tests/http; here atheris goes after them once more.
 """
 
 import json
@@ -14,19 +14,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from conftest import untraced
+from conftest import assert_response_object, on_a_hub, untraced
+from http_messages import BAD, GOOD
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
-from test_framing import BAD, GOOD
-from test_jsonrpc import assert_response_object, on_a_hub
 
-from gjrpc import codec
+from gjrpc.app.application import Application
+from gjrpc.calls.registry import Registry
+from gjrpc.calls.runtime import Plain
 from gjrpc.errors import CallError, ParseError, TooLarge
-from gjrpc.green import Green
-from gjrpc.messages import Head, Request
-from gjrpc.registry import Registry
-from gjrpc.runtime import Plain
-from gjrpc.wsgi import Application
+from gjrpc.http.messages import Head, Request
+from gjrpc.server.gevent_runtime import Green
+from gjrpc.values import codec
 
 fuzz = settings(
     max_examples=300,
@@ -160,7 +159,7 @@ headers = st.lists(
 @pytest.fixture(autouse=True)
 def quiet(caplog):
     """Thousands of failures are meant here; none of them is worth keeping."""
-    caplog.set_level(logging.CRITICAL, "gjrpc.dispatch")
+    caplog.set_level(logging.CRITICAL, "gjrpc.calls")
 
 
 def read(body):
@@ -447,15 +446,17 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["gjrpc"]):
-    from gjrpc import codec, http1, lines
     from gjrpc.errors import BadMessage, ParseError, TooLarge
+    from gjrpc.http.lines import Limits
+    from gjrpc.http.reader import Memory, Reader
+    from gjrpc.values import codec
 
 def read(data):
     try:
         codec.Decoder(20, 50).decode(data)
     except (ParseError, TooLarge):
         pass
-    reader = http1.Reader(lines.Limits(head=400, headers=10, body=200), http1.Memory())
+    reader = Reader(Limits(head=400, headers=10, body=200), Memory())
     half = len(data) // 2
     try:
         for piece in filter(None, (data[:half], data[half:])):

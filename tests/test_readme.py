@@ -1,14 +1,13 @@
 """The README is true: its first example runs as it stands there, and its table is the settings'."""
 
 import re
-from pathlib import Path
 
-from conftest import curl
+from conftest import ROOT, curl
 
 from gjrpc import Client, MisuseError
-from gjrpc.settings import table
+from gjrpc.commands.settings import table
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def blocks(language):

@@ -9,9 +9,8 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
-from conftest import PYTEST, bare_environment
+from conftest import PYTEST, ROOT, bare_environment
 
-ROOT = Path(__file__).parent.parent
 BUILT = {"PKG-INFO", "setup.cfg"}
 """What setuptools adds."""
 

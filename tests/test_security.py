@@ -3,16 +3,15 @@
 import ast
 import re
 from functools import cache
-from pathlib import Path
 
 import pytest
+from conftest import ROOT
 from test_design import asserting
 
-from gjrpc import settings
+from gjrpc.commands import settings
 
-ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
-REFERENCE = re.compile(r"`(tests/test_\w+\.py)::((?:\w+::)?test_\w+)(?:\[([^\]`]+)\])?`")
+REFERENCE = re.compile(r"`(tests/(?:\w+/)?test_\w+\.py)::((?:\w+::)?test_\w+)(?:\[([^\]`]+)\])?`")
 SKIPS = {"skip", "skipif", "xfail", "needs", "peers"}
 
 
@@ -69,7 +68,7 @@ def test_there_are_promises():
 @pytest.mark.parametrize("promise", promises(), ids=lambda promise: promise[:50])
 def test_each_promise_is_kept_and_tested(promise):
     """Each promise names a module that keeps it, and a test function that runs wherever the tests do."""
-    assert re.search(r"`gjrpc/\w+\.py`", promise)
+    assert re.search(r"`gjrpc/(?:\w+/)?\w+\.py`", promise)
     named = REFERENCE.findall(promise)
     assert named, "name a test: `tests/test_x.py::test_y`"
     assert promise.count("`tests/") == len(named), "a file is no test: name its function"

@@ -180,9 +180,9 @@ def test_a_refused_origin_and_host_are_logged(run):
     server = run("app:registry")
     url = server.wait_url()
     assert requests.get(f"{url}/ping", headers={"Origin": "https://else.example"}, timeout=10).status_code == 403
-    server.wait_for("WARNING gjrpc.origins: refused: the origin 'https://else.example' may not call .*--allowed-origins")
+    server.wait_for("WARNING gjrpc.auth: refused: the origin 'https://else.example' may not call .*--allowed-origins")
     assert requests.get(f"{url}/ping", headers={"Host": "else.example"}, timeout=10).status_code == 421
-    server.wait_for("WARNING gjrpc.origins: refused: .*'else.example'.*--allowed-hosts")
+    server.wait_for("WARNING gjrpc.auth: refused: .*'else.example'.*--allowed-hosts")
 
 
 def test_taken_port(run):
@@ -321,7 +321,7 @@ def test_logs(run):
     server.wait_for(f"ref {failed.json()['ref']}")
     server.wait_for("    ValueError: a secret")
     requests.get(f"{url}/drop", timeout=10)
-    server.wait_for(r"ERROR gjrpc.logs: Greenlet failed: ValueError\n    Traceback")
+    server.wait_for(r"ERROR gjrpc.process: Greenlet failed: ValueError\n    Traceback")
     assert "the server's log" in failed.json()["detail"]
     assert "the server's log" not in server.output
     line = json.loads(server.wait_for(r'(\{"time".*\})')[1])
@@ -362,7 +362,9 @@ def test_early_imports(launch):
     assert told.wait() == 0
     assert "MonkeyPatchWarning" not in told.output
     order = re.findall(r"\|\s+(\S+)$", told.output, re.MULTILINE)
-    assert order.index("gevent.monkey") < min(order.index(name) for name in ("gjrpc.server", "gjrpc.registry", "click"))
+    assert order.index("gevent.monkey") < min(
+        order.index(name) for name in ("gjrpc.server.server", "gjrpc.calls.registry", "click")
+    )
 
 
 def test_descriptor_limit(run):

@@ -5,17 +5,15 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 from urllib.parse import quote
 
 import contract_app
 import pytest
-from conftest import untraced
+from conftest import ROOT, untraced
 
-import gjrpc
 from gjrpc import Application, Client
-from gjrpc.documents import Document
 from gjrpc.stub import stub
+from gjrpc.tools.fetch import Document
 
 INTEGER, STRING = {"type": "integer"}, {"type": "string"}
 NODE = {"$ref": "#/components/schemas/Node"}
@@ -188,7 +186,7 @@ def check(folder, program):
     (folder / "program.py").write_text(program)
     (folder / "mypy.ini").write_text(CONFIG)
     command = [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "--cache-dir", "cache", "program.py", "api.pyi"]
-    root = Path(gjrpc.__file__).parent.parent
+    root = ROOT
     path = (
         {} if root.name == "site-packages" else {"MYPYPATH": str(root)}
     )  # mypy knows the installed ones, and wants no second word
@@ -264,7 +262,7 @@ def test_nothing_of_a_document_becomes_code():
     module = ast.parse(text)
     assert not [node for node in ast.walk(module) if isinstance(node, ast.Import)]
     assert {node.module for node in module.body if isinstance(node, ast.ImportFrom)} <= {
-        "gjrpc.batch",
+        "gjrpc.client.batch",
         "typing",
         "typing_extensions",
     }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gjrpc.texts import printable, printable_lines
+from gjrpc.texts import MOST, excerpt, printable, printable_lines, quoted
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,15 @@ def test_printable(words, shown):
 def test_lines():
     """Several lines stay several, and tabs become blanks."""
     assert printable_lines("a\tb\n\x1bc\n\nd\n") == "a       b\n\\x1bc\n\nd"
+
+
+@pytest.mark.parametrize(("text", "shown"), [("", ""), ("a" * MOST, "a" * MOST), ("a" * (MOST + 1), "a" * MOST + "…")])
+def test_a_long_text_is_cut(text, shown):
+    """A text is shown whole up to the limit, and cut with an ellipsis beyond."""
+    assert excerpt(text) == shown
+    assert quoted(text) == f"'{shown}'"
+
+
+def test_control_characters_are_escaped():
+    """What could break a line or a terminal is escaped between the quotation marks."""
+    assert quoted("a\n\x1b") == r"'a\n\x1b'"

@@ -9,7 +9,7 @@ from typing import Any
 from gevent import getcurrent
 
 from gjrpc import Registry
-from gjrpc.connection import Connection
+from gjrpc.server.connection import Connection
 
 registry = Registry()
 _ran: collections.Counter[str] = collections.Counter()

@@ -8,25 +8,29 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote
 
-from gjrpc import codec, context, convention, errors, exact, jsonrpc
-from gjrpc.binding import Binding
-from gjrpc.contracts import Contracts
-from gjrpc.convention import Call
-from gjrpc.dispatch import Dispatcher, Observer
-from gjrpc.environ import EnvironPeer, may_have_body, read_body, read_head
+from gjrpc import errors
+from gjrpc.app import jsonrpc, native
+from gjrpc.app.environ import EnvironPeer, may_have_body, read_body, read_head
+from gjrpc.app.jsonrpc import MAX_ANSWER, MAX_BATCH, Dialect
+from gjrpc.app.pages import Pages
+from gjrpc.auth.guard import Guard, Unasked
+from gjrpc.auth.origins import Gate, is_probe, preflight
+from gjrpc.calls import context, exact
+from gjrpc.calls.binding import Binding
+from gjrpc.calls.call import Call
+from gjrpc.calls.disclosure import DETAILS, FAILED, failure
+from gjrpc.calls.dispatch import Dispatcher, Observer
+from gjrpc.calls.method import Method
+from gjrpc.calls.registry import Registry
+from gjrpc.calls.rights import ANYONE, EVERYTHING
+from gjrpc.calls.runtime import Runtime
+from gjrpc.contracts.documents import Contracts
 from gjrpc.errors import CallError
-from gjrpc.excerpts import excerpt, quoted
-from gjrpc.guard import Guard, Peer, Unasked
-from gjrpc.jsonrpc import MAX_ANSWER, MAX_BATCH, Dialect
-from gjrpc.messages import Head, Request, Response
-from gjrpc.method import Method
-from gjrpc.origins import Gate, is_probe, preflight
-from gjrpc.pages import Pages
-from gjrpc.permissions import ANYONE, EVERYTHING
-from gjrpc.problems import refusal, status_of
-from gjrpc.registry import Registry
-from gjrpc.runtime import Runtime
-from gjrpc.told import DETAILS, FAILED, failure
+from gjrpc.http.messages import Head, Request, Response, reason_phrase
+from gjrpc.http.peer import Peer
+from gjrpc.http.problems import refusal, status_of
+from gjrpc.texts import excerpt, quoted
+from gjrpc.values import codec
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -51,16 +55,17 @@ class Application:
         registry: the methods.
         max_body: bytes that a request's body may have; 413 beyond.
         max_depth: levels that its JSON may nest; 400 beyond.
-        max_values: values that its JSON may have in its arrays and objects, as `gjrpc.codec.Decoder` counts them; 413 beyond.
+        max_values: values that its JSON may have in its arrays and objects, as `gjrpc.values.codec.Decoder` counts
+            them; 413 beyond.
         max_batch: entries that a JSON-RPC 2.0 batch may have; one -32600 beyond.
         max_answer: bytes that a batch's answers may have together; beyond that, -32001, and its remaining calls are not run.
         allowed_hosts: the `Host` names to answer for, without port; `*` for any; 421 for others. Unless given, any; but a
             `gjrpc.Server` that listens on a loopback address answers for loopback names only.
         allowed_origins: origins (`https://example.org`) that may call besides the same one; `*` for any; 403 for others.
-        scheme_of: returns a client's scheme, `http` or `https`, as trusted proxies report it; see `gjrpc.proxies`.
+        scheme_of: returns a client's scheme, `http` or `https`, as trusted proxies report it; see `gjrpc.http.forwarded`.
         runtime: runs blocking methods and deadlines; by default gevent's where gevent has patched the process, else in place.
-        observers: each is called with a `gjrpc.dispatch.Finished` after each call.
-        guard: asks who calls, see `gjrpc.credentials.guard`; 401 for those who can't say it.
+        observers: each is called with a `gjrpc.calls.dispatch.Finished` after each call.
+        guard: asks who calls, see `gjrpc.auth.credentials.guard`; 401 for those who can't say it.
         open_to_all: without a guard, let anyone call methods with a scope too.
         title: the name of the whole, for the documents.
         version: the version of its methods, for the documents.
@@ -234,16 +239,14 @@ class Application:
             response = refusal(error)
             response.headers += self.grants(head.origin)
         headers = [*response.headers, ("Content-Length", str(len(response.body)))]
-        start_response(
-            f"{response.status} {convention.phrase(response.status)}", headers if response.status != 204 else headers[:-1]
-        )
+        start_response(f"{response.status} {reason_phrase(response.status)}", headers if response.status != 204 else headers[:-1])
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
 
     def _get(self, request: Request) -> Response:
         target = request.head.target
         if target.startswith("/-/"):
             return self._pages.answer(target)
-        head, call = request.head, convention.read_target(target)
+        head, call = request.head, native.read_target(target)
         if len(target) <= _SHORT:  # keeping a longer one costs more than it saves
             head.call = call
         return self._spelled(head, call, request.body)
@@ -267,7 +270,7 @@ class Application:
             _check_posted(request.head)
         if target == "/":
             return self._message(request.body)
-        call = convention.read_named_body(target, request.body, self._decode_arguments)
+        call = native.read_named_body(target, request.body, self._decode_arguments)
         if self.registry.exact:
             call.arguments = exact.arguments(call.arguments, request.body, call.name, self.registry.find)
         return self._native(call)
@@ -287,7 +290,7 @@ class Application:
         if type(message) is list or (type(message) is dict and "jsonrpc" in message):
             answer = self._jsonrpc.answer(message)
             return Response(204, headers=()) if answer is None else Response(200, answer)
-        return self._native(convention.read_message(message))
+        return self._native(native.read_message(message))
 
     def _options(self, request: Request) -> Response:
         return Response(204, headers=(("Allow", self._allowed(request.head.target)),))
@@ -307,7 +310,7 @@ class Application:
     def _native(self, call: Call) -> Response:
         outcome = self.dispatcher.run(call)
         if isinstance(outcome, bytes):
-            return Response(200, convention.success(call.name, outcome))
+            return Response(200, native.success(call.name, outcome))
         return refusal(outcome, call.name)
 
 

@@ -6,10 +6,10 @@ no method and no registry.
 
 import msgspec
 
-from gjrpc.convention import read_target
+from gjrpc.app.native import read_target
 from gjrpc.errors import CallError
-from gjrpc.excerpts import excerpt
-from gjrpc.messages import Request
+from gjrpc.http.messages import Request
+from gjrpc.texts import excerpt
 
 _CALLS = frozenset({"GET", "HEAD", "POST"})
 _SHOWN = 3  # names of a batch that are listed; the rest are counted

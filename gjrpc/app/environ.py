@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
 
 from gjrpc import errors
-from gjrpc.excerpts import quoted
-from gjrpc.messages import Head
+from gjrpc.http.messages import Head
+from gjrpc.texts import quoted
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import InputStream, WSGIEnvironment

@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 
 from msgspec import Raw
 
-from gjrpc import codec
-from gjrpc.convention import Call
+from gjrpc.calls.call import Call
+from gjrpc.calls.disclosure import settled
 from gjrpc.errors import CallError, InvalidRequest, TooLarge
-from gjrpc.told import settled
+from gjrpc.values import codec
 
 MAX_BATCH = 1000
 """Entries that a batch may have, unless told otherwise."""

@@ -5,39 +5,15 @@ runs nothing, and it knows no HTTP status but the number that it is told to writ
 """
 
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-import msgspec
-
-from gjrpc import codec
-from gjrpc.binding import Text
+from gjrpc.calls.binding import Text
+from gjrpc.calls.call import Call
 from gjrpc.errors import InvalidRequest
-from gjrpc.excerpts import excerpt, quoted
-from gjrpc.messages import Headers
-from gjrpc.recent import Memo
-from gjrpc.told import Told
-
-PROBLEM: Headers = (("Content-Type", "application/problem+json"),)
-"""RFC 9457, section 3."""
-
-
-class Call(msgspec.Struct, eq=False):
-    """A method's name and the arguments for it.
-
-    Attributes:
-        name: the method's name.
-        arguments: a JSON value; or, where `text` is set, what `gjrpc.binding.Text` describes.
-        text: whether the arguments are text that wants conversion.
-    """
-
-    name: str
-    arguments: Any
-    text: bool = False
-
-    def __repr__(self) -> str:
-        return f"<Call {self.name} {self.arguments!r}>"
+from gjrpc.http.recent import Memo
+from gjrpc.texts import quoted
+from gjrpc.values import codec
 
 
 def read_target(target: str) -> Call:
@@ -99,25 +75,7 @@ def success(name: str, result: bytes) -> bytes:
     return _openings[name] + result + b"}"
 
 
-def problem(status: int, error: Told, method: str | None = None) -> bytes:
-    """Write an error as RFC 9457 asks (section 3.1)."""
-    fields: dict[str, Any] = {"type": "about:blank", "title": phrase(status), "status": status, "detail": error.message}
-    if method is not None:
-        fields["method"] = excerpt(method)
-    if error.ref is not None:
-        fields["ref"] = error.ref
-    if error.data is not None:
-        fields["data"] = error.data
-    return codec.encode(fields)
-
-
-def phrase(status: int) -> str:
-    """The phrase of a status; RFC 9457, section 4.2.1: with `about:blank` the title should be it."""
-    return _PHRASES.get(status, "Error")
-
-
 _MOST_PAIRS = 256
-_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 def _percent_decoded(text: str) -> str:

@@ -1,19 +1,21 @@
 """What lies under `/-/`, where no method is (CONVENTION, section 6).
 
-Owns which pages there are and what each of them says. What stands in the documents is `contracts`', and who may ask is `wsgi`'s.
+Owns which pages there are and what each of them says. `gjrpc.contracts` writes the documents, and `application` checks who may
+ask.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from gjrpc import codec, errors
+from gjrpc import errors
 from gjrpc._version import __version__
-from gjrpc.contracts import Contracts
-from gjrpc.excerpts import quoted
-from gjrpc.messages import JSON, Response
-from gjrpc.problems import refusal
-from gjrpc.registry import Registry
-from gjrpc.told import DETAILS, failure
+from gjrpc.calls.disclosure import DETAILS, failure
+from gjrpc.calls.registry import Registry
+from gjrpc.contracts.documents import Contracts
+from gjrpc.http.messages import JSON, Response
+from gjrpc.http.problems import refusal
+from gjrpc.texts import quoted
+from gjrpc.values import codec
 
 
 class Pages:

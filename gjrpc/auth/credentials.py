@@ -7,13 +7,14 @@ and `permissions` to read.
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from gjrpc.auth.guard import Doors, Guard
+from gjrpc.auth.passwords import PasswordFile
+from gjrpc.auth.permissions import Permissions, read_permissions
+from gjrpc.auth.throttle import Failures
+from gjrpc.auth.tokens import TokenFile
+from gjrpc.calls.rights import Caller
 from gjrpc.errors import SettingsError
-from gjrpc.failures import Failures
-from gjrpc.guard import Doors, Guard
-from gjrpc.messages import Head
-from gjrpc.passwords import PasswordFile
-from gjrpc.permissions import Caller, Permissions, read_permissions
-from gjrpc.tokens import TokenFile
+from gjrpc.http.messages import Head
 
 T = TypeVar("T")
 
@@ -33,9 +34,9 @@ def guard(
     """Make the guard of these files, None without any.
 
     Args:
-        token_file: see `gjrpc.tokens`.
-        htpasswd: see `gjrpc.passwords`.
-        permissions: see `gjrpc.permissions`.
+        token_file: see `gjrpc.auth.tokens`.
+        htpasswd: see `gjrpc.auth.passwords`.
+        permissions: see `gjrpc.auth.permissions`.
         certificates: whether the name in a client's certificate, which TLS has checked, says who calls.
         max_failures: wrong credentials of one address after which it is not heard for a while.
         client_of: returns the client's address from the peer's socket address and the head, if there are trusted proxies.

@@ -14,7 +14,7 @@ import shlex
 import stat
 from pathlib import Path
 
-log = logging.getLogger("gjrpc.exposure")
+log = logging.getLogger("gjrpc.auth")
 
 _told: set[tuple[str, int]] = set()
 

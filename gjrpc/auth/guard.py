@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from gjrpc.errors import Forbidden, SettingsError, Unauthorized
-from gjrpc.failures import WINDOW, Failures
-from gjrpc.messages import Head, Headers
-from gjrpc.origins import is_cross_origin
-from gjrpc.permissions import ANYONE, Caller
+from gjrpc.auth.origins import is_cross_origin
+from gjrpc.auth.throttle import WINDOW, Failures
+from gjrpc.calls.rights import ANYONE, Caller
+from gjrpc.errors import Forbidden, SettingsError
+from gjrpc.http.messages import Head, Headers
+from gjrpc.http.peer import Peer
+from gjrpc.http.problems import Refused
 
-log = logging.getLogger("gjrpc.guard")
+log = logging.getLogger("gjrpc.auth")
 
 T = TypeVar("T")
 
@@ -27,48 +29,6 @@ SCHEMES: dict[str, dict[str, str]] = {
 """The ways to say who calls, as OpenAPI describes them."""
 
 _CHALLENGES = {"bearer": 'Bearer realm="gjrpc"', "basic": 'Basic realm="gjrpc", charset="UTF-8"'}  # RFC 6750, 3; RFC 7617, 2.1
-
-
-class Peer(Protocol):
-    """Whoever is at the other end of the wire."""
-
-    @property
-    def peer(self) -> str:
-        """Its address, without port."""
-        ...
-
-    @property
-    def client_address(self) -> Any:
-        """Its socket address: `(host, port)`, or a text for a Unix socket."""
-        ...
-
-    @property
-    def pid(self) -> int | None:
-        """Its process, if the kernel tells: on a Unix socket, on the same host."""
-        ...
-
-    @property
-    def scheme(self) -> str:
-        """The scheme it uses: `https` over TLS, else `http`."""
-        ...
-
-    @property
-    def server_hosts(self) -> frozenset[str]:
-        """The hosts that the server answers for if the application leaves that to it; empty for any."""
-        ...
-
-    @property
-    def certificate(self) -> Mapping[str, Any] | None:
-        """Its certificate, as `ssl.SSLSocket.getpeercert` gives it, or None; it is known to be signed by who may."""
-        ...
-
-
-class Refused(Unauthorized):
-    """Credentials that are missing or wrong, with the headers that say so."""
-
-    def __init__(self, message: str, headers: Headers, status: int = 401) -> None:
-        super().__init__(message, status=status)
-        self.headers = headers
 
 
 class Apart(Protocol):

@@ -10,12 +10,12 @@ from ipaddress import ip_address
 from typing import TypeVar
 
 from gjrpc.errors import CallError, Forbidden, Misdirected
-from gjrpc.excerpts import excerpt, quoted
-from gjrpc.messages import Head, Headers
+from gjrpc.http.messages import Head, Headers
+from gjrpc.texts import excerpt, quoted
 
 E = TypeVar("E", bound=CallError)
 
-log = logging.getLogger("gjrpc.origins")
+log = logging.getLogger("gjrpc.auth")
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 """The hosts that a server on a loopback address answers for by default."""

@@ -14,10 +14,11 @@ from collections.abc import Callable
 
 import bcrypt
 
-from gjrpc import exposure
+from gjrpc.auth import exposure
+from gjrpc.auth.guard import Apart
+from gjrpc.auth.permissions import Permissions, text_lines
+from gjrpc.calls.rights import Caller
 from gjrpc.errors import SettingsError
-from gjrpc.guard import Apart
-from gjrpc.permissions import Caller, Permissions, text_lines
 
 REMEMBERED = 300
 """Seconds for which a password that was right is not checked again."""

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from hashlib import blake2b
 
-log = logging.getLogger("gjrpc.failures")
+log = logging.getLogger("gjrpc.auth")
 
 WINDOW = 60
 """Seconds after which failures begin to be forgotten; after twice as many they are."""

@@ -3,7 +3,7 @@
 Owns how a token looks, and how it is kept: as its SHA-256 only. A token is 256 random bits, so nobody can try them all and a slow
 hash, which passwords need, would protect nothing more. It knows no request.
 
-A line of the file: the caller's name, `sha256:` with 64 hexadecimal digits, and rights (see `gjrpc.permissions`), as in
+A line of the file: the caller's name, `sha256:` with 64 hexadecimal digits, and rights (see `gjrpc.auth.permissions`), as in
 `watch sha256:… ping stats.* @admin`. A name may have several tokens, so that an old one can go when the new one is in use.
 """
 
@@ -12,12 +12,10 @@ import hmac
 import re
 import secrets
 
-import click
-
-from gjrpc import exposure
-from gjrpc.commands import Command
+from gjrpc.auth import exposure
+from gjrpc.auth.permissions import Permissions, read_lines, read_rights
+from gjrpc.calls.rights import Caller
 from gjrpc.errors import SettingsError
-from gjrpc.permissions import Caller, Permissions, read_lines, read_rights
 
 _KIND = "sha256:"
 _DIGEST = re.compile(_KIND + "[0-9a-f]{64}")
@@ -36,7 +34,7 @@ class TokenFile:
     Raises:
         SettingsError: it can't be read, or a line can't be understood.
 
-    A warning goes to the logger `gjrpc.exposure` if others can read or change it.
+    A warning goes to the logger `gjrpc.auth` if others can read or change it.
     """
 
     def __init__(self, path: str, permissions: Permissions) -> None:
@@ -94,25 +92,3 @@ def _read_digest(where: str, name: str, rest: list[str]) -> bytes:
         made = f"`python -m gjrpc.tokens {name}` makes a line"
         raise SettingsError(f"{where}: expected NAME sha256:HASH [RIGHTS], with 64 digits 0 to f; {made}")
     return bytes.fromhex(rest[0].removeprefix(_KIND))
-
-
-def _make(name: str, rights: tuple[str, ...]) -> None:
-    token, line = make(name, " ".join(rights))
-    click.echo(f"the token of {name}, shown only now: {token}", err=True)
-    click.echo(line)
-
-
-main = Command(
-    "gjrpc-tokens",
-    callback=_make,
-    params=[click.Argument(["name"]), click.Argument(["rights"], nargs=-1)],
-    help="""Make a bearer token for the caller NAME.
-
-    The token is shown on standard error; the line for the file that --token-file names comes on standard output, with the hash
-    only: `python -m gjrpc.tokens watch ping 'stats.*' @admin >> tokens`. RIGHTS are patterns of method names and scopes; without
-    a pattern all methods are meant.""",
-)
-"""The command line."""
-
-if __name__ == "__main__":
-    main(prog_name="python -m gjrpc.tokens")

@@ -12,12 +12,13 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Raw
 
-from gjrpc import codec, finite, misfits
-from gjrpc.decoders import decoder
+from gjrpc.calls import misfits
+from gjrpc.calls.misfits import Fault
+from gjrpc.calls.signatures import Form
 from gjrpc.errors import ParseError
-from gjrpc.hashing import as_misfit
-from gjrpc.misfits import Fault
-from gjrpc.signatures import Form
+from gjrpc.values import codec, finite
+from gjrpc.values.decoders import decoder
+from gjrpc.values.hashing import as_misfit
 
 Convert: TypeAlias = Callable[[str, Form, Any], Any]
 """Converts a received value to an argument, by name and form; raises Unfit."""

@@ -14,11 +14,11 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Raw
 
-from gjrpc import finite, misfits
-from gjrpc.decoders import items, members
-from gjrpc.misfits import Fault
-from gjrpc.results import Results
-from gjrpc.signatures import (
+from gjrpc.calls import misfits
+from gjrpc.calls.argument import Convert, Unfit, from_json, from_texts, from_value, together
+from gjrpc.calls.misfits import Fault
+from gjrpc.calls.results import Results
+from gjrpc.calls.signatures import (
     NAMED,
     POSITIONAL,
     form_of,
@@ -28,7 +28,8 @@ from gjrpc.signatures import (
     taken_names,
     text_struct_of,
 )
-from gjrpc.values import Convert, Unfit, from_json, from_texts, from_value, together
+from gjrpc.values import finite
+from gjrpc.values.decoders import items, members
 
 Bound: TypeAlias = tuple[Sequence[Any], dict[str, Any]]
 """What `function(*positional, **named)` is called with."""

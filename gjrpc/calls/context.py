@@ -7,8 +7,8 @@ and a method in a thread. Where no credentials are asked for, nothing is set. It
 from contextvars import ContextVar
 from typing import Any
 
-from gjrpc.method import Method
-from gjrpc.permissions import Caller
+from gjrpc.calls.method import Method
+from gjrpc.calls.rights import Caller
 
 caller: str | None
 """The name of who calls, or None where nobody was asked."""
@@ -27,7 +27,7 @@ leave = _current.reset
 _peer: ContextVar[Any] = ContextVar("gjrpc.peer", default=None)
 
 peer = _peer.get
-"""The peer on the connection, a `gjrpc.guard.Peer`: set in blocking methods on gjrpc's own server; None elsewhere."""
+"""The peer on the connection, a `gjrpc.http.peer.Peer`: set in blocking methods on gjrpc's own server; None elsewhere."""
 
 note_peer = _peer.set
 """Set the peer, in a context that belongs to one call."""

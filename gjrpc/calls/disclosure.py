@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gjrpc import codec
+from gjrpc.calls.method import Method
 from gjrpc.errors import CallError, InternalError
-from gjrpc.excerpts import excerpt
-from gjrpc.method import Method
+from gjrpc.texts import excerpt
+from gjrpc.values import codec
 
-log = logging.getLogger("gjrpc.dispatch")
+log = logging.getLogger("gjrpc.calls")
 
 DETAILS = "; the server's log has the details under this ref"
 """Ends the sentence of an error about which its receiver is told no more."""
@@ -51,7 +51,7 @@ def read(error: CallError) -> Told:
     """Read an error once.
 
     Raises:
-        gjrpc.codec.NotJSON: its message or data can't be sent.
+        gjrpc.values.codec.NotJSON: its message or data can't be sent.
         TypeError, ValueError: its code, status or ref is invalid; or whatever an attribute raises.
     """
     code, message, data, ref, status = error.code, error.message, error.data, error.ref, error.status

@@ -11,17 +11,18 @@ from typing import Any, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from gjrpc import codec, context, told
-from gjrpc.convention import Call
+from gjrpc.calls import context, disclosure
+from gjrpc.calls.call import Call
+from gjrpc.calls.disclosure import DETAILS, MORE, failure
+from gjrpc.calls.method import Method
+from gjrpc.calls.registry import Registry
+from gjrpc.calls.rights import EVERYTHING, Caller
+from gjrpc.calls.runtime import Plain, Runtime, running
 from gjrpc.errors import CallError, InvalidArguments, MethodNotFound, WrongResult
-from gjrpc.excerpts import quoted
-from gjrpc.method import Method
-from gjrpc.permissions import EVERYTHING, Caller
-from gjrpc.registry import Registry
-from gjrpc.runtime import Plain, Runtime, running
-from gjrpc.told import DETAILS, MORE, failure
+from gjrpc.texts import quoted
+from gjrpc.values import codec
 
-log = logging.getLogger("gjrpc.dispatch")
+log = logging.getLogger("gjrpc.calls")
 
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ class Dispatcher:
         observers: each is called with a `Finished` after each call; without any, nothing is measured.
         own: methods that are no part of the registry: what the protocol keeps for itself.
         anyone: who calls where nobody is asked.
-        guarded: whether each call has a caller (`gjrpc.context`), who may call what its rights say.
+        guarded: whether each call has a caller (`gjrpc.calls.context`), who may call what its rights say.
     """
 
     def __init__(
@@ -178,11 +179,11 @@ class Dispatcher:
         if type(error) is MethodNotFound and self._hides() and self.registry.find(method.name) is None:
             return self._none_such(method.name)  # an instance's `_dispatch` has none either
         if isinstance(error, InvalidArguments) and error.foreign is not None:
-            told.note(error, error.foreign, method)
+            disclosure.note(error, error.foreign, method)
         try:
-            told.read(error)
+            disclosure.read(error)
         except codec.NotJSON as cause:
             return failure(f"the method's error data is not JSON: {cause}", error, method)
         except BaseException as cause:  # noqa: BLE001  an attribute is an application's own code
-            return told.unsendable(cause, method)
+            return disclosure.unsendable(cause, method)
         return error

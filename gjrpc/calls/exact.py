@@ -9,8 +9,8 @@ from typing import Any
 
 from msgspec import Raw
 
-from gjrpc.decoders import items, members
-from gjrpc.method import Method
+from gjrpc.calls.method import Method
+from gjrpc.values.decoders import items, members
 
 Find = Callable[[str], Method | None]
 

@@ -10,10 +10,10 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from gjrpc.binding import Binding, Bound
+from gjrpc.calls.binding import Binding, Bound
+from gjrpc.calls.method import Method
 from gjrpc.errors import MethodNotFound
-from gjrpc.excerpts import quoted
-from gjrpc.method import Method
+from gjrpc.texts import quoted
 
 _COMPUTED = (property, functools.cached_property)
 # Py_TPFLAGS_HEAPTYPE and Py_TPFLAGS_IMMUTABLETYPE: the second is set on the standard library's heap types that are written in C.

@@ -9,10 +9,10 @@ import pydoc
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
-from gjrpc import codec
-from gjrpc.binding import Binding
+from gjrpc.calls.binding import Binding
+from gjrpc.calls.results import results_of
 from gjrpc.errors import CallError, InvalidArguments, RegistrationError
-from gjrpc.results import results_of
+from gjrpc.values import codec
 
 DeclaredError: TypeAlias = CallError | type[CallError]
 """How a call can fail: a class, or an error as it would be raised, whose data then is an example."""
@@ -36,12 +36,12 @@ class Method:
     Attributes:
         name: the name it is called by.
         function: the callable.
-        binding: its compiled arguments; see `gjrpc.binding.Binding`.
+        binding: its compiled arguments; see `gjrpc.calls.binding.Binding`.
         run: calls the function, and checks its result where it has an annotation.
         call: binds one JSON value and runs it, in the shortest way.
         blocking: whether it must run off the event loop, in a thread.
         deadline: seconds it may take, or None.
-        scope: what its callers must hold, or None; see `gjrpc.permissions`.
+        scope: what its callers must hold, or None; see `gjrpc.calls.rights`.
         check_result: whether its result must be what its annotation says.
         plain: whether a call needs nothing of this: it is run where it is called, for anyone.
         description: text for people; the docstring unless given.

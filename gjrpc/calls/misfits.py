@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gjrpc import codec
+from gjrpc.calls.hints import Hints
 from gjrpc.errors import InvalidArguments
-from gjrpc.excerpts import excerpt, quoted
-from gjrpc.hints import Hints
+from gjrpc.texts import excerpt, quoted
+from gjrpc.values import codec
 
 _SHOWN = 60  # characters shown of a received value or name
 

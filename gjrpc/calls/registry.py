@@ -8,12 +8,12 @@ What of an instance is reached is `instances`'.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar, overload
 
-from gjrpc import context
-from gjrpc.binding import Binding
+from gjrpc.calls import context
+from gjrpc.calls.binding import Binding
+from gjrpc.calls.hints import Hints
+from gjrpc.calls.instances import Fallback, public_methods
+from gjrpc.calls.method import DeclaredError, Method
 from gjrpc.errors import RegistrationError
-from gjrpc.hints import Hints
-from gjrpc.instances import Fallback, public_methods
-from gjrpc.method import DeclaredError, Method
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,7 +37,7 @@ class Registry:
     def __init__(self) -> None:
         self._methods: dict[str, Method] = {}
         self.exact = False
-        """Whether a method wants all digits of its numbers; see `gjrpc.exact`."""
+        """Whether a method wants all digits of its numbers; see `gjrpc.calls.exact`."""
         self.scopes: set[str] = set()
         """The scopes that methods require."""
         self._when_exact: list[Callable[[], None]] = []
@@ -102,7 +102,7 @@ class Registry:
             deadline: seconds after which the caller gets an error (HTTP 504) instead of waiting on. A function that computes and
                 never waits can't be stopped: its caller gets the error when it ends. With `blocking` the error comes in time, and
                 the function goes on in its thread.
-            scope: it can be called only by callers who hold this, as `admin`; see `gjrpc.permissions`.
+            scope: it can be called only by callers who hold this, as `admin`; see `gjrpc.calls.rights`.
             check_result: answer 500 if the result does not match its annotation. The check decodes results of classes and
                 containers again, which takes about twice as long as encoding them. False turns it off.
             description: text for people, instead of the docstring.

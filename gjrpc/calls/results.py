@@ -16,11 +16,12 @@ import msgspec
 from msgspec import Raw
 from msgspec import inspect as types
 
-from gjrpc import codec, misfits
-from gjrpc.conversion import alternatives
-from gjrpc.decoders import new_decoder
+from gjrpc.calls import misfits
 from gjrpc.errors import WrongResult
-from gjrpc.rebuilt import PLAIN, limits, rebuilt, without_code
+from gjrpc.values import codec
+from gjrpc.values.conversion import alternatives
+from gjrpc.values.decoders import new_decoder
+from gjrpc.values.rebuilt import PLAIN, limits, rebuilt, without_code
 
 # Types whose instances need no decoding, unless they have constraints; a float may be written as an integer.
 _PLAIN: dict[type, tuple[type, ...]] = {

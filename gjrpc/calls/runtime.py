@@ -1,7 +1,7 @@
 """How a method that is not plain is run: off the loop, or with a deadline.
 
 Owns the seam between `dispatch`, which is pure, and whatever makes calls concurrent. `Plain` runs a method where it is called,
-which is right under servers that give each request a thread or a process; `gjrpc.green.Green` knows gevent.
+which is right under servers that give each request a thread or a process; `gjrpc.server.gevent_runtime.Green` knows gevent.
 """
 
 import dis
@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from gjrpc.calls.method import Method
 from gjrpc.errors import CallError, DeadlineExceeded
-from gjrpc.method import Method
 
 T = TypeVar("T")
 
@@ -127,6 +127,6 @@ def running() -> Runtime:
     """The runtime that fits this process: gevent's where gevent has patched the standard library, else `Plain`."""
     if not gevent_patched():
         return Plain()
-    from gjrpc.green import Green  # noqa: PLC0415  gevent is optional here, and it is loaded already
+    from gjrpc.server.gevent_runtime import Green  # noqa: PLC0415  gevent is optional here, and it is loaded already
 
     return Green()

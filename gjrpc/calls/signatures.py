@@ -13,10 +13,10 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import UNSET
 
-from gjrpc.conversion import Unconvertible, alternatives, prepare, without_fields
 from gjrpc.errors import RegistrationError
-from gjrpc.excerpts import excerpt
-from gjrpc.hashing import Hashing, hashing_of
+from gjrpc.texts import excerpt
+from gjrpc.values.conversion import Unconvertible, alternatives, prepare, without_fields
+from gjrpc.values.hashing import Hashing, hashing_of
 
 POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 """The kinds of parameters that an argument can reach by position."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 
-from gjrpc.runtime import gevent_patched
+from gjrpc.calls.runtime import gevent_patched
 
 _FRAMING = 128 * 1024  # further bytes for the head of an answer and the framing of its chunks
 

@@ -6,7 +6,7 @@ Owns how calls queue and how each gets its own result. How they are written and 
 from collections.abc import Callable
 from typing import Any
 
-from gjrpc.dialects import JSONRPC
+from gjrpc.client.dialects import JSONRPC
 from gjrpc.errors import ClientError, MisuseError, WireError
 
 

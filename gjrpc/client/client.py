@@ -14,13 +14,13 @@ from typing import Any, Literal, TypeVar, overload
 import msgspec
 import requests
 
-from gjrpc import finite
-from gjrpc.batch import Batch, Names, public
-from gjrpc.decoders import decoder
-from gjrpc.dialects import JSONRPC, Dialect, Native
+from gjrpc.client.batch import Batch, Names, public
+from gjrpc.client.dialects import JSONRPC, Dialect, Native
+from gjrpc.client.wire import MAX_ANSWER, Wire, identity, time_limits
 from gjrpc.errors import ClientError, MisuseError, WireError
 from gjrpc.texts import printable_lines
-from gjrpc.wire import MAX_ANSWER, Wire, identity, time_limits
+from gjrpc.values import finite
+from gjrpc.values.decoders import decoder
 
 T = TypeVar("T")
 
@@ -39,9 +39,9 @@ class Client:
     loopback host, and never reads `.netrc`.
 
     The client retries a call if it can't have run: it could not connect, or the answer was 503 with `Retry-After`, which means
-    that the server did not begin the call (RFC 9110, section 15.6.4); it waits so long, at most `gjrpc.transport.MAX_WAIT`. It
-    retries a call that is declared idempotent also when the connection breaks or the answer is 502, 503 or 504. It never retries
-    beyond the call's `timeout`.
+    that the server did not begin the call (RFC 9110, section 15.6.4); it waits so long, at most
+    `gjrpc.client.transport.MAX_WAIT`. It retries a call that is declared idempotent also when the connection breaks or the answer
+    is 502, 503 or 504. It never retries beyond the call's `timeout`.
 
     Args:
         url: `http://host:port`, `https://host:port/prefix` or `unix:/path/to.sock`.
@@ -119,7 +119,7 @@ class Client:
         return value if convert is None else convert(self._dialect.result_text(name, response))
 
     def batch(self) -> Batch:
-        """Queue calls and send them in one request, a JSON-RPC 2.0 batch, when the with-block ends; see `gjrpc.batch.Batch`."""
+        """Queue calls and send them as one JSON-RPC 2.0 batch when the with-block ends; see `gjrpc.client.batch.Batch`."""
         return Batch(self._jsonrpc, self._send_batch)
 
     @property

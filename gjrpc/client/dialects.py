@@ -1,7 +1,7 @@
 """How the client writes a call and reads its answer, in either dialect.
 
 Owns both forms as a client sees them, and every sentence about an answer that is none. It knows no connection: bytes go out, a
-response of requests comes in. `convention` and `jsonrpc` are the server's side.
+response of requests comes in. `gjrpc.app` is the server's side.
 """
 
 import itertools
@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import requests
 
-from gjrpc import codec
-from gjrpc.decoders import members
+from gjrpc.client.urls import redirected, without_query
 from gjrpc.errors import ClientError, MisuseError, ParseError, RemoteError, WireError
-from gjrpc.urls import redirected, without_query
+from gjrpc.values import codec
+from gjrpc.values.decoders import members
 
 Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 """What a method is called with, by position and by name."""

@@ -9,7 +9,7 @@ from http.client import HTTPException
 import requests
 from urllib3 import exceptions as urllib3_errors
 
-from gjrpc.allowance import LargeError, LateError
+from gjrpc.client.allowance import LargeError, LateError
 
 FOREIGN = (
     *(requests.RequestException, urllib3_errors.HTTPError, HTTPException, OSError, ValueError),

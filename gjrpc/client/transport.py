@@ -18,7 +18,7 @@ from urllib3 import exceptions as urllib3_errors
 from urllib3.connection import HTTPConnection
 from urllib3.util.connection import create_connection
 
-from gjrpc.allowance import LargeError, LateError, current
+from gjrpc.client.allowance import LargeError, LateError, current
 
 MAX_WAIT = 10.0
 """The longest wait for a `Retry-After`, in seconds; a longer one is cut to this."""

@@ -16,13 +16,13 @@ from requests.auth import HTTPBasicAuth
 from requests.utils import requote_uri
 from urllib3 import Retry
 
-from gjrpc import bypass
 from gjrpc._version import __version__
-from gjrpc.allowance import Allowance, within
+from gjrpc.client import bypass
+from gjrpc.client.allowance import Allowance, within
+from gjrpc.client.reasons import FOREIGN, reason_of
+from gjrpc.client.transport import Adapter, Retries
+from gjrpc.client.urls import place, shown
 from gjrpc.errors import MisuseError, WireError
-from gjrpc.reasons import FOREIGN, reason_of
-from gjrpc.transport import Adapter, Retries
-from gjrpc.urls import place, shown
 
 MAX_ANSWER = 64 * 1024 * 1024
 """Default limit of an answer's bytes after decoding."""

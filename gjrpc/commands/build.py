@@ -1,7 +1,7 @@
 """How the options become parts: the logging, the listening socket, the application, TLS, the server.
 
-Shared by the two programs that put the parts together: `serve`, which is one process, and `workers`, which is many. It must not
-patch the standard library, and must be importable before that is done; a program knows when to.
+Shared by the two programs that put the parts together: `serve`, which is one process, and `multiprocess`, which is many. It must
+not patch the standard library, and must be importable before that is done; a program knows when to.
 """
 
 import atexit
@@ -17,25 +17,28 @@ from typing import Any, TypeVar
 import click
 import gevent
 
-from gjrpc import addresses, credentials, settings, systemd, tls
 from gjrpc._version import __version__
-from gjrpc.access import AccessLog
-from gjrpc.addresses import Address
+from gjrpc.app.application import MAX_BODY, Application
+from gjrpc.auth import credentials
+from gjrpc.auth.guard import Guard, Unasked
+from gjrpc.auth.origins import LOOPBACK, hostname
+from gjrpc.calls.registry import Registry
+from gjrpc.commands import settings
+from gjrpc.commands.settings import Settings
 from gjrpc.errors import SettingsError
-from gjrpc.guard import Guard, Unasked
-from gjrpc.origins import LOOPBACK, hostname
-from gjrpc.proxies import ForwardedLog
-from gjrpc.registry import Registry
-from gjrpc.server import Server
-from gjrpc.settings import Settings
-from gjrpc.watchdog import Watchdog
-from gjrpc.wsgi import MAX_BODY, Application
+from gjrpc.http.access_log import AccessLog
+from gjrpc.http.forwarded import ForwardedLog
+from gjrpc.process import systemd
+from gjrpc.server import addresses, tls
+from gjrpc.server.addresses import Address
+from gjrpc.server.server import Server
+from gjrpc.server.watchdog import Watchdog
 
 S = TypeVar("S", bound=Server)
 
-log = logging.getLogger("gjrpc.serve")
+log = logging.getLogger("gjrpc.commands")
 
-HOST = "gjrpc.system:registry"
+HOST = "gjrpc.host.methods:registry"
 """What is served where no target is named."""
 
 _LOCAL_NAMES = frozenset(LOOPBACK)

@@ -17,18 +17,20 @@ import gevent
 from gunicorn.app.base import BaseApplication
 from gunicorn.util import getcwd
 
-from gjrpc import composition, logs, targets, tls
-from gjrpc.addresses import Address
-from gjrpc.arbiter import Master, QuietLogger, Telling
-from gjrpc.commands import Command
+from gjrpc.commands import build, targets
+from gjrpc.commands.cli import Command
+from gjrpc.commands.foreign_options import HINTS
+from gjrpc.commands.settings import Settings
 from gjrpc.errors import SettingsError
-from gjrpc.foreign_options import HINTS
-from gjrpc.settings import Settings
-from gjrpc.sharing import SharingServer
-from gjrpc.systemd import Notifier
-from gjrpc.tls import SelfSigned
+from gjrpc.process import logs
+from gjrpc.process.systemd import Notifier
+from gjrpc.server import tls
+from gjrpc.server.addresses import Address
+from gjrpc.server.tls import SelfSigned
+from gjrpc.workers.balance import SharingServer
+from gjrpc.workers.master import Master, QuietLogger, Telling
 
-log = logging.getLogger("gjrpc.workers")
+log = logging.getLogger("gjrpc.commands")
 
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108  gunicorn makes its files there safely, and deletes them at once
 _REST = 2  # seconds for the workers beyond the grace period, to tell the clients that it is over
@@ -36,7 +38,7 @@ _REST = 2  # seconds for the workers beyond the grace period, to tell the client
 
 def become_master() -> None:
     """Become the master: the same process and Python with the same options, but unpatched."""
-    os.execv(sys.executable, [sys.executable, *_python_options(), "-m", "gjrpc.workers", *sys.argv[1:]])  # noqa: S606  no shell
+    os.execv(sys.executable, [sys.executable, *_python_options(), "-m", "gjrpc.commands.multiprocess", *sys.argv[1:]])  # noqa: S606  no shell
 
 
 def _python_options() -> list[str]:
@@ -77,7 +79,7 @@ class Fleet(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         self.address = address
         self.made = made
         self.folder = _stay_logical()
-        self.for_curl = composition.for_curl(chosen, made)
+        self.for_curl = build.for_curl(chosen, made)
         self.served: Any = None
         super().__init__(prog="gjrpc-serve")
 
@@ -108,8 +110,8 @@ class Fleet(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         except OSError as error:
             raise SettingsError(f"the folder {self.folder!r} can't be entered: {error.strerror}") from error
         importlib.invalidate_caches()
-        self.served = targets.load(self.target or composition.HOST, self.folder)
-        return composition.application(self.served, self.target, self.chosen, self.address)
+        self.served = targets.load(self.target or build.HOST, self.folder)
+        return build.application(self.served, self.target, self.chosen, self.address)
 
 
 class FleetWorker(Telling):
@@ -126,13 +128,13 @@ class FleetWorker(Telling):
     def make_server(self, listener: Any) -> SharingServer:
         """The server, by our options."""
         app = self.app
-        self._secured = app.made.context if app.made else composition.context(app.chosen)
-        return composition.server(listener, self.wsgi, self._secured, app.chosen, kind=SharingServer, **self.shared())
+        self._secured = app.made.context if app.made else build.context(app.chosen)
+        return build.server(listener, self.wsgi, self._secured, app.chosen, kind=SharingServer, **self.shared())
 
     def serves(self, servers: list[SharingServer]) -> None:
         """Tell the master, and at the very first everyone."""
         if self.age == 1:
-            composition.announce(servers[0], self.app.served, self.app.target, self.app.for_curl)
+            build.announce(servers[0], self.app.served, self.app.target, self.app.for_curl)
         gevent.signal_handler(self.RENEW, self._renew)
         self.notify()
         self.tell(self.SERVES)
@@ -150,21 +152,21 @@ class FleetWorker(Telling):
 def _run(target: str | None, **values: Any) -> None:
     chosen = Settings(**values)
     logs.to_stderr(chosen.log_level)
-    with composition.listening(chosen) as (listener, address):
+    with build.listening(chosen) as (listener, address):
         _watch(target, chosen, listener, address)
 
 
 def _watch(target: str | None, chosen: Settings, listener: socket.socket, address: Address) -> None:
-    made = composition.throw_away(chosen, address)
+    made = build.throw_away(chosen, address)
     if made is None:
-        composition.context(chosen)  # to report errors in it once, before anything starts
-    composition.credentials_of(chosen)
+        build.context(chosen)  # to report errors in it once, before anything starts
+    build.credentials_of(chosen)
     guarded = bool(chosen.token_file or chosen.htpasswd or chosen.client_ca)
-    composition.warn_if_open(chosen, address, guarded=guarded, secured=bool(made or chosen.cert))
+    build.warn_if_open(chosen, address, guarded=guarded, secured=bool(made or chosen.cert))
     Master(Fleet(target, chosen, address, made), listener, Notifier()).run()
 
 
-main = Command("gjrpc-serve", callback=_run, params=composition.parameters(), hints=HINTS)
+main = Command("gjrpc-serve", callback=_run, params=build.parameters(), hints=HINTS)
 """The command line, as `serve` has it."""
 
 if __name__ == "__main__":

@@ -14,21 +14,21 @@ from typing import Any, Literal, get_args, get_origin
 import click
 from click.core import ParameterSource
 
-from gjrpc.access import FORMATS
-from gjrpc.addresses import MODE
-from gjrpc.bodies import BODIES
-from gjrpc.codec import MAX_DEPTH, MAX_VALUES
-from gjrpc.connection import Timeouts
-from gjrpc.credentials import MAX_FAILURES
+from gjrpc.app.application import MAX_BODY
+from gjrpc.app.jsonrpc import MAX_ANSWER
+from gjrpc.auth.credentials import MAX_FAILURES
+from gjrpc.commands.foreign_options import HINTS
 from gjrpc.errors import SettingsError
-from gjrpc.foreign_options import HINTS
-from gjrpc.greenlets import MAX_CALLS
-from gjrpc.jsonrpc import MAX_ANSWER
-from gjrpc.lines import Limits
-from gjrpc.proxies import HEADERS, Proxies
-from gjrpc.threads import MAX_QUEUED, MAX_THREADS
-from gjrpc.unsent import MAX_UNSENT
-from gjrpc.wsgi import MAX_BODY
+from gjrpc.http.access_log import FORMATS
+from gjrpc.http.forwarded import HEADERS, Proxies
+from gjrpc.http.lines import Limits
+from gjrpc.process.threads import MAX_QUEUED, MAX_THREADS
+from gjrpc.server.addresses import MODE
+from gjrpc.server.bodies import BODIES
+from gjrpc.server.connection import Timeouts
+from gjrpc.server.scheduler import MAX_CALLS
+from gjrpc.server.unsent import MAX_UNSENT
+from gjrpc.values.codec import MAX_DEPTH, MAX_VALUES
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from gjrpc.calls.registry import Registry
 from gjrpc.errors import SettingsError
-from gjrpc.registry import Registry
 
 _FORM = "expected MODULE:NAME or MODULE:FACTORY(), as in app:registry"
 _EXPECTED = "expected a Registry, or a WSGI callable, which takes two arguments (environ, start_response)"
@@ -27,7 +27,7 @@ _ASGI = (
 # What the first argument of a WSGI callable is not: such a function is one that somebody forgot to register.
 _NO_ENVIRON = frozenset({"int", "float", "str", "bool", "bytes", "list", "tuple", "set", "date", "datetime", "Decimal", "UUID"})
 
-_OURS = str(Path(__file__).parent)
+_OURS = str(Path(__file__).parent.parent)
 _OTHERS = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from inspect import Parameter
 from typing import Any
 
-from gjrpc.describe import COMPONENTS, Described, Value
-from gjrpc.keys import Schema
-from gjrpc.signatures import NAMED, POSITIONAL
+from gjrpc.calls.signatures import NAMED, POSITIONAL
+from gjrpc.contracts.describe import COMPONENTS, Described, Value
+from gjrpc.contracts.keys import Schema
 
 _SCALARS = ["string", "number", "boolean", "null"]
 _TEXT: Schema = {"type": "string"}

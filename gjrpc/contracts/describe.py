@@ -14,12 +14,13 @@ import msgspec
 from docstring_parser.common import Docstring, DocstringDeprecated, DocstringParam, DocstringRaises, DocstringReturns
 from msgspec import UNSET
 
-from gjrpc import codec, keys
-from gjrpc.constructors import left_out
-from gjrpc.conversion import every_type
-from gjrpc.keys import BASE64, DECIMAL, Schema
-from gjrpc.method import Method
-from gjrpc.signatures import form_of, is_typed, read_signature, taken_names
+from gjrpc.calls.method import Method
+from gjrpc.calls.signatures import form_of, is_typed, read_signature, taken_names
+from gjrpc.contracts import keys
+from gjrpc.contracts.keys import BASE64, DECIMAL, Schema
+from gjrpc.values import codec
+from gjrpc.values.constructors import left_out
+from gjrpc.values.conversion import every_type
 
 COMPONENTS = "#/components/schemas/"
 """Where both documents keep the schemas of classes."""

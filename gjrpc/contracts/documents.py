@@ -9,11 +9,13 @@ from typing import Any
 
 import msgspec
 
-from gjrpc import codec, context, openapi, openrpc
-from gjrpc.describe import Contract, describe
-from gjrpc.openapi import StatusOf
-from gjrpc.permissions import Rights
-from gjrpc.registry import Registry
+from gjrpc.calls import context
+from gjrpc.calls.registry import Registry
+from gjrpc.calls.rights import Rights
+from gjrpc.contracts import openapi, openrpc
+from gjrpc.contracts.describe import Contract, describe
+from gjrpc.contracts.openapi import StatusOf
+from gjrpc.values import codec
 
 _KINDS = 32  # of callers, by their rights, whose documents are kept
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import inspect
 
-from gjrpc.conversion import alternatives
+from gjrpc.values.conversion import alternatives
 
 Schema: TypeAlias = dict[str, Any]
 """A JSON schema that this project writes: an object of keywords."""

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from gjrpc import codec, convention, told
-from gjrpc.describe import Contract, Described
+from gjrpc.calls import disclosure
+from gjrpc.calls.method import DeclaredError, Method
+from gjrpc.contracts.argument_schemas import Forms
+from gjrpc.contracts.describe import Contract, Described
+from gjrpc.contracts.keys import Schema
 from gjrpc.errors import CallError
-from gjrpc.forms import Forms
-from gjrpc.keys import Schema
-from gjrpc.method import DeclaredError, Method
+from gjrpc.http import problems
+from gjrpc.values import codec
 
 VERSION = "3.1.1"
 
@@ -169,9 +171,9 @@ class _Operations:
         responses = {}
         for status, errors in found.items():
             words = [f"{error.message} (code {error.code})" for error in errors]
-            problems = (codec.decode(convention.problem(status, told.read(error), described.method.name)) for error in errors)
+            bodies = (codec.decode(problems.body(status, disclosure.read(error), described.method.name)) for error in errors)
             response = _refusal(status, "; ".join([*words, *([refusals[status]] if status in refusals else [])]))
-            response["content"]["application/problem+json"]["examples"] = _examples(problems)
+            response["content"]["application/problem+json"]["examples"] = _examples(bodies)
             responses[str(status)] = response
         return responses
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from inspect import Parameter
 from typing import Any
 
-from gjrpc.describe import Contract, Described, Value
-from gjrpc.method import DeclaredError, Example
-from gjrpc.signatures import NAMED, POSITIONAL
+from gjrpc.calls.method import DeclaredError, Example
+from gjrpc.calls.signatures import NAMED, POSITIONAL
+from gjrpc.contracts.describe import Contract, Described, Value
 
 VERSION = "1.3.2"
 

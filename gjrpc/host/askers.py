@@ -20,9 +20,9 @@ from collections.abc import Iterable, Sequence
 
 import psutil
 
-from gjrpc import sockets
-from gjrpc.guard import Peer
-from gjrpc.processes import Seen
+from gjrpc.host import sockets
+from gjrpc.host.processes import Seen
+from gjrpc.http.peer import Peer
 
 _INTERPRETED = 2
 """Words of a script's command line behind its interpreter that a parent must have: one alone may be there by chance."""

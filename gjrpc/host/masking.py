@@ -16,8 +16,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
-from gjrpc.secretnames import is_any, is_made_up
-from gjrpc.secretplaces import Span, drawn, named, short_options
+from gjrpc.host.secret_names import is_any, is_made_up
+from gjrpc.host.secret_places import Span, drawn, named, short_options
 
 MASK = "********"
 

@@ -7,7 +7,7 @@ with gevent or without it, so they share nothing that needs a lock.
 Each but `ping` answers `{"output": ..., "error": ""}`. What could not be seen (a dead mount, a process that ended or belongs to
 someone else, a file that a container hides) is left out or null, and `error` says so; figures that a platform lacks are null.
 
-What looks like a secret is shown as `********`; `gjrpc.masking` says what does.
+What looks like a secret is shown as `********`; `gjrpc.host.masking` says what does.
 """
 
 import os
@@ -19,13 +19,13 @@ from typing import Any, NamedTuple, TypedDict, TypeVar
 
 import psutil
 
-from gjrpc import context
-from gjrpc.askers import others
-from gjrpc.masking import clean, mask
-from gjrpc.processes import figures, running
-from gjrpc.registry import Registry
-from gjrpc.sockets import listed
-from gjrpc.unseen import UNSEEN, see
+from gjrpc.calls import context
+from gjrpc.calls.registry import Registry
+from gjrpc.host.askers import others
+from gjrpc.host.masking import clean, mask
+from gjrpc.host.processes import figures, running
+from gjrpc.host.sockets import listed
+from gjrpc.host.unseen import UNSEEN, see
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ registry = Registry()
 """The twelve host methods; `Registry.include` takes them into another."""
 
 SCOPE = "host"
-"""What callers must hold for the methods that tell of processes, connections or the environment; see `gjrpc.permissions`."""
+"""What callers must hold for the methods that tell of processes, connections or the environment; see `gjrpc.calls.rights`."""
 
 _DISK = ("read_count", "write_count", "read_bytes", "write_bytes", "read_time", "write_time")
 _NIC = ("bytes_sent", "bytes_recv", "packets_sent", "packets_recv", "errin", "errout", "dropin", "dropout")
@@ -168,7 +168,8 @@ def check_process(process: str) -> Answer:
     """Show each process whose command line, as `running_process` shows it, contains the text; case does not matter.
 
     `pcpu` is its CPU time over its lifetime, in percent; `pmem` its share of the memory. The server itself and the caller's own
-    processes are left out as far as they are recognized, as `curl …/check_process;nginx` contains `nginx`: see `gjrpc.askers`.
+    processes are left out as far as they are recognized (`gjrpc.host.askers`), as `curl …/check_process;nginx`
+    contains `nginx`.
     """
     if not process.strip():
         return _answer([], ["the text to look for is empty"])

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import psutil
 
-from gjrpc.masking import LONGEST, clean, mask
+from gjrpc.host.masking import LONGEST, clean, mask
 
 FIGURES = ("user", "pid", "pcpu", "pmem", "starttime", "args", "threadcount")
 """The reported figures of a process."""

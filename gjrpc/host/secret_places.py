@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
-from gjrpc.secretnames import Judge, is_any, is_drawn, is_password, is_random, is_strong_password, judge_of, judge_of_bare
+from gjrpc.host.secret_names import Judge, is_any, is_drawn, is_password, is_random, is_strong_password, judge_of, judge_of_bare
 
 Span: TypeAlias = tuple[int, int]
 

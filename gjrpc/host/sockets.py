@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from gjrpc.unseen import see
+from gjrpc.host.unseen import see
 
 # psutil's name of a TCP state: the word of `ss`. In the order of the kernel's numbers, which begin at 1 (net/tcp_states.h).
 _STATES = {

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import psutil
 
-from gjrpc.masking import clean
+from gjrpc.host.masking import clean
 
 T = TypeVar("T")
 

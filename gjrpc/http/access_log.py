@@ -12,10 +12,11 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from gjrpc import codec
-from gjrpc.messages import Head
+from gjrpc.http.messages import Head
+from gjrpc.http.peer import peer_name
+from gjrpc.values import codec
 
-log = logging.getLogger("gjrpc.access")
+log = logging.getLogger("gjrpc.http")
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -152,8 +153,3 @@ class AccessLog:
             self._stream.flush()
         except OSError as error:  # a full disk, say, or a reader that has gone: the calls go on
             log.warning("the access log can't be written, and %d lines are lost: %s", len(lines), error)
-
-
-def peer_name(address: Any) -> str:
-    """The host of a socket address; `unix` where there is none."""
-    return str(address[0]) if isinstance(address, tuple) else "unix"

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from wsgiref.util import is_hop_by_hop
 
 from gjrpc.errors import GjrpcError
-from gjrpc.excerpts import excerpt
+from gjrpc.texts import excerpt
 
 Field = tuple[str, str]
 

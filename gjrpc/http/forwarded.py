@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from gjrpc.access import Answered, AnswerLog, peer_name
 from gjrpc.errors import GjrpcError, SettingsError
-from gjrpc.guard import Peer
-from gjrpc.messages import Head
+from gjrpc.http.access_log import Answered, AnswerLog
+from gjrpc.http.messages import Head
+from gjrpc.http.peer import Peer, peer_name
 
 LOCAL = "unix"
 """Stands in the list of trusted proxies for whoever comes through a Unix socket."""

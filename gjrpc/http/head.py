@@ -10,10 +10,10 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from gjrpc.errors import BadMessage
-from gjrpc.excerpts import excerpt, quoted
-from gjrpc.lines import FIELD_LINE, REQUEST_LINE, Limits, Lines, too_large_head
-from gjrpc.messages import OFTEN, Head, Request
-from gjrpc.recent import Memo, Recent
+from gjrpc.http.lines import FIELD_LINE, REQUEST_LINE, Limits, Lines, too_large_head
+from gjrpc.http.messages import OFTEN, Head, Request
+from gjrpc.http.recent import Memo, Recent
+from gjrpc.texts import excerpt, quoted
 
 # The fields that say how a message goes on.
 _FRAMING = frozenset({"connection", "content-length", "expect", "host", "transfer-encoding"})

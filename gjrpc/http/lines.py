@@ -1,14 +1,14 @@
 """The lines of a request's head: their syntax, their limits, and how a bad one is refused.
 
 Owns what a single line may be (RFC 9112), and the limits of one message. Pure functions of bytes; what the lines say together is
-`framing`'s.
+`head`'s.
 """
 
 import re
 from dataclasses import dataclass
 
 from gjrpc.errors import BadMessage
-from gjrpc.excerpts import quoted
+from gjrpc.texts import quoted
 
 _CHARACTER = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _TOKEN = _CHARACTER + rb"+"

@@ -5,6 +5,7 @@ request is shared by all requests that carry the same bytes. What is made for ea
 """
 
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any
 
 from msgspec import Struct
@@ -118,3 +119,11 @@ class Response(Struct, eq=False):
 
     def __repr__(self) -> str:
         return f"<Response {self.status}, {len(self.body)} bytes>"
+
+
+def reason_phrase(status: int) -> str:
+    """The phrase that RFC 9110 gives a status (section 15)."""
+    return _PHRASES.get(status, "Error")
+
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}

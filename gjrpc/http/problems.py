@@ -1,14 +1,22 @@
 """An error as an HTTP response: *the* table from error to status, and the one place where an error gets its headers and its body.
 
-`told` checks what an error carries when it is written; `convention` writes the body. It knows no request.
+`gjrpc.calls.disclosure` checks what an error carries when it is written. It knows no request.
 """
 
-from gjrpc import convention, errors, told
-from gjrpc.answers import check_fields
-from gjrpc.errors import CallError
-from gjrpc.guard import Refused
-from gjrpc.messages import Headers, Response
-from gjrpc.method import DeclaredError
+from typing import Any
+
+from gjrpc import errors
+from gjrpc.calls import disclosure
+from gjrpc.calls.disclosure import Told
+from gjrpc.calls.method import DeclaredError
+from gjrpc.errors import CallError, Unauthorized
+from gjrpc.http.fields import check_fields
+from gjrpc.http.messages import Headers, Response, reason_phrase
+from gjrpc.texts import excerpt
+from gjrpc.values import codec
+
+PROBLEM: Headers = (("Content-Type", "application/problem+json"),)
+"""RFC 9457, section 3."""
 
 STATUS: dict[type[CallError], int] = {
     errors.ParseError: 400,
@@ -29,6 +37,14 @@ STATUS: dict[type[CallError], int] = {
 """The HTTP status of each class of error; a subclass inherits its nearest ancestor's, an error's own `status` overrides it."""
 
 
+class Refused(Unauthorized):
+    """Credentials that are missing or wrong, with the headers that say so."""
+
+    def __init__(self, message: str, headers: Headers, status: int = 401) -> None:
+        super().__init__(message, status=status)
+        self.headers = headers
+
+
 def status_of(error: DeclaredError) -> int:
     """The HTTP status of an error, or of a class of errors."""
     return error.status or _default_status(error if isinstance(error, type) else type(error))
@@ -41,13 +57,13 @@ def _default_status(kind: type[CallError]) -> int:
 def refusal(error: CallError, method: str | None = None) -> Response:
     """An error as a response: the one place where an error gets its status, headers and problem body."""
     try:
-        parts = told.read(error)
+        parts = disclosure.read(error)
         status = parts.status or _default_status(type(error))
         headers = check_fields(_headers(status, error))
     except BaseException as cause:  # noqa: BLE001  what an error carries is an application's to say, and it can be anything
-        unsendable = told.unsendable(cause)
-        parts, status, headers = told.read(unsendable), status_of(unsendable), ()
-    return Response(status, convention.problem(status, parts, method), convention.PROBLEM + headers)
+        unsendable = disclosure.unsendable(cause)
+        parts, status, headers = disclosure.read(unsendable), status_of(unsendable), ()
+    return Response(status, body(status, parts, method), PROBLEM + headers)
 
 
 def _headers(status: int, error: CallError) -> Headers:
@@ -67,3 +83,15 @@ def _headers(status: int, error: CallError) -> Headers:
     if isinstance(error, errors.Overloaded) and (seconds := error.retry_after) is not None:
         return (("Retry-After", format(seconds, "d")),)
     return ()
+
+
+def body(status: int, error: Told, method: str | None = None) -> bytes:
+    """Write an error as RFC 9457 asks (section 3.1)."""
+    fields: dict[str, Any] = {"type": "about:blank", "title": reason_phrase(status), "status": status, "detail": error.message}
+    if method is not None:
+        fields["method"] = excerpt(method)
+    if error.ref is not None:
+        fields["ref"] = error.ref
+    if error.data is not None:
+        fields["data"] = error.data
+    return codec.encode(fields)

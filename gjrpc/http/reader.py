@@ -1,24 +1,16 @@
-"""HTTP/1.1 without a socket: bytes → requests, responses → bytes.
+"""HTTP/1.1 without a socket: bytes → requests.
 
-Owns the buffer of a connection, the memory of parsed heads, and how responses are written; the syntax is `framing`'s. It knows
-no method and no application.
+Owns the buffer of a connection, and the memory of parsed heads; the syntax is `head`'s.
 """
 
 import re
-import time
-from collections.abc import Callable
-from email.utils import formatdate
 
-from gjrpc.chunked import Chunked
-from gjrpc.convention import phrase
 from gjrpc.errors import BadMessage
-from gjrpc.framing import LineMemory, Parsed, parse_head
-from gjrpc.lines import Limits, Lines, bad_request_line
-from gjrpc.messages import JSON, Head, Request, Response
-from gjrpc.recent import Recent
-
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-"""RFC 9110, section 15.2.1."""
+from gjrpc.http.chunked import Chunked
+from gjrpc.http.head import LineMemory, Parsed, parse_head
+from gjrpc.http.lines import Limits, Lines, bad_request_line
+from gjrpc.http.messages import Request
+from gjrpc.http.recent import Recent
 
 _ORIGIN = re.compile(rb"\r\norigin:[ \t]*([\x21-\x7e]+)[ \t]*\r\n", re.IGNORECASE)
 
@@ -43,7 +35,7 @@ class Memory(Recent[Parsed]):
         """The parse of a head, remembered or new; `before` is the head before it on its connection.
 
         Raises:
-            BadMessage: as `gjrpc.framing.parse_head`.
+            BadMessage: as `gjrpc.http.head.parse_head`.
         """
         parsed = self.find(head)
         if parsed is None:
@@ -231,57 +223,3 @@ class Reader:
         if self._at == len(self.pending):
             self.pending = b""
             self._at = 0
-
-
-class Writer:
-    """Writes responses; what they have in common is built once for each `tick`.
-
-    Args:
-        clock: seconds since the epoch.
-
-    Attributes:
-        date: the `Date` header line (RFC 9110, 6.6.1).
-    """
-
-    __slots__ = ("_clock", "_json", "_second", "date")
-
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
-        self._second = -1
-        self.date = b""
-        self._json = b""
-        self.tick()
-
-    def tick(self) -> None:
-        """Look at the clock; to be called about twice a second."""
-        second = int(self._clock())
-        if second != self._second:
-            self._second = second
-            self.date = b"Date: %b\r\n" % formatdate(second, usegmt=True).encode()
-            self._json = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + self.date + b"Content-Length: "
-
-    def write(self, response: Response, keep_alive: bool, head: Head | None = None) -> bytes:
-        """One response as bytes: for a `HEAD` without its body, and saying so where the connection closes or an old one stays."""
-        body = response.body
-        if keep_alive and response.headers is JSON and response.status == 200 and (head is None or head.plain):
-            size = len(body)
-            return self._json + (_LENGTHS[size] if size < _MANY else b"%d\r\n\r\n" % size) + body
-        text = self.write_head(response, keep_alive, head)
-        return text if head is not None and head.verb == "HEAD" else text + body
-
-    def write_head(self, response: Response, keep_alive: bool, head: Head | None = None) -> bytes:
-        """What stands before the body of a response."""
-        lines = [f"HTTP/1.1 {response.status} {phrase(response.status)}"]
-        lines += [f"{name}: {value}" for name, value in response.headers]
-        # RFC 9110, 8.6: "A server MUST NOT send a Content-Length header field in any response with a status code of … 204".
-        if response.status != 204:
-            lines.append(f"Content-Length: {len(response.body)}")
-        if not keep_alive:
-            lines.append("Connection: close")
-        elif head is not None and head.version == (1, 0):
-            lines.append("Connection: keep-alive")
-        return "\r\n".join(lines).encode("latin-1") + b"\r\n" + self.date + b"\r\n"
-
-
-_MANY = 1024
-_LENGTHS = [b"%d\r\n\r\n" % size for size in range(_MANY)]

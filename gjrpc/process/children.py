@@ -18,7 +18,7 @@ from gevent import monkey
 from gevent._hub_local import get_hub_if_exists
 from gevent.libev import corecext
 
-log = logging.getLogger("gjrpc.children")
+log = logging.getLogger("gjrpc.process")
 
 _POLL = 0.02  # seconds between two polls, on systems without descriptors for processes
 _LOST = 255 << 8  # the wait status of a child that something else has reaped; asyncio reports 255 too

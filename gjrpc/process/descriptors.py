@@ -6,7 +6,7 @@ Owns `RLIMIT_NOFILE`.
 import logging
 import resource
 
-log = logging.getLogger("gjrpc.descriptors")
+log = logging.getLogger("gjrpc.process")
 
 _OTHERS = 64
 """Open files that are no connections: the interpreter's, the listener, the logs, and what the methods open."""

@@ -11,11 +11,10 @@ from copy import copy
 from types import TracebackType
 from typing import Any
 
-from gjrpc import outlets
-from gjrpc.excerpts import excerpt
-from gjrpc.texts import printable
+from gjrpc.process import outlets
+from gjrpc.texts import excerpt, printable
 
-log = logging.getLogger("gjrpc.logs")
+log = logging.getLogger("gjrpc.process")
 
 _BURST = 5
 _EACH = 2.0  # seconds

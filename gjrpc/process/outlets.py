@@ -296,4 +296,4 @@ def _takes(descriptor: int, milliseconds: int | None) -> bool:
 def _notice(name: str, reason: str, lines: int) -> str:
     now = time.time()
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
-    return f"{at},{int(now % 1 * 1000):03d} WARNING gjrpc.outlets: {lines} lines of {name} were dropped: {reason}\n"
+    return f"{at},{int(now % 1 * 1000):03d} WARNING gjrpc.process.outlets: {lines} lines of {name} were dropped: {reason}\n"

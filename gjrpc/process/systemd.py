@@ -14,7 +14,7 @@ from gjrpc.errors import SettingsError
 
 _FIRST = 3  # SD_LISTEN_FDS_START: the descriptor of the first socket
 
-log = logging.getLogger("gjrpc.systemd")
+log = logging.getLogger("gjrpc.process")
 
 
 def inherited(environ: MutableMapping[str, str] = os.environ) -> socket.socket | None:

@@ -13,8 +13,8 @@ import gevent
 import gevent.event
 from gevent.threadpool import ThreadPool
 
-from gjrpc import forks
 from gjrpc.errors import Overloaded
+from gjrpc.process import forks
 
 T = TypeVar("T")
 

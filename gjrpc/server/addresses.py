@@ -13,10 +13,10 @@ import socket
 import stat
 from dataclasses import dataclass
 
+from gjrpc.auth.origins import is_loopback
 from gjrpc.errors import SettingsError
-from gjrpc.origins import is_loopback
 
-log = logging.getLogger("gjrpc.addresses")
+log = logging.getLogger("gjrpc.server")
 
 MODE = 0o660
 """The default mode of a Unix socket's file: its owner and its group may connect."""

@@ -10,16 +10,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from gjrpc.access import Answered
-from gjrpc.called import called
+from gjrpc.app.called import called
 from gjrpc.errors import BadMessage, CallError, Overloaded
-from gjrpc.gateway import GoneError
-from gjrpc.http1 import Reader
-from gjrpc.messages import Head, Request, Response
-from gjrpc.problems import refusal
-from gjrpc.sending import Sending
+from gjrpc.http.access_log import Answered
+from gjrpc.http.messages import Head, Request, Response
+from gjrpc.http.problems import refusal
+from gjrpc.http.reader import Reader
+from gjrpc.server.foreign import GoneError
+from gjrpc.server.sending import Sending
 
-log = logging.getLogger("gjrpc.connection")
+log = logging.getLogger("gjrpc.server")
 
 _LARGE = 64 * 1024  # bytes of a body that are not copied to stand behind their head
 

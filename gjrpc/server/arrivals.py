@@ -13,13 +13,13 @@ from typing import Any
 import gevent
 import gevent.socket
 
-from gjrpc import forks
-from gjrpc.access import peer_name
 from gjrpc.errors import BadMessage
-from gjrpc.messages import Head
-from gjrpc.problems import refusal
-from gjrpc.proxies import MAX_HEADER, ProxyHeaderError, Unnamed, header_end, source
-from gjrpc.sending import HURRY
+from gjrpc.http.forwarded import MAX_HEADER, ProxyHeaderError, Unnamed, header_end, source
+from gjrpc.http.messages import Head
+from gjrpc.http.peer import peer_name
+from gjrpc.http.problems import refusal
+from gjrpc.process import forks
+from gjrpc.server.sending import HURRY
 
 log = logging.getLogger("gjrpc.server")
 
@@ -30,7 +30,7 @@ _PIECE = 65536
 
 
 class Arrival:
-    """A client that is to be greeted; one of `gjrpc.connections.Connections` until it is."""
+    """A client that is to be greeted; one of `gjrpc.server.connections.Connections` until it is."""
 
     def __init__(self, sock: Any, address: Any, server: Any, *, heralded: bool = False) -> None:
         self.client_address = address
@@ -58,7 +58,7 @@ class Arrival:
 
     @property
     def standing(self) -> tuple[bool, float]:
-        """The client's standing (`gjrpc.connections.Standing`): it still owes a greeting."""
+        """The client's standing (`gjrpc.server.connections.Standing`): it still owes a greeting."""
         return False, self.expires
 
     def may_go(self) -> bool:

@@ -1,7 +1,7 @@
 """One client's connection: bytes in, answers out, for as long as the client keeps to its time.
 
 Owns the order of reading and answering on a socket, and the time that both may take. How one request is answered is `answering`'s
-for an `Application`, `gateway`'s for any other WSGI callable. Syntax is `http1`'s; which connections there are is the server's.
+for an `Application`, `foreign`'s for any other WSGI callable. Syntax is `gjrpc.http`'s; the set of connections is the server's.
 """
 
 import logging
@@ -15,19 +15,20 @@ from typing import Any
 import gevent
 import gevent.socket
 
-from gjrpc import forks
-from gjrpc.answering import Answering, way
+from gjrpc.calls.disclosure import DETAILS, FAILED, failure
 from gjrpc.errors import BadMessage, DeadlineExceeded, Overloaded
-from gjrpc.framing import Parsed
-from gjrpc.gateway import GoneError
-from gjrpc.green import passes
-from gjrpc.http1 import CONTINUE, Reader
-from gjrpc.messages import Request
-from gjrpc.problems import refusal
-from gjrpc.sending import HURRY
-from gjrpc.told import DETAILS, FAILED, failure
+from gjrpc.http.head import Parsed
+from gjrpc.http.messages import Request
+from gjrpc.http.problems import refusal
+from gjrpc.http.reader import Reader
+from gjrpc.http.writer import CONTINUE
+from gjrpc.process import forks
+from gjrpc.server.answering import Answering, way
+from gjrpc.server.foreign import GoneError
+from gjrpc.server.gevent_runtime import passes
+from gjrpc.server.sending import HURRY
 
-log = logging.getLogger("gjrpc.connection")
+log = logging.getLogger("gjrpc.server")
 
 _RECEIVE = 8 * 1024  # bytes for one read between bodies: a buffer of more is slow to get, and requests are small
 _RECEIVE_BODY = 64 * 1024
@@ -62,7 +63,7 @@ class Timeouts:
 class Connection(Answering):
     """One client's connection: reads its requests in order and answers each in one piece.
 
-    It is a `gjrpc.greenlets.Task`, which is ready when bytes have come, and one of `gjrpc.connections.Connections`.
+    It is a `gjrpc.server.scheduler.Task`, which is ready when bytes have come, and one of `gjrpc.server.connections.Connections`.
 
     Attributes:
         expires: the server's time at which the client has taken too long.
@@ -96,7 +97,7 @@ class Connection(Answering):
 
     @property
     def standing(self) -> tuple[bool, float] | None:
-        """The client's standing (`gjrpc.connections.Standing`); None while the server works for it."""
+        """The client's standing (`gjrpc.server.connections.Standing`); None while the server works for it."""
         if self._more or (self._busy and not self._is_slow(self.server.now)):
             return None
         return not self._busy and self._reader.parsed is not None and self._reader.between, self.expires
@@ -108,7 +109,7 @@ class Connection(Answering):
 
     @property
     def body_cost(self) -> float | None:
-        """What the awaited body has cost so far (`gjrpc.bodies`); None while the server works for it."""
+        """What the awaited body has cost so far (`gjrpc.server.bodies`); None while the server works for it."""
         if self._busy or self._body_since is None:
             return None
         seconds: float = self.server.now - self._body_since

@@ -12,14 +12,14 @@ from urllib.parse import unquote_to_bytes
 
 from gevent.pywsgi import WSGIHandler
 
-from gjrpc.access import Answered
-from gjrpc.answers import AnswerError, check_length, read_start
-from gjrpc.green import passes
-from gjrpc.messages import Request
-from gjrpc.problems import refusal
-from gjrpc.told import DETAILS, failure
+from gjrpc.calls.disclosure import DETAILS, failure
+from gjrpc.http.access_log import Answered
+from gjrpc.http.fields import AnswerError, check_length, read_start
+from gjrpc.http.messages import Request
+from gjrpc.http.problems import refusal
+from gjrpc.server.gevent_runtime import passes
 
-log = logging.getLogger("gjrpc.connection")
+log = logging.getLogger("gjrpc.server")
 
 
 class GoneError(Exception):

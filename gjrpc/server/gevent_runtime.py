@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 import gevent
 from gevent.hub import get_hub
 
-from gjrpc import children
-from gjrpc.context import note_peer
-from gjrpc.method import Method
-from gjrpc.runtime import FEW, comes_from_outside, is_interrupt, late, on_time
-from gjrpc.threads import MAX_QUEUED, MAX_THREADS, Threads
+from gjrpc.calls.context import note_peer
+from gjrpc.calls.method import Method
+from gjrpc.calls.runtime import FEW, comes_from_outside, is_interrupt, late, on_time
+from gjrpc.process import children
+from gjrpc.process.threads import MAX_QUEUED, MAX_THREADS, Threads
 
 T = TypeVar("T")
 
@@ -163,7 +163,7 @@ def _in_place(call: Callable[[], Any]) -> Any:
 
 
 def _peer() -> Any:
-    """The connection whose request this greenlet answers, which is its task (`gjrpc.greenlets`); None elsewhere."""
+    """The connection whose request this greenlet answers, which is its task (`gjrpc.server.scheduler`); None elsewhere."""
     return getattr(gevent.getcurrent(), "task", None)
 
 

@@ -20,10 +20,10 @@ from typing import Any
 import gevent.socket
 from gevent import monkey
 
-from gjrpc.access import peer_name
-from gjrpc.gateway import Gateway, GoneError
+from gjrpc.http.peer import peer_name
+from gjrpc.server.foreign import Gateway, GoneError
 
-log = logging.getLogger("gjrpc.connection")
+log = logging.getLogger("gjrpc.server")
 
 _PIECE = 256 * 1024  # bytes for one write to a client that takes its time
 _RECORD = 16 * 1024  # and for TLS, whose records are no larger (RFC 8446, 5.1)

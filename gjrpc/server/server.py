@@ -18,25 +18,26 @@ import gevent
 import gevent.ssl
 from gevent.pywsgi import LoggingLogAdapter, WSGIServer
 
-from gjrpc import descriptors, forks, logs, outlets
-from gjrpc.access import AnswerLog
-from gjrpc.arrivals import Arrival
-from gjrpc.bodies import BODIES, Bodies
-from gjrpc.connection import Connection, Timeouts
-from gjrpc.connections import Connections, Open
+from gjrpc.app.application import Application
+from gjrpc.auth.origins import LOOPBACK, hostnames, is_loopback
 from gjrpc.errors import SettingsError
-from gjrpc.green import Green
-from gjrpc.greenlets import MAX_CALLS, Greenlets
-from gjrpc.handshakes import AT_A_TURN, Handshakes
-from gjrpc.http1 import Memory, Writer
-from gjrpc.lines import Limits
-from gjrpc.origins import LOOPBACK, hostnames, is_loopback
-from gjrpc.proxies import Proxies
-from gjrpc.stopping import on_signals, say
-from gjrpc.threads import MAX_QUEUED, MAX_THREADS
-from gjrpc.unsent import MAX_UNSENT, Unsent
-from gjrpc.watchdog import Watchdog
-from gjrpc.wsgi import Application
+from gjrpc.http.access_log import AnswerLog
+from gjrpc.http.forwarded import Proxies
+from gjrpc.http.lines import Limits
+from gjrpc.http.reader import Memory
+from gjrpc.http.writer import Writer
+from gjrpc.process import descriptors, forks, logs, outlets
+from gjrpc.process.threads import MAX_QUEUED, MAX_THREADS
+from gjrpc.server.arrivals import Arrival
+from gjrpc.server.bodies import BODIES, Bodies
+from gjrpc.server.connection import Connection, Timeouts
+from gjrpc.server.connections import Connections, Open
+from gjrpc.server.gevent_runtime import Green
+from gjrpc.server.handshakes import AT_A_TURN, Handshakes
+from gjrpc.server.scheduler import MAX_CALLS, Greenlets
+from gjrpc.server.stopping import on_signals, say
+from gjrpc.server.unsent import MAX_UNSENT, Unsent
+from gjrpc.server.watchdog import Watchdog
 
 log = logging.getLogger("gjrpc.server")
 
@@ -64,7 +65,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         timeouts: what one client may take.
         access_log: where each answer is noted, or None.
         max_connections: how many may be open; by default as many as the limit of open files allows. One more closes the one
-            with the lowest standing (`gjrpc.connections.Standing`); if the server works for all, it waits in the backlog.
+            with the lowest standing (`gjrpc.server.connections.Standing`); if the server works for all, it waits in the backlog.
         max_calls: how many calls may be in flight, that is, wait in the middle; 503 for further ones.
         max_bodies: bytes of bodies that arrive in pieces, in all; beyond that, the bodies that have held the most bytes for
             longest are dropped, and if all belong to calls, a new one gets 503. By default 64 bodies of the largest size.
@@ -228,9 +229,9 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
     def serve_forever(self, stop_timeout: float | None = None) -> None:
         """Serve until another greenlet calls `stop`, or SIGINT or SIGTERM arrives; then drain the calls in flight and return.
 
-        A second signal stops it at once; `gjrpc.stopping.on_signals` says when it leaves signals alone. It logs where it listens
-        and when it stops, or writes that to standard error if logging is not set up. In the main thread, a stopped reader of
-        either does not block it (`gjrpc.outlets`).
+        A second signal stops it at once; `gjrpc.server.stopping.on_signals` says when it leaves signals alone. It logs where
+        it listens and when it stops, or writes that to standard error if logging is not set up. In the main thread, a stopped
+        reader of either does not block it (`gjrpc.process.outlets`).
 
         Args:
             stop_timeout: seconds for the calls in flight, instead of the `grace` timeout.

@@ -35,7 +35,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from gjrpc import exposure
+from gjrpc.auth import exposure
 from gjrpc.errors import SettingsError
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -65,14 +65,14 @@ _MISMATCH = (
 
 _PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", re.DOTALL)
 
-_log = logging.getLogger("gjrpc.tls")
+_log = logging.getLogger("gjrpc.server")
 
 
 def server_context(cert: StrPath, key: StrPath | None = None, client_ca: StrPath | None = None) -> ssl.SSLContext:
     """Build the server's context: TLS 1.2 and up, resumption by tickets, ALPN `http/1.1`.
 
-    It loads an expired certificate, as the clock may be wrong, and logs a warning to `gjrpc.tls`. It logs one to `gjrpc.exposure`
-    if others can read the key.
+    It loads an expired certificate, as the clock may be wrong, and logs a warning to `gjrpc.server`. If others can read the
+    key, it logs a warning to `gjrpc.auth`.
 
     Args:
         cert: a PEM file with the server's certificate first, then its chain.

@@ -16,10 +16,10 @@ from typing import Any
 from gevent import monkey
 from gevent.pywsgi import WSGIHandler
 
-from gjrpc.dispatch import Dispatcher
-from gjrpc.method import Method
+from gjrpc.calls.dispatch import Dispatcher
+from gjrpc.calls.method import Method
 
-log = logging.getLogger("gjrpc.watchdog")
+log = logging.getLogger("gjrpc.server")
 
 # The ones below gevent's patches: a greenlet could not look while the loop stands still.
 _start_thread = monkey.get_original("_thread", "start_new_thread")

@@ -13,13 +13,13 @@ from typing import Any
 from unicodedata import normalize
 from urllib.parse import unquote
 
-from gjrpc.documents import Document
-from gjrpc.schemas import Keywords, Levels, Schema, constant, constants, fault
 from gjrpc.texts import printable
+from gjrpc.tools.fetch import Document
+from gjrpc.tools.schemas import Keywords, Levels, Schema, constant, constants, fault
 
 _HOMES = {
     "builtins": ("bool", "dict", "float", "int", "list", "object", "property", "str", "type"),
-    "gjrpc.batch": ("Batch", "Names"),
+    "gjrpc.client.batch": ("Batch", "Names"),
     "typing": ("Any", "Literal", "Protocol", "TypeVar", "overload"),
     "typing_extensions": ("Never", "NotRequired", "Self", "TypeAlias", "TypedDict", "deprecated"),
 }

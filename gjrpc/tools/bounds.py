@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from gjrpc.schemas import Keywords, Schema
+from gjrpc.tools.schemas import Keywords, Schema
 
 
 def _lower(part: Keywords, keyword: str, bound: float) -> bool:

@@ -13,13 +13,13 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import msgspec
 
-from gjrpc import codec
-from gjrpc.client import Client
+from gjrpc.client.client import Client
+from gjrpc.client.urls import redirected, shown
+from gjrpc.client.wire import Wire, time_limits
 from gjrpc.errors import ClientError, MisuseError, ParseError, SettingsError, WireError
-from gjrpc.excerpts import quoted
-from gjrpc.schemas import Schema, modern
-from gjrpc.urls import redirected, shown
-from gjrpc.wire import Wire, time_limits
+from gjrpc.texts import quoted
+from gjrpc.tools.schemas import Schema, modern
+from gjrpc.values import codec
 
 PAGE = "/-/openrpc.json"
 """Where a server of this project has its document."""
@@ -61,7 +61,7 @@ class Method(msgspec.Struct, frozen=True, rename="camel"):
 
     Attributes:
         args, kwargs: each one of further arguments by position and by name (`*args`, `**kwargs`), or None; OpenRPC has no word
-            for them, so that `gjrpc.openrpc` has extensions.
+            for them, so that `gjrpc.contracts.openrpc` has extensions.
     """
 
     name: str

@@ -7,7 +7,7 @@ but `$ref`.
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
-from gjrpc.schemas import Schema, text
+from gjrpc.tools.schemas import Schema, text
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
 from gjrpc.errors import SettingsError
-from gjrpc.excerpts import excerpt
+from gjrpc.texts import excerpt
 
 Keywords: TypeAlias = dict[str, Any]
 """A schema that is an object."""

@@ -12,9 +12,22 @@ having come.
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
-from gjrpc.bounds import LIMITS, most_items, others
-from gjrpc.likeness import Likeness, Noted, Resolver
-from gjrpc.schemas import KINDS, Keywords, Levels, Schema, constants, fault, flat, identity, options, shortened, spelled, text
+from gjrpc.tools.bounds import LIMITS, most_items, others
+from gjrpc.tools.likeness import Likeness, Noted, Resolver
+from gjrpc.tools.schemas import (
+    KINDS,
+    Keywords,
+    Levels,
+    Schema,
+    constants,
+    fault,
+    flat,
+    identity,
+    options,
+    shortened,
+    spelled,
+    text,
+)
 
 # Keywords that say nothing of which values are valid; those that begin with `x-` neither.
 _ABOUT = frozenset({"$comment", "$defs", "$schema", "definitions", "default", "deprecated", "description", "discriminator"})

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from gjrpc.errors import GjrpcError, ParseError, TooLarge
-from gjrpc.finite import PLAIN, may_be_written, not_finite, spelled
+from gjrpc.values.finite import PLAIN, may_be_written, not_finite, spelled
 
 MAX_DEPTH = 100
 """Levels of arrays and objects that a message may nest, unless told otherwise."""

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import inspect
 
-from gjrpc.constructors import constructed
+from gjrpc.values.constructors import constructed
 
 Type: TypeAlias = inspect.Type
 

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from gjrpc.conversion import prepare
-from gjrpc.hashing import as_misfit, hashing_of
+from gjrpc.values.conversion import prepare
+from gjrpc.values.hashing import as_misfit, hashing_of
 
 
 @lru_cache(maxsize=256)

@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from gjrpc.conversion import Type, alternatives, every_type
-from gjrpc.rebuilt import rebuilt
+from gjrpc.values.conversion import Type, alternatives, every_type
+from gjrpc.values.rebuilt import rebuilt
 
 LIMIT = 16
 """How many different values in one set or dict may have the same hash."""

@@ -10,7 +10,7 @@ import mmap
 import time
 from typing import Any
 
-from gjrpc.server import Server
+from gjrpc.server.server import Server
 
 _SLOTS = 256
 _FRESH = 2.0  # seconds after which a worker that signs no more is not counted with: it hangs, or is gone

@@ -17,10 +17,10 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.sock import close_sockets
 
-from gjrpc import outlets
-from gjrpc.systemd import Notifier
+from gjrpc.process import outlets
+from gjrpc.process.systemd import Notifier
 from gjrpc.texts import printable
-from gjrpc.worker import Worker
+from gjrpc.workers.worker import Worker
 
 log = logging.getLogger("gjrpc.workers")
 
@@ -84,7 +84,7 @@ class QuietLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
         self.error_log.propagate = True
 
     def info(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        """What `arbiter` says itself, in fewer words."""
+        """What gunicorn's arbiter says itself, in fewer words."""
         self.debug(msg, *args, **kwargs)
 
 

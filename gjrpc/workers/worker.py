@@ -1,7 +1,7 @@
 """gunicorn's worker that runs gjrpc's server: `gunicorn -k gjrpc.worker.Worker app:application`.
 
 Owns what a worker process does from its fork to its end: patching, signals, signs of life, draining. gunicorn's own settings
-hold, as far as they mean something here; `check_config` names those that do not. What a master does is gunicorn's or `arbiter`'s.
+hold, as far as they mean something here; `check_config` names those that do not. What a master does is gunicorn's or `master`'s.
 """
 
 import logging
@@ -27,14 +27,15 @@ from gevent.hub import get_hub, reinit
 from gunicorn.sock import ssl_context
 from gunicorn.workers.base import Worker as BaseWorker
 
-from gjrpc import logs
-from gjrpc.access import Answered, AnswerLog, common_time, peer_name
-from gjrpc.connection import Timeouts
-from gjrpc.lines import Limits
-from gjrpc.proxies import LOCAL, Proxies
-from gjrpc.sharing import Board, SharingServer
-from gjrpc.watchdog import Watchdog
-from gjrpc.wsgi import Application
+from gjrpc.app.application import Application
+from gjrpc.http.access_log import Answered, AnswerLog, common_time
+from gjrpc.http.forwarded import LOCAL, Proxies
+from gjrpc.http.lines import Limits
+from gjrpc.http.peer import peer_name
+from gjrpc.process import logs
+from gjrpc.server.connection import Timeouts
+from gjrpc.server.watchdog import Watchdog
+from gjrpc.workers.balance import Board, SharingServer
 
 _BEAT = 0.5  # seconds between two signs of life
 

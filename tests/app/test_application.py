@@ -13,13 +13,13 @@ from wsgiref.validate import validator
 import pytest
 
 from gjrpc import __version__, errors
-from gjrpc.credentials import guard
+from gjrpc.app.application import Application
+from gjrpc.auth.credentials import guard
+from gjrpc.calls.registry import Registry
+from gjrpc.calls.runtime import Plain
 from gjrpc.errors import CallError
-from gjrpc.messages import Head, Request
-from gjrpc.problems import STATUS, refusal
-from gjrpc.registry import Registry
-from gjrpc.runtime import Plain
-from gjrpc.wsgi import Application
+from gjrpc.http.messages import Head, Request
+from gjrpc.http.problems import STATUS, refusal
 
 SECRET = "the database's password is swordfish"
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from gjrpc.called import called
-from gjrpc.messages import Head, Request
+from gjrpc.app.called import called
+from gjrpc.http.messages import Head, Request
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gjrpc.credentials import certificate_name
-from gjrpc.environ import EnvironPeer
+from gjrpc.app.environ import EnvironPeer
+from gjrpc.auth.credentials import certificate_name
 
 
 class Socket:

@@ -1,31 +1,31 @@
 """The JSON-RPC 2.0 dialect, through `Application.respond`: CONVENTION section 4, and the specification with its examples."""
 
-import gc
 import inspect
 import json
 import re
 import signal
 import threading
 import time
-from pathlib import Path
 
 import gevent
 import gevent.event
 import msgspec
 import pytest
+from conftest import ROOT, assert_response_object, on_a_hub
 
-from gjrpc import errors, green
+from gjrpc import errors
+from gjrpc.app.application import Application
+from gjrpc.app.jsonrpc import MAX_BATCH, Dialect, write_error
+from gjrpc.calls.registry import Registry
+from gjrpc.calls.runtime import Plain
 from gjrpc.errors import CallError, InvalidRequest, TooLarge
-from gjrpc.green import Green
-from gjrpc.jsonrpc import MAX_BATCH, Dialect, write_error
-from gjrpc.messages import JSON, Head, Request
-from gjrpc.problems import STATUS
-from gjrpc.registry import Registry
-from gjrpc.runtime import Plain
-from gjrpc.wsgi import Application
+from gjrpc.http.messages import JSON, Head, Request
+from gjrpc.http.problems import STATUS
+from gjrpc.server import gevent_runtime
+from gjrpc.server.gevent_runtime import Green
 
 SECRET = "the database's password is swordfish"
-README = Path(__file__).parent.parent / "README.md"
+README = ROOT / "README.md"
 
 
 class Full(CallError):
@@ -102,21 +102,6 @@ def ask(application, message):
         assert_response_object(one)
     assert answer != []
     return answer
-
-
-def assert_response_object(answer):
-    """Section 5 of the specification, to the letter."""
-    assert type(answer) is dict
-    assert answer["jsonrpc"] == "2.0"
-    assert type(answer["id"]) in (str, int, float, type(None))
-    if "result" in answer:
-        assert answer.keys() == {"jsonrpc", "result", "id"}
-        return
-    assert answer.keys() == {"jsonrpc", "error", "id"}
-    error = answer["error"]
-    assert {"code", "message"} <= error.keys() <= {"code", "message", "data"}
-    assert type(error["code"]) is int
-    assert type(error["message"]) is str
 
 
 def call(method, params=None, **members):
@@ -523,32 +508,6 @@ def test_an_interrupt_of_the_process_passes(registry):
 # At the same time, on gevent.
 
 
-def on_a_hub(function):
-    """Run a function on a gevent hub of its own, in a thread; no greenlet of a batch is left behind."""
-    done = []
-
-    def run():
-        hub = gevent.get_hub()
-        try:
-            done.append((function(), None))
-            gevent.sleep(0)  # what was killed ends in the loop's next round
-            alive = [one for one in gc.get_objects() if type(one) is green._Helper and not one.dead]
-            assert alive == []
-        except BaseException as error:  # noqa: BLE001  raised again in the test's own thread
-            done.append((None, error))
-        finally:
-            hub.destroy(destroy_loop=True)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(30)
-    assert done, "it did not end"
-    value, error = done[-1]
-    if error is not None:
-        raise error
-    return value
-
-
 @pytest.fixture
 def concurrent(registry):
     """The same methods on gevent."""
@@ -572,7 +531,7 @@ def test_entries_wait_at_the_same_time(concurrent, registry):
     answers = on_a_hub(lambda: ask(concurrent, [call("nap", [n], id=n) for n in range(64)]))
     took = time.monotonic() - start
     assert answers == [result(n, n) for n in range(64)]
-    assert most == green.WIDTH == 32
+    assert most == gevent_runtime.WIDTH == 32
     assert 0.2 <= took < 6  # one after the other it would be 7 s
 
 

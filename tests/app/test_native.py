@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from gjrpc.codec import Decoder
-from gjrpc.convention import Call, phrase, problem, read_message, read_named_body, read_target, success
-from gjrpc.errors import CallError, InternalError, InvalidRequest, ParseError
-from gjrpc.told import read
+from gjrpc.app.native import read_message, read_named_body, read_target, success
+from gjrpc.calls.call import Call
+from gjrpc.errors import InvalidRequest, ParseError
+from gjrpc.values.codec import Decoder
 
 TARGETS = {
     "a name": ("/ping", "ping", None),
@@ -134,35 +134,6 @@ def test_a_success_is_an_object_with_the_name(name):
     assert json.loads(written) == {name: [1]}
     assert b"\n" not in written
     assert success("ping", b'"pong"') == b'{"ping":"pong"}'
-
-
-def test_a_problem_has_what_is_known():
-    """A problem has type, title, status and detail, and method, reference and data where there are any."""
-    bare = {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": "no"}
-    assert json.loads(problem(400, read(CallError("no")))) == bare
-    assert json.loads(problem(400, read(CallError("no", data={"a": [0]})), "add")) == bare | {"method": "add", "data": {"a": [0]}}
-    assert json.loads(problem(500, read(InternalError("no", ref="abc")), "")) == {
-        "type": "about:blank",
-        "title": "Internal Server Error",
-        "status": 500,
-        "detail": "no",
-        "method": "",
-        "ref": "abc",
-    }
-    assert json.loads(problem(404, CallError("no"), "a" * 1000))["method"] == "a" * 100 + "…"
-
-
-def test_falsy_data_is_data():
-    """Data that is empty or zero is sent, only None is none."""
-    for data in (0, "", [], False):
-        assert json.loads(problem(400, read(CallError("no", data=data))))["data"] == data
-    assert "data" not in json.loads(problem(400, read(CallError("no", data=None))))
-
-
-@pytest.mark.parametrize(("status", "words"), [(404, "Not Found"), (504, "Gateway Timeout"), (599, "Error")])
-def test_a_status_has_a_phrase(status, words):
-    """A registered status has its phrase, and every other one still has a title."""
-    assert phrase(status) == words
 
 
 def test_a_call_shows_what_it_is():

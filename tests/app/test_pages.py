@@ -5,10 +5,10 @@ import json
 import pytest
 
 from gjrpc import Registry
-from gjrpc.contracts import Contracts
+from gjrpc.app.pages import Pages
+from gjrpc.contracts.documents import Contracts
 from gjrpc.errors import MethodNotFound, Overloaded
-from gjrpc.pages import Pages
-from gjrpc.problems import status_of
+from gjrpc.http.problems import status_of
 
 
 def pages(ready=True):

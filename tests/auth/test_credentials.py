@@ -12,14 +12,14 @@ import requests
 from conftest import curl, read_all
 
 from gjrpc import Client, RemoteError
-from gjrpc.credentials import certificate_name, guard
+from gjrpc.auth.credentials import certificate_name, guard
+from gjrpc.auth.tokens import make
 from gjrpc.errors import SettingsError
-from gjrpc.tokens import make
 
 APP = """
 import gevent
 from gjrpc import Application, Registry, context
-from gjrpc.credentials import guard
+from gjrpc.auth.credentials import guard
 
 registry = Registry()
 

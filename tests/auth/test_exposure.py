@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from conftest import untraced
 
-from gjrpc import exposure, tls
-from gjrpc.passwords import PasswordFile
-from gjrpc.permissions import Permissions, read_permissions
-from gjrpc.tokens import TokenFile, make
+from gjrpc.auth import exposure
+from gjrpc.auth.passwords import PasswordFile
+from gjrpc.auth.permissions import Permissions, read_permissions
+from gjrpc.auth.tokens import TokenFile, make
+from gjrpc.server import tls
 
 NOBODY = 65534
 HASHED = "me:$2b$04$abcdefghijklmnopqrstuuX6dZjqyA3XQ0iGJrl0mmaGYCdfXxYIy\n"
@@ -43,7 +44,7 @@ def told(caplog):
     """Give what was warned of since it was asked last."""
 
     def texts():
-        found = [record.getMessage() for record in caplog.records if record.name == "gjrpc.exposure"]
+        found = [record.getMessage() for record in caplog.records if record.name == "gjrpc.auth"]
         caplog.clear()
         return found
 
@@ -120,7 +121,7 @@ def test_gone(tmp_path, told):
 def test_root_s_file_by_its_group(mode, words):
     """A file of root's that a service reads by its group is as narrow as it can be; a wider one is told of."""
     code = (
-        "import sys; from gjrpc import exposure; import logging, os; logging.basicConfig(); os.setgroups([]);"
+        "import sys; from gjrpc.auth import exposure; import logging, os; logging.basicConfig(); os.setgroups([]);"
         f"os.setgid({NOBODY}); os.setuid({NOBODY}); exposure.warn('key file', sys.argv[1])"
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -7,12 +7,12 @@ import bcrypt
 import pytest
 
 from gjrpc import context
-from gjrpc.credentials import guard
+from gjrpc.app.application import Application
+from gjrpc.auth.credentials import guard
+from gjrpc.auth.tokens import make
+from gjrpc.calls.registry import Registry
 from gjrpc.errors import CallError, MethodNotFound
-from gjrpc.messages import Head, Request
-from gjrpc.registry import Registry
-from gjrpc.tokens import make
-from gjrpc.wsgi import Application
+from gjrpc.http.messages import Head, Request
 
 CERTIFICATE = {"subject": ((("commonName", "probe"),),)}
 

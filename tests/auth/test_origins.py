@@ -5,11 +5,11 @@ import ssl
 import pytest
 from conftest import Wire
 
+from gjrpc.app.application import Application
+from gjrpc.auth.origins import LOOPBACK, Gate, preflight
+from gjrpc.calls.registry import Registry
 from gjrpc.errors import Forbidden, Misdirected
-from gjrpc.messages import Head
-from gjrpc.origins import LOOPBACK, Gate, preflight
-from gjrpc.registry import Registry
-from gjrpc.wsgi import Application
+from gjrpc.http.messages import Head
 
 
 def head(host="here", origin=None, content_type="application/json", verb="POST", site=None, target="/"):

@@ -5,10 +5,11 @@ import base64
 import bcrypt
 import pytest
 
-from gjrpc import passwords
+from gjrpc.auth import passwords
+from gjrpc.auth.passwords import REMEMBERED, PasswordFile
+from gjrpc.auth.permissions import Permissions
+from gjrpc.calls.rights import Rights
 from gjrpc.errors import SettingsError
-from gjrpc.passwords import REMEMBERED, PasswordFile
-from gjrpc.permissions import Permissions, Rights
 
 
 def hashed(password):

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from gjrpc.auth.permissions import read_permissions, read_rights
+from gjrpc.calls.rights import ALWAYS, ANYONE, EVERYTHING, Caller, Rights
 from gjrpc.errors import Forbidden, SettingsError
-from gjrpc.permissions import ALWAYS, ANYONE, EVERYTHING, Caller, Rights, read_permissions, read_rights
 
 
 def rights(words):

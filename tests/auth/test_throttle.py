@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from gjrpc import failures
-from gjrpc.failures import WINDOW, Failures, network
+from gjrpc.auth import throttle
+from gjrpc.auth.throttle import WINDOW, Failures, network
 
 ERAS = itertools.count(1)
 
@@ -66,12 +66,12 @@ def test_failures_across_windows_add_up(clock):
 def test_memory_is_bounded(clock):
     """Any number of addresses takes no more memory, and one that has failed often is not pushed out by those that have seldom."""
     counted = Failures(3, clock)
-    size = len(failures._CELLS)
+    size = len(throttle._CELLS)
     fail(counted, "198.51.100.1", 3)
     for number in range(40_000):
         counted.note(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", "wrong")
     assert counted.blocked("198.51.100.1")
-    assert len(failures._CELLS) == size <= 65536
+    assert len(throttle._CELLS) == size <= 65536
     for _ in range(200):  # those of before are old by now, and can be
         clock.now += WINDOW
         counted.note("10.0.0.1", "wrong")
@@ -89,7 +89,7 @@ def test_processes_count_together():
     """What a process counts, those hear of that were forked before and after."""
     program = """
 import os
-from gjrpc.failures import Failures
+from gjrpc.auth.throttle import Failures
 counted = Failures(10)
 for worker in range(5):
     if os.fork() == 0:
@@ -107,8 +107,8 @@ def test_a_count_does_not_run_over(clock):
     """More failures than a count has room for stay as many as it has."""
     counted = Failures(3, clock)
     key, cells = counted._place("192.0.2.1")
-    failures._CELLS[cells[0]] = key
-    failures._CELLS[cells[0] + 1] = failures._packed(counted._generation(), failures._MOST, failures._MOST)
+    throttle._CELLS[cells[0]] = key
+    throttle._CELLS[cells[0] + 1] = throttle._packed(counted._generation(), throttle._MOST, throttle._MOST)
     counted.note("192.0.2.1", "wrong")
     assert counted.blocked("192.0.2.1")
 

@@ -4,9 +4,10 @@ import hashlib
 
 import pytest
 
+from gjrpc.auth.permissions import Permissions
+from gjrpc.auth.tokens import TokenFile, make
+from gjrpc.calls.rights import Rights
 from gjrpc.errors import SettingsError
-from gjrpc.permissions import Permissions, Rights
-from gjrpc.tokens import TokenFile, make
 
 HASH = "sha256:" + hashlib.sha256(b"secret").hexdigest()
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gjrpc.binding import Binding
+from gjrpc.calls.binding import Binding
 from gjrpc.errors import InvalidArguments, RegistrationError
 
 

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from gjrpc import context
-from gjrpc.permissions import Caller, Rights
-from gjrpc.registry import Registry
+from gjrpc.calls import context
+from gjrpc.calls.registry import Registry
+from gjrpc.calls.rights import Caller, Rights
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_introspection_shows_what_may_be_called(alice):
 
 def test_another_name_is_not_there():
     """A name that the module does not have is an AttributeError that says so."""
-    with pytest.raises(AttributeError, match=r"'gjrpc\.context' has no attribute 'nope'"):
+    with pytest.raises(AttributeError, match=r"'gjrpc\.calls\.context' has no attribute 'nope'"):
         _ = context.nope
 
 

@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 
 import gjrpc
-from gjrpc import told
+from gjrpc.app.application import Application
+from gjrpc.calls import disclosure
+from gjrpc.calls.disclosure import read, settled
+from gjrpc.calls.registry import Registry
 from gjrpc.errors import CallError, InternalError, Overloaded, VerbNotAllowed
-from gjrpc.guard import Refused
-from gjrpc.messages import Head, Request
-from gjrpc.problems import refusal
-from gjrpc.registry import Registry
-from gjrpc.told import read, settled
-from gjrpc.wsgi import Application
+from gjrpc.http.messages import Head, Request
+from gjrpc.http.problems import Refused, refusal
 
 GENERIC = "the error can't be sent; the server's log has the details under this ref"
 
@@ -180,11 +179,11 @@ def test_what_can_be_told():
     ]
 
 
-@pytest.mark.parametrize("pointer", [told.DETAILS, told.MORE])
+@pytest.mark.parametrize("pointer", [disclosure.DETAILS, disclosure.MORE])
 def test_where_the_client_is_told_to_look(caplog, pointer):
     """The words that send the client to the log stand in one place, and the log itself leaves them out."""
-    sources = Path(gjrpc.__file__).parent.glob("*.py")
-    assert [path.stem for path in sources if "under this ref" in path.read_text(encoding="utf-8")] == ["told"]
-    assert told.failure("it failed", ValueError("why"), pointer=pointer).message == f"it failed{pointer}"
+    sources = Path(gjrpc.__file__).parent.rglob("*.py")
+    assert [path.stem for path in sources if "under this ref" in path.read_text(encoding="utf-8")] == ["disclosure"]
+    assert disclosure.failure("it failed", ValueError("why"), pointer=pointer).message == f"it failed{pointer}"
     assert "it failed" in caplog.text
     assert pointer not in caplog.text

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from gjrpc.convention import Call
-from gjrpc.dispatch import Dispatcher, Finished
+from gjrpc.calls.call import Call
+from gjrpc.calls.disclosure import failure
+from gjrpc.calls.dispatch import Dispatcher, Finished
+from gjrpc.calls.registry import Registry
+from gjrpc.calls.runtime import Plain
 from gjrpc.errors import CallError, DeadlineExceeded, InternalError, InvalidArguments, MethodNotFound
-from gjrpc.registry import Registry
-from gjrpc.runtime import Plain
-from gjrpc.told import failure
 
 SECRET = "the database's password is swordfish"
 GENERIC = "the method failed; the server's log has the details under this ref"
@@ -147,7 +147,7 @@ def assert_hidden(outcome, caplog, words):
     assert SECRET not in f"{outcome.message} {outcome.data}"
     assert re.fullmatch(r"[0-9a-f]{12}", outcome.ref)
     (record,) = caplog.records
-    assert (record.name, record.levelno) == ("gjrpc.dispatch", logging.ERROR)
+    assert (record.name, record.levelno) == ("gjrpc.calls", logging.ERROR)
     assert f"ref {outcome.ref}: method m: " in caplog.text
     for word in words:
         assert word in caplog.text
@@ -294,7 +294,7 @@ def test_a_failing_observer_spoils_nothing(caplog):
     observed = dispatcher(lambda: 1, [raising(ValueError(SECRET)), lambda finished: 1 / 0, told.append])
     assert observed.run(Call("m", [])) == b"1"
     assert len(told) == 1
-    assert [record.name for record in caplog.records] == ["gjrpc.dispatch"] * 2
+    assert [record.name for record in caplog.records] == ["gjrpc.calls"] * 2
     assert "ZeroDivisionError" in caplog.text
 
 

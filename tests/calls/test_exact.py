@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from gjrpc import Application, Client, Registry
-from gjrpc.messages import Head, Request
+from gjrpc.http.messages import Head, Request
 
 LONG = "12345678901234567.89012345678901234567890"
 ALSO = "-0.1000000000000000055511151231257827021181583404541015625"

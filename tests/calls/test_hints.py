@@ -2,8 +2,8 @@
 
 import pytest
 
-from gjrpc import hints
-from gjrpc.hints import Hints
+from gjrpc.calls import hints
+from gjrpc.calls.hints import Hints
 
 KNOWN = ["list_methods", "method_help", "ping", "add", "stats.cpu", "stats.memory", "get_user_info", "größe"]
 

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
+from gjrpc.calls.instances import Fallback, public_methods
 from gjrpc.errors import MethodNotFound
-from gjrpc.instances import Fallback, public_methods
 
 
 def add(a, b=10):

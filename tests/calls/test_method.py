@@ -4,8 +4,8 @@ import warnings
 
 import pytest
 
+from gjrpc.calls.registry import Registry
 from gjrpc.errors import CallError, RegistrationError
-from gjrpc.registry import Registry
 
 
 class NoSuchHost(CallError):

@@ -11,8 +11,9 @@ from urllib.parse import quote
 
 import pytest
 
-from gjrpc import Application, CallError, Registry, misfits
-from gjrpc.messages import Head, Request
+from gjrpc import Application, CallError, Registry
+from gjrpc.calls import misfits
+from gjrpc.http.messages import Head, Request
 
 LONG = "x" * 1_000_000
 

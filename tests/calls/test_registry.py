@@ -5,8 +5,8 @@ import math
 
 import pytest
 
+from gjrpc.calls.registry import Registry
 from gjrpc.errors import RegistrationError
-from gjrpc.registry import Registry
 
 INTROSPECTION = ["list_methods", "method_help", "method_signature"]
 

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from gjrpc import Application, Registry
-from gjrpc.messages import Head, Request
+from gjrpc.http.messages import Head, Request
 
 T = TypeVar("T")
 RAN: list[str] = []

@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from gjrpc import Application, CallError
-from gjrpc.binding import Binding
+from gjrpc.calls.binding import Binding
+from gjrpc.calls.registry import Method, Registry
+from gjrpc.calls.runtime import FEW, Plain
 from gjrpc.errors import DeadlineExceeded
-from gjrpc.messages import Head, Request
-from gjrpc.registry import Method, Registry
-from gjrpc.runtime import FEW, Plain
+from gjrpc.http.messages import Head, Request
 
 
 def test_plain_runs_a_method_in_place():
@@ -143,6 +143,6 @@ print(type(runtime.running()).__name__, ("gevent" in sys.modules) == loaded)
 )
 def test_the_runtime_fits_the_process(before, kind):
     """Gevent's runtime is taken where gevent has patched the process, and asking for one does not import gevent."""
-    program = f"{before}\nimport sys\nfrom gjrpc import runtime\n{ASK}"
+    program = f"{before}\nimport sys\nfrom gjrpc.calls import runtime\n{ASK}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == f"{kind} True"

@@ -7,8 +7,8 @@ import pytest
 import requests
 
 from gjrpc import Application, CallError, Client, MisuseError, Registry, RemoteError, WireError
-from gjrpc.batch import Batch
-from gjrpc.dialects import JSONRPC
+from gjrpc.client.batch import Batch
+from gjrpc.client.dialects import JSONRPC
 
 
 @pytest.fixture(params=["native", "jsonrpc"])

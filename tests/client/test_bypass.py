@@ -2,7 +2,7 @@
 
 import pytest
 
-from gjrpc.bypass import excepts, is_loopback, proxies
+from gjrpc.client.bypass import excepts, is_loopback, proxies
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from gjrpc import Application, Client, MisuseError, Registry, RemoteError, WireError
-from gjrpc.dialects import JSONRPC, Native
+from gjrpc.client.dialects import JSONRPC, Native
 
 
 def answer(body, status=200):

@@ -8,8 +8,8 @@ import requests
 from urllib3 import HTTPConnectionPool
 from urllib3 import exceptions as urllib3_errors
 
-from gjrpc.allowance import LargeError, LateError
-from gjrpc.reasons import FOREIGN, reason_of
+from gjrpc.client.allowance import LargeError, LateError
+from gjrpc.client.reasons import FOREIGN, reason_of
 
 POOL = HTTPConnectionPool("localhost")
 

@@ -14,15 +14,14 @@ import time
 import traceback
 import tracemalloc
 import zlib
-from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from gjrpc import Client, RemoteError, WireError
-from gjrpc.documents import read
 from gjrpc.errors import SettingsError
+from gjrpc.tools.fetch import read
 
-ROOT = Path(__file__).parent.parent
 HEAD = b"HTTP/1.1 200 OK\r\n"
 TIMEOUT = 20.0
 MOST = 10_000
@@ -384,7 +383,7 @@ def test_an_answer_up_to_the_limit(hostile, coded):
 
 def test_documents_are_bounded(hostile, monkeypatch):
     """What `stub` and `diff` read is bounded in time and bytes."""
-    monkeypatch.setattr("gjrpc.documents.TIMEOUT", 0.2)
+    monkeypatch.setattr("gjrpc.tools.fetch.TIMEOUT", 0.2)
     with pytest.raises(SettingsError, match=r"no answer within 0\.2 s$"):
         read(hostile(DRIPS["body"]).url)
     with pytest.raises(SettingsError, match="the answer has more than"):

@@ -1,15 +1,16 @@
-"""How options become parts; what the parts then do is tested with `serve` and `workers`."""
+"""How options become parts; what the parts then do is tested with `serve` and `multiprocess`."""
 
 import ssl
 
 import pytest
 
-from gjrpc import Application, Registry, composition
-from gjrpc.addresses import Address
+from gjrpc import Application, Registry
+from gjrpc.app.application import MAX_BODY
+from gjrpc.commands import build
+from gjrpc.commands.settings import Settings
 from gjrpc.errors import SettingsError
-from gjrpc.messages import Head, Request
-from gjrpc.settings import Settings
-from gjrpc.wsgi import MAX_BODY
+from gjrpc.http.messages import Head, Request
+from gjrpc.server.addresses import Address
 
 HERE = Address("127.0.0.1", 0)
 ANYWHERE = Address("0.0.0.0", 0)
@@ -26,14 +27,14 @@ ANYWHERE = Address("0.0.0.0", 0)
 )
 def test_what_curl_needs(options, words):
     """The line to try out has a place for the credentials that are asked for."""
-    assert composition.for_curl(Settings(**options), None) == words
+    assert build.for_curl(Settings(**options), None) == words
 
 
 def test_a_registry_becomes_an_application():
     """A registry is served by an application with the options; one on a loopback address answers for loopback names only."""
     registry = Registry()
-    here = composition.application(registry, "app:registry", Settings(max_body=10), HERE)
-    anywhere = composition.application(registry, "app:registry", Settings(), ANYWHERE)
+    here = build.application(registry, "app:registry", Settings(max_body=10), HERE)
+    anywhere = build.application(registry, "app:registry", Settings(), ANYWHERE)
     assert isinstance(here, Application)
     assert (here.max_body, anywhere.max_body) == (10, MAX_BODY)
     asked = Request(Head("GET", "/list_methods", [("host", "elsewhere.example")]))
@@ -62,7 +63,7 @@ def test_host_methods_are_open_to_this_host_only(address, options, is_open):
     """Where nobody is asked, a local address opens the host methods, unless an option says that others can call through it."""
     registry = Registry()
     registry.register(lambda: "secret", "environ", scope="host")
-    made = composition.application(registry, None, Settings(**options), address)
+    made = build.application(registry, None, Settings(**options), address)
     host = options.get("allowed_hosts", ["localhost"])[0]
     answer = made.respond(Request(Head("GET", "/environ", [("host", host)])))
     assert answer.status == (200 if is_open else 403)
@@ -75,11 +76,11 @@ def test_an_application_stays_what_it_is(caplog):
     def served(environ, start_response):
         raise NotImplementedError
 
-    assert composition.application(served, "app:served", Settings(max_depth=3), HERE) is served
+    assert build.application(served, "app:served", Settings(max_depth=3), HERE) is served
     assert "--max-depth has no effect" in caplog.text
-    assert composition.guard_of(served) is None
+    assert build.guard_of(served) is None
     with pytest.raises(SettingsError, match="can't protect it"):
-        composition.application(served, "app:served", Settings(token_file="tokens"), HERE)
+        build.application(served, "app:served", Settings(token_file="tokens"), HERE)
 
 
 def test_a_proxy_tells_an_application_the_scheme():
@@ -91,7 +92,7 @@ def test_a_proxy_tells_an_application_the_scheme():
     page = [("host", "here"), ("origin", "https://here"), ("x-forwarded-proto", "https")]
     chosen = Settings(trusted_proxies=("127.0.0.1",))
     for told, status in ((None, 200), (lambda peer, head: "http", 403)):
-        served = composition.application(Application(Registry(), scheme_of=told), "app:served", chosen, HERE)
+        served = build.application(Application(Registry(), scheme_of=told), "app:served", chosen, HERE)
         assert served.respond(Request(Head("GET", "/list_methods", page)), Peer()).status == status
 
 
@@ -99,17 +100,17 @@ def test_options_that_contradict_each_other(certificate, tmp_path):
     """Options that exclude each other, or need another, are refused with a word on which."""
     (tmp_path / "tokens").write_text("")
     for made, words in [
-        (lambda: composition.throw_away(Settings(self_signed=True, cert="cert.pem"), HERE), "leave --cert"),
-        (lambda: composition.context(Settings(key="key.pem")), "need --cert"),
+        (lambda: build.throw_away(Settings(self_signed=True, cert="cert.pem"), HERE), "leave --cert"),
+        (lambda: build.context(Settings(key="key.pem")), "need --cert"),
         (
-            lambda: composition.application(Registry(), None, Settings(open=True, token_file=str(tmp_path / "tokens")), HERE),
+            lambda: build.application(Registry(), None, Settings(open=True, token_file=str(tmp_path / "tokens")), HERE),
             "leave one out",
         ),
     ]:
         with pytest.raises(SettingsError, match=words):
             made()
-    assert composition.context(Settings()) is None
-    both = composition.context(Settings(cert=certificate.cert, key=certificate.key, client_ca=certificate.ca, htpasswd="users"))
+    assert build.context(Settings()) is None
+    both = build.context(Settings(cert=certificate.cert, key=certificate.key, client_ca=certificate.ca, htpasswd="users"))
     assert both.verify_mode is ssl.CERT_OPTIONAL
 
 
@@ -128,6 +129,6 @@ def test_options_that_contradict_each_other(certificate, tmp_path):
 )
 def test_warnings_of_an_open_address(caplog, address, options, guarded, secured, words):
     """Where others can reach the server, directly or through a proxy, it is said what they could do."""
-    composition.warn_if_open(Settings(**options), address, guarded=guarded, secured=secured)
+    build.warn_if_open(Settings(**options), address, guarded=guarded, secured=secured)
     assert words in caplog.text
     assert bool(words) == bool(caplog.records)

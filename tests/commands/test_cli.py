@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from gjrpc.commands import Command, ReadingCommand
+from gjrpc.commands.cli import Command, ReadingCommand
 from gjrpc.errors import SettingsError
 from gjrpc.texts import printable
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from gjrpc import settings
-from gjrpc.foreign_options import HINTS
+from gjrpc.commands import settings
+from gjrpc.commands.foreign_options import HINTS
 
 OPTIONS = {name for option in settings.options() for name in option.opts}
 

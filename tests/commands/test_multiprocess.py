@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from conftest import Wire, curl, refuses, untraced, wait_until
+from conftest import ROOT, Wire, curl, refuses, untraced, wait_until
 from programs import find
 
 import gjrpc
@@ -241,7 +241,7 @@ def test_an_isolated_python(tmp_path, option):
     program = (
         "import os, sys; os.execv = lambda _, command: print(command)\n"
         f"sys.path.insert(0, {str(Path(gjrpc.__file__).parents[1])!r})\n"
-        "from gjrpc import workers; workers.become_master()"
+        "from gjrpc.commands import multiprocess; multiprocess.become_master()"
     )
     told = subprocess.run([sys.executable, option, "-c", program], capture_output=True, text=True, timeout=60, check=True).stdout
     assert told.startswith(f"[{sys.executable!r}, {option!r}, ")
@@ -488,7 +488,7 @@ def test_broken_certificate(run, certificate, tmp_path):
 
 def test_reloads_under_load(launch):
     """Reloads and a change of the certificate lose no call of 64 clients."""
-    root = Path(__file__).parent.parent
+    root = ROOT
     told = launch("-m", "bench.reloads", "--seconds", "4", "--reloads", "2", cwd=root, env=untraced())
     assert told.wait(60) == 0, told.output
     assert json.loads(told.output)["failed"] == 0

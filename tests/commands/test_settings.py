@@ -6,9 +6,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from gjrpc import settings
+from gjrpc.commands import settings
+from gjrpc.commands.settings import Mode, Settings
 from gjrpc.errors import SettingsError
-from gjrpc.settings import Mode, Settings
 
 # For each option three values that differ from its default and from each other, as texts.
 _BY_TYPE = {int: ("11", "12", "13"), float: ("1.5", "2.5", "3.5"), bool: ("true", "false", "true")}

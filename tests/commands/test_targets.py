@@ -4,12 +4,12 @@ import sys
 
 import pytest
 
+from gjrpc.calls.registry import Registry
+from gjrpc.commands.targets import load
 from gjrpc.errors import SettingsError
-from gjrpc.registry import Registry
-from gjrpc.targets import load
 
 MODULE = """
-from gjrpc.registry import Registry
+from gjrpc.calls.registry import Registry
 registry = Registry()
 number = 5
 

@@ -3,10 +3,10 @@
 import jsonschema
 import pytest
 
-from gjrpc.describe import describe
+from gjrpc.calls.registry import Registry
+from gjrpc.contracts.argument_schemas import Forms
+from gjrpc.contracts.describe import describe
 from gjrpc.errors import InvalidArguments
-from gjrpc.forms import Forms
-from gjrpc.registry import Registry
 
 
 def forms(function):

@@ -5,8 +5,8 @@ from inspect import Parameter
 import contract_app
 import pytest
 
-from gjrpc.describe import describe
-from gjrpc.registry import Registry
+from gjrpc.calls.registry import Registry
+from gjrpc.contracts.describe import describe
 
 GOOGLE = """Add two numbers.
 

@@ -2,9 +2,9 @@
 
 import json
 
-from gjrpc.contracts import Contracts
-from gjrpc.problems import status_of
-from gjrpc.registry import Registry
+from gjrpc.calls.registry import Registry
+from gjrpc.contracts.documents import Contracts
+from gjrpc.http.problems import status_of
 
 
 def test_documents_are_kept_until_a_method_is_added():

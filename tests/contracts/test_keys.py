@@ -7,11 +7,11 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 import pytest
-from test_conversion import KEYS
+from key_types import KEYS
 
 from gjrpc import Registry
-from gjrpc.describe import describe
-from gjrpc.forms import Forms
+from gjrpc.contracts.argument_schemas import Forms
+from gjrpc.contracts.describe import describe
 
 
 def contract(annotation, result=Any):

@@ -9,15 +9,15 @@ from pathlib import Path
 import contract_app
 import openapi_spec_validator
 import pytest
-from conftest import untraced
+from conftest import ROOT, untraced
 
-from gjrpc.credentials import guard
+from gjrpc.app.application import Application
+from gjrpc.auth.credentials import guard
+from gjrpc.auth.tokens import make
+from gjrpc.calls.registry import Registry
 from gjrpc.errors import Forbidden
-from gjrpc.messages import Head, Request
-from gjrpc.problems import status_of
-from gjrpc.registry import Registry
-from gjrpc.tokens import make
-from gjrpc.wsgi import Application
+from gjrpc.http.messages import Head, Request
+from gjrpc.http.problems import status_of
 
 
 def page(registry, **options):
@@ -51,11 +51,11 @@ def test_valid_with_credentials(tmp_path):
 
 def test_schemathesis(launch, tmp_path):
     """schemathesis, with all its checks, finds nothing wrong with a server and its document."""
-    served = launch("-m", "gjrpc.serve", "contract_app:registry", "--bind", "127.0.0.1:0", cwd=Path(__file__).parent)
+    served = launch("-m", "gjrpc.serve", "contract_app:registry", "--bind", "127.0.0.1:0", cwd=ROOT / "tests")
     url = served.wait_url()
     program = Path(sys.executable).with_name("schemathesis")
     command = [program, "run", f"{url}/-/openapi.json", "--max-examples", "15", "--seed", "1", "--no-color"]
-    paths = os.pathsep.join(path for path in (str(Path(__file__).parent), os.environ.get("PYTHONPATH")) if path)
+    paths = os.pathsep.join(path for path in (str(ROOT / "tests"), os.environ.get("PYTHONPATH")) if path)
     environment = untraced(SCHEMATHESIS_HOOKS="schemathesis_hooks", PYTHONPATH=paths)
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -101,7 +101,7 @@ def test_the_status_of_a_class_is_that_of_its_errors():
 def test_a_document_that_can_not_be_written(monkeypatch, caplog):
     """Where an annotation raises something the page is a 500 with a ref, and the log has the exception."""
     application = Application(Registry())
-    monkeypatch.setattr("gjrpc.contracts.describe", lambda registry: 1 / 0)
+    monkeypatch.setattr("gjrpc.contracts.documents.describe", lambda registry: 1 / 0)
     response = application.respond(Request(Head("GET", "/-/openapi.json")))
     assert response.status == 500
     assert json.loads(response.body)["ref"] in caplog.text

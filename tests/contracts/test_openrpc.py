@@ -8,12 +8,12 @@ import jsonschema
 import pytest
 from needs import need
 
-from gjrpc.describe import describe
-from gjrpc.guard import SCHEMES
-from gjrpc.messages import Head, Request
-from gjrpc.openrpc import document, draft_7
-from gjrpc.registry import Registry
-from gjrpc.wsgi import Application
+from gjrpc.app.application import Application
+from gjrpc.auth.guard import SCHEMES
+from gjrpc.calls.registry import Registry
+from gjrpc.contracts.describe import describe
+from gjrpc.contracts.openrpc import document, draft_7
+from gjrpc.http.messages import Head, Request
 
 META_SCHEMA = "@open-rpc/meta-schema@1.14.9"
 

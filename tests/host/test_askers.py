@@ -12,9 +12,9 @@ import msgspec
 import pytest
 from conftest import Launched
 
-from gjrpc import askers, system
-from gjrpc.registry import Registry
-from gjrpc.wsgi import Application
+from gjrpc.app.application import Application
+from gjrpc.calls.registry import Registry
+from gjrpc.host import askers, methods
 
 # A client as people write them: it takes the text as its argument, and says nothing of the method.
 CLIENT = """
@@ -179,7 +179,7 @@ def test_a_server_elsewhere_is_found(host, tmp_path):
 def test_under_a_foreign_server(marker):
     """Under a server that does not say who connects, a command line that spells the call is left out."""
     with idle(f"http://localhost/check_process;{marker}"), idle(marker) as other:
-        output = system.registry.find("check_process").function(marker)["output"]
+        output = methods.registry.find("check_process").function(marker)["output"]
     assert [found["pid"] for found in output] == [other.pid]
 
 

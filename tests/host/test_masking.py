@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from test_costs import grows
 
-from gjrpc import masking, secretnames, secretplaces
-from gjrpc.masking import LONGEST, MASK, SECRETS, mask
+from gjrpc.host import masking, secret_names, secret_places
+from gjrpc.host.masking import LONGEST, MASK, SECRETS, mask
 
 SECRET = "hunter2"
 FILES = Path(__file__).parent / "command_lines"
@@ -276,7 +276,7 @@ def test_judged_by_a_part(evil):
     seen = []
 
     def note(frame, event, arg):
-        if event == "call" and frame.f_code.co_filename == secretnames.__file__ and "value" in frame.f_locals:
+        if event == "call" and frame.f_code.co_filename == secret_names.__file__ and "value" in frame.f_locals:
             seen.append(len(frame.f_locals["value"]))
 
     sys.setprofile(note)
@@ -295,7 +295,7 @@ ANCHORED = {"_REFERENCE", "_PATH", "_FILE", "_PLAIN_URL", "_NAME_OF_ONE", "_OPTI
 
 PATTERNS = {
     name: value
-    for module in (masking, secretnames, secretplaces)
+    for module in (masking, secret_names, secret_places)
     for name, value in [*vars(module).items(), *masking.SECRETS.items()]
     if isinstance(value, re.Pattern) and name not in LOOKS_BACK and name != "known token"
 }

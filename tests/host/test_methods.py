@@ -20,10 +20,11 @@ from types import SimpleNamespace
 import msgspec
 import psutil
 import pytest
+from conftest import ROOT
 
-from gjrpc import masking, processes, sockets, system
+from gjrpc.host import masking, processes, sockets
+from gjrpc.host import methods as host
 
-ROOT = Path(__file__).parent.parent
 METHODS = {"ping", "uptime", "mount", "iostat", "ifconfig", "cpuinfo", "meminfo", "disk_usage", "netstat"}
 METHODS |= {"running_process", "check_process", "get_env"}
 SECRET = "hunter2"
@@ -31,7 +32,7 @@ SECRET = "hunter2"
 
 def ask(name, *args):
     """Call a host method and give its output and its error as a client would get them."""
-    answer = system.registry.find(name).function(*args)
+    answer = host.registry.find(name).function(*args)
     assert set(answer) == {"output", "error"}
     answer = msgspec.json.decode(msgspec.json.encode(answer))
     assert isinstance(answer["error"], str)
@@ -115,7 +116,7 @@ def dead_mount():
 def test_registry_holds_the_twelve():
     """The registry holds exactly the twelve methods, and all but ping run off the loop."""
     introspection = {"list_methods", "method_signature", "method_help"}
-    methods = {method.name: method for method in system.registry if method.name not in introspection}
+    methods = {method.name: method for method in host.registry if method.name not in introspection}
     assert set(methods) == METHODS
     assert [name for name, method in methods.items() if not method.blocking] == ["ping"]
     assert all(method.description for method in methods.values())
@@ -126,7 +127,7 @@ def test_imports():
     code = """
     import json, sys
     before = set(sys.modules)  # coverage may have imported gevent
-    import gjrpc.system
+    import gjrpc.host.methods
     print(json.dumps(sorted({"gevent", "ssl"} & (set(sys.modules) - before))))
     """
     assert script(code) == []
@@ -134,7 +135,7 @@ def test_imports():
 
 def test_ping():
     """A ping is answered with pong."""
-    assert system.ping() == "pong"
+    assert host.ping() == "pong"
 
 
 def test_uptime():
@@ -163,7 +164,7 @@ def test_uptime():
 )
 def test_duration(seconds, text):
     """A duration is written as the uptime command writes it."""
-    assert system._duration(seconds) == text
+    assert host._duration(seconds) == text
 
 
 def test_mount():
@@ -189,7 +190,10 @@ def test_hostile_mount(monkeypatch):
 
 @pytest.mark.parametrize(
     ("method", "names", "counters"),
-    [("iostat", system._DISK, lambda: psutil.disk_io_counters(perdisk=True)), ("ifconfig", system._NIC, psutil.net_io_counters)],
+    [
+        ("iostat", host._DISK, lambda: psutil.disk_io_counters(perdisk=True)),
+        ("ifconfig", host._NIC, psutil.net_io_counters),
+    ],
 )
 def test_counters(method, names, counters):
     """The counters of disks and network interfaces are psutil's, entry by entry."""
@@ -206,14 +210,14 @@ def test_meminfo():
     """Memory and swap space have py-jrpc's fields and psutil's totals."""
     output, error = ask("meminfo")
     assert error == ""
-    assert (tuple(output["memory"]), tuple(output["swap"])) == (system._MEMORY, system._SWAP)
+    assert (tuple(output["memory"]), tuple(output["swap"])) == (host._MEMORY, host._SWAP)
     assert output["memory"]["total"] == psutil.virtual_memory().total
     assert output["swap"]["total"] == psutil.swap_memory().total
 
 
 def test_lacking_figures_are_null():
     """Figures that a platform lacks are null."""
-    assert system._pick(SimpleNamespace(total=1), ("total", "buffers")) == {"total": 1, "buffers": None}
+    assert host._pick(SimpleNamespace(total=1), ("total", "buffers")) == {"total": 1, "buffers": None}
 
 
 def test_unseen_part():
@@ -237,7 +241,7 @@ def test_unseen_part():
 class TestCpu:
     @pytest.fixture(autouse=True)
     def _first_call(self, monkeypatch):
-        monkeypatch.setattr(system, "_samples", type(system._samples)(maxlen=1))
+        monkeypatch.setattr(host, "_samples", type(host._samples)(maxlen=1))
 
     @pytest.fixture
     def waits(self, monkeypatch):
@@ -250,17 +254,17 @@ class TestCpu:
         """The first call already tells of a busy CPU, after one short wait."""
         with child(code="print('ready', flush=True)\nwhile True: pass"):
             output, error = ask("cpuinfo")
-        assert waits == [system._SAMPLE_SECONDS]
+        assert waits == [host._SAMPLE_SECONDS]
         assert error == ""
         assert output["no_of_cpu"] == psutil.cpu_count() == len(output["percent_per_cpu"])
         assert max(output["percent_per_cpu"]) >= 30
         assert output["cpu_percent"] >= 30 / output["no_of_cpu"] * 0.8
-        assert tuple(output["cputimes"]) == system._CPU
+        assert tuple(output["cputimes"]) == host._CPU
         assert abs(output["cputimes"]["user"] - psutil.cpu_times().user) < 30
 
     def test_soon_after(self, waits, monkeypatch):
         """A call within a second gets the same figures and does not wait."""
-        monkeypatch.setattr(system, "_FRESH_SECONDS", 60.0)  # a busy machine may take more than a second
+        monkeypatch.setattr(host, "_FRESH_SECONDS", 60.0)  # a busy machine may take more than a second
         first, _ = ask("cpuinfo")
         second, _ = ask("cpuinfo")
         assert len(waits) == 1
@@ -268,22 +272,22 @@ class TestCpu:
 
     def test_later(self, waits, monkeypatch):
         """A few seconds later the rate since the last look is told at once."""
-        monkeypatch.setattr(system, "_STALE_SECONDS", 60.0)
+        monkeypatch.setattr(host, "_STALE_SECONDS", 60.0)
         ask("cpuinfo")
-        sample = system._samples[0]
-        system._samples.append(sample._replace(at=sample.at - 3))
+        sample = host._samples[0]
+        host._samples.append(sample._replace(at=sample.at - 3))
         ask("cpuinfo")
         assert len(waits) == 1
-        assert system._samples[0].at > sample.at
+        assert host._samples[0].at > sample.at
 
     def test_much_later(self, waits):
         """A look of an hour ago is not averaged into the rate of now."""
         ask("cpuinfo")
-        sample = system._samples[0]
+        sample = host._samples[0]
         nothing = [times._make([0.0] * len(times)) for times in sample.times]
-        system._samples.append(sample._replace(at=sample.at - 3600, times=nothing))
+        host._samples.append(sample._replace(at=sample.at - 3600, times=nothing))
         ask("cpuinfo")
-        assert waits == [system._SAMPLE_SECONDS] * 2
+        assert waits == [host._SAMPLE_SECONDS] * 2
 
     def test_no_ticks(self, monkeypatch):
         """Where the kernel's CPU times stand still, the rates are null and the error says so."""
@@ -298,7 +302,7 @@ class TestCpu:
         fields = ("user", "system", "idle", "iowait", "guest", "guest_nice")
         before = SimpleNamespace(_fields=fields, **dict.fromkeys(fields, 0.0))
         now = SimpleNamespace(_fields=fields, user=50.0, system=0.0, idle=40.0, iowait=10.0, guest=50.0, guest_nice=0.0)
-        assert system._busy(before, now) == 50.0
+        assert host._busy(before, now) == 50.0
 
 
 class TestDiskUsage:
@@ -306,7 +310,7 @@ class TestDiskUsage:
         """The use of each file system is what the standard library says."""
         output, _ = ask("disk_usage")
         usage = merged(output)
-        assert tuple(usage["/"]) == system._USAGE
+        assert tuple(usage["/"]) == host._USAGE
         assert usage["/"]["total"] == shutil.disk_usage("/").total
         assert set(usage) == {entry["mountpoint"] for entry in ask("mount")[0]}
 
@@ -334,7 +338,7 @@ class TestDiskUsage:
             return statvfs(path)
 
         monkeypatch.setattr(os, "statvfs", waiting)
-        monkeypatch.setattr(system, "_MOUNT_SECONDS", 0.3)
+        monkeypatch.setattr(host, "_MOUNT_SECONDS", 0.3)
         start = time.monotonic()
         with ThreadPoolExecutor(5) as pool:
             answers = list(pool.map(lambda _: ask("disk_usage"), range(5)))
@@ -345,7 +349,7 @@ class TestDiskUsage:
             assert re.match(r"\d+ of \d+ mount points could not be seen", error)
         assert entered == [nfs]
         os.write(end, b"x")
-        eventually(lambda: not system._looks)
+        eventually(lambda: not host._looks)
         os.write(end, b"x")
         assert merged(ask("disk_usage")[0])[nfs]["total"] > 0
         os.close(silent)
@@ -365,7 +369,7 @@ class TestDiskUsage:
         monkeypatch.setattr(sys.modules["_thread"], "start_new_thread", refuse)
         output, _ = ask("disk_usage")
         assert {entry["error"] for entry in merged(output).values()} == {"can't start new thread"}
-        assert not system._looks
+        assert not host._looks
 
     @pytest.mark.parametrize("patched", ["plain", "gevent"])
     def test_dead_file_server(self, patched):
@@ -376,7 +380,7 @@ class TestDiskUsage:
             from gevent import monkey; monkey.patch_all()
             import gevent
         import json, time
-        from gjrpc import system
+        from gjrpc.host import methods as host
         target, revive = dead_mount()
         ticks = []
         if sys.argv[1] == "gevent":
@@ -385,30 +389,30 @@ class TestDiskUsage:
                     ticks.append(time.monotonic())
                     gevent.sleep(0.01)
             gevent.spawn(tick)
-            run = lambda: gevent.get_hub().threadpool.spawn(system.disk_usage).get()
+            run = lambda: gevent.get_hub().threadpool.spawn(host.disk_usage).get()
         else:
-            run = system.disk_usage
+            run = host.disk_usage
         def timed(limit):
-            system._MOUNT_SECONDS = limit
+            host._MOUNT_SECONDS = limit
             start = time.monotonic()
             answer = run()
             return answer["output"], time.monotonic() - start
         first, second = timed(0.5), timed(1000)  # the second must not wait: it would take longer than this process may live
-        stuck = len(system._looks)
+        stuck = len(host._looks)
         if sys.argv[1] == "plain":
             child = os.fork()
             if not child:
-                system._MOUNT_SECONDS = 0.1
-                hung = [e for e in system.disk_usage()["output"] if "error" in e.get(target, {})]
+                host._MOUNT_SECONDS = 0.1
+                hung = [e for e in host.disk_usage()["output"] if "error" in e.get(target, {})]
                 os._exit("0.1 s" not in hung[0][target]["error"])
             assert os.waitpid(child, 0)[1] == 0
         revive()
         end = time.monotonic() + 30
-        while system._looks and time.monotonic() < end:
+        while host._looks and time.monotonic() < end:
             time.sleep(0.01)
         libc.umount2(os.fsencode(target), 2)
         os.rmdir(target)
-        print(json.dumps([target, first, second, len(ticks), stuck, len(system._looks)]))
+        print(json.dumps([target, first, second, len(ticks), stuck, len(host._looks)]))
         """
         target, first, second, ticks, stuck, left = script(MOUNTS + textwrap.dedent(code), patched)
         assert merged(first[0])[target] == merged(second[0])[target] == {"error": "no answer within 0.5 s"}
@@ -651,10 +655,10 @@ class TestSecrets:
 EVERYTHING = """
 def everything():
     import msgspec
-    names = [name for name in system.registry.list_methods() if system.registry.find(name).blocking]
+    names = [name for name in host.registry.list_methods() if host.registry.find(name).blocking]
     assert len(names) == 11
     return names, lambda name: msgspec.json.decode(
-        msgspec.json.encode(system.registry.find(name).function(*(["python"] if name == "check_process" else [])))
+        msgspec.json.encode(host.registry.find(name).function(*(["python"] if name == "check_process" else [])))
     )
 """
 
@@ -663,7 +667,7 @@ def test_another_user():
     """Without root all methods answer, and say what they could not see."""
     code = """
     import json, warnings
-    from gjrpc import system
+    from gjrpc.host import methods as host
     hidden = None
     if os.geteuid() == 0:
         try:
@@ -697,10 +701,10 @@ def test_under_gevent(when):
     code = """
     import sys
     if sys.argv[1] == "after":
-        from gjrpc import system
+        from gjrpc.host import methods as host
     from gevent import monkey; monkey.patch_all()
     import gevent, json
-    from gjrpc import system
+    from gjrpc.host import methods as host
     names, run = everything()
     pool = gevent.get_hub().threadpool
     ticks = []
@@ -709,7 +713,7 @@ def test_under_gevent(when):
             ticks.append(0)
             gevent.sleep(0.01)
     gevent.spawn(tick)
-    cpu = pool.spawn(system.cpuinfo)
+    cpu = pool.spawn(host.cpuinfo)
     cpu.get()
     during = len(ticks)
     results = [pool.spawn(run, name) for name in names * 4]

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from gjrpc import processes
-from gjrpc.masking import MASK
+from gjrpc.host import processes
+from gjrpc.host.masking import MASK
 
 WAIT = "import sys; print('ready', flush=True); sys.stdin.read()"
 

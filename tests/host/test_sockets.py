@@ -6,7 +6,7 @@ import socket
 import psutil
 import pytest
 
-from gjrpc import sockets
+from gjrpc.host import sockets
 
 
 def inode(held):

@@ -3,7 +3,7 @@
 import psutil
 import pytest
 
-from gjrpc.unseen import see
+from gjrpc.host.unseen import see
 
 
 def test_seen():

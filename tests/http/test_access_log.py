@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import gjrpc
-from gjrpc.access import FORMATS, AccessLog, Answered, common_time, peer_name
-from gjrpc.messages import Head
+from gjrpc.http.access_log import FORMATS, AccessLog, Answered, common_time
+from gjrpc.http.messages import Head
+from gjrpc.http.peer import peer_name
 
 NOW = 1577934245.5
 PEER = ("192.0.2.1", 5000)
@@ -63,7 +64,7 @@ def test_a_month_has_the_name_of_the_format():
     names = [common_time(time.struct_time((2026, month, 5, 6, 7, 8, 0, 0, 0))) for month in range(1, 13)]
     assert names[0] == "05/Jan/2026:06:07:08 +0000"
     assert " ".join(name[3:6] for name in names) == "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
-    for source in Path(gjrpc.__file__).parent.glob("*.py"):
+    for source in Path(gjrpc.__file__).parent.rglob("*.py"):
         assert not re.search(r"strftime\(.*%[-_0^#E]?[aAbBhcxXpr]", source.read_text(encoding="utf-8")), source
 
 

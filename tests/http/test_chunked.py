@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gjrpc.chunked import Chunked
 from gjrpc.errors import BadMessage
-from gjrpc.lines import Limits
+from gjrpc.http.chunked import Chunked
+from gjrpc.http.lines import Limits
 
 
 @settings(max_examples=100, deadline=None)

@@ -8,13 +8,13 @@ import requests
 from conftest import wait_until
 
 from gjrpc import Application, Registry
-from gjrpc.access import Answered
-from gjrpc.connection import Timeouts
+from gjrpc.commands.settings import Settings
 from gjrpc.errors import SettingsError
-from gjrpc.messages import Head, Response
-from gjrpc.proxies import MAX_HEADER, SIGNATURE, ForwardedLog, Proxies, ProxyHeaderError, Unnamed, header_end, node, source
-from gjrpc.settings import Settings
-from gjrpc.tls import server_context
+from gjrpc.http.access_log import Answered
+from gjrpc.http.forwarded import MAX_HEADER, SIGNATURE, ForwardedLog, Proxies, ProxyHeaderError, Unnamed, header_end, node, source
+from gjrpc.http.messages import Head, Response
+from gjrpc.server.connection import Timeouts
+from gjrpc.server.tls import server_context
 
 PEER = ("10.0.0.1", 5000)
 INNER = Proxies(["10.0.0.0/8", "fd00::/8", "unix"])

@@ -2,10 +2,10 @@
 
 import pytest
 from conftest import read_every_way
-from test_framing import GET, HOST, SMALL, head
+from http_messages import GET, HOST, SMALL, head
 
 from gjrpc.errors import BadMessage
-from gjrpc.lines import FIELD_LINE, Limits, Lines
+from gjrpc.http.lines import FIELD_LINE, Limits, Lines
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Request and Response."""
 
-from gjrpc.messages import JSON, Head, Request, Response
+import pytest
+
+from gjrpc.http.messages import JSON, Head, Request, Response, reason_phrase
 
 
 def test_a_head_gives_the_first_value_of_a_header():
@@ -31,3 +33,9 @@ def test_a_response_is_json_unless_told_otherwise():
     assert Request(Head("GET", "/")).body == b""
     assert Response(200).headers == JSON == (("Content-Type", "application/json"),)
     assert Response(204, headers=()).headers == ()
+
+
+@pytest.mark.parametrize(("status", "words"), [(404, "Not Found"), (504, "Gateway Timeout"), (599, "Error")])
+def test_a_status_has_a_phrase(status, words):
+    """A registered status has its phrase, and every other one still has a title."""
+    assert reason_phrase(status) == words

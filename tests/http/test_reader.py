@@ -4,15 +4,16 @@ import random
 
 import pytest
 from conftest import read_every_way, read_pieces
+from http_messages import BAD, GOOD, HOST, NEXT, chunked, head
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_framing import BAD, GOOD, HOST, NEXT, chunked, head
 
 from gjrpc.errors import BadMessage
-from gjrpc.framing import LineMemory, parse_head
-from gjrpc.http1 import Memory, Reader, Writer
-from gjrpc.lines import Limits
-from gjrpc.messages import JSON, Head, Response
+from gjrpc.http.head import LineMemory, parse_head
+from gjrpc.http.lines import Limits
+from gjrpc.http.messages import JSON, Head, Response
+from gjrpc.http.reader import Memory, Reader
+from gjrpc.http.writer import Writer
 
 BODY = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKS = chunked(b"5\r\nhello\r\n3;x=y\r\nabc\r\n0\r\nX: y\r\n\r\n")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gjrpc.recent import Memo, Recent
+from gjrpc.http.recent import Memo, Recent
 
 
 def test_remembered_from_the_second_time_on():

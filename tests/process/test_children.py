@@ -12,7 +12,7 @@ from conftest import TIMEOUT
 from gevent.event import AsyncResult
 
 from gjrpc import Client
-from gjrpc.children import Child, Loop
+from gjrpc.process.children import Child, Loop
 
 APP = """
     import multiprocessing
@@ -158,7 +158,7 @@ def test_the_loops_of_threads_watch_children_too():
         from gevent import monkey; monkey.patch_all()
         from gjrpc import Server
         import gevent, subprocess
-        from gjrpc.children import Loop
+        from gjrpc.process.children import Loop
         assert type(gevent.get_hub().loop) is Loop
         assert gevent.get_hub().threadpool.apply(lambda: type(gevent.get_hub().loop)) is Loop
         assert subprocess.run(["true"]).returncode == 0

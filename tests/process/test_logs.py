@@ -8,7 +8,7 @@ import sys
 import pytest
 from conftest import TIMEOUT
 
-from gjrpc.logs import Calm, Lines
+from gjrpc.process.logs import Calm, Lines
 
 
 def record(text, *args, level=logging.INFO, exc_info=None):

@@ -13,7 +13,7 @@ import time
 import pytest
 from conftest import TIMEOUT, Wire, wait_until
 
-from gjrpc.outlets import MOST, Outlet
+from gjrpc.process.outlets import MOST, Outlet
 
 APP = """
 import multiprocessing, os, sys

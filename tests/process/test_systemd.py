@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 import requests
 
-from gjrpc.systemd import Notifier, inherited
+from gjrpc.process.systemd import Notifier, inherited
 
 APP = """
 from gjrpc import Registry
@@ -111,7 +111,7 @@ def test_systemds_own_tool(launch, tmp_path, workers):
 )
 def test_refused(program, said):
     """What is no listening socket, or more than one, is refused in words."""
-    rest = "os.environ['LISTEN_PID'] = str(os.getpid()); from gjrpc.systemd import inherited; inherited()"
+    rest = "os.environ['LISTEN_PID'] = str(os.getpid()); from gjrpc.process.systemd import inherited; inherited()"
     environ = {**os.environ, "LISTEN_FDS": "1"}
     command = [sys.executable, "-c", f"{program}; {rest}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environ, check=False)

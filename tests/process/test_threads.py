@@ -11,14 +11,14 @@ import pytest
 from conftest import TIMEOUT, wait_until
 
 from gjrpc import Application, Registry
+from gjrpc.auth.guard import Doors, Guard
+from gjrpc.auth.passwords import PasswordFile
+from gjrpc.auth.permissions import read_permissions
+from gjrpc.auth.throttle import Failures
+from gjrpc.calls.runtime import FEW
 from gjrpc.errors import Overloaded
-from gjrpc.failures import Failures
-from gjrpc.green import _QUEUED_APART
-from gjrpc.guard import Doors, Guard
-from gjrpc.passwords import PasswordFile
-from gjrpc.permissions import read_permissions
-from gjrpc.runtime import FEW
-from gjrpc.threads import Threads
+from gjrpc.process.threads import Threads
+from gjrpc.server.gevent_runtime import _QUEUED_APART
 
 PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
 BLOCK = b"GET /block HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -11,8 +11,8 @@ import sys
 import pytest
 from conftest import link_local
 
-from gjrpc.addresses import Address, SocketFile, listen, parse
 from gjrpc.errors import SettingsError
+from gjrpc.server.addresses import Address, SocketFile, listen, parse
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_socket_of_another_user_stays(tmp_path):
         folder.chmod(folder.stat().st_mode | 0o711)
     path = tmp_path / "s.sock"
     program = (
-        "import os, sys; from gjrpc.addresses import Address, listen\n"
+        "import os, sys; from gjrpc.server.addresses import Address, listen\n"
         "os.setgid(65534); os.setuid(65534)\n"
         "listen(Address(path=sys.argv[1]), 5)"
     )

@@ -7,7 +7,8 @@ import ssl
 
 import pytest
 
-from gjrpc import Application, Registry, tls
+from gjrpc import Application, Registry
+from gjrpc.server import tls
 
 
 @pytest.fixture

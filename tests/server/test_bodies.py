@@ -7,7 +7,7 @@ import pytest
 from conftest import wait_until
 
 from gjrpc import Application, Registry
-from gjrpc.bodies import BODIES, Bodies
+from gjrpc.server.bodies import BODIES, Bodies
 
 PIECE = 10_000
 HEAD = b'POST /%s HTTP/1.1\r\nHost: a\r\nContent-Length: 20002\r\n\r\n"'

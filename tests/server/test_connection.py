@@ -23,13 +23,13 @@ import gevent
 import pytest
 from conftest import TIMEOUT, Wire, read_all, wait_until
 
-from gjrpc.connection import Timeouts
-from gjrpc.credentials import guard
-from gjrpc.lines import Limits
-from gjrpc.registry import Registry
-from gjrpc.tls import server_context
-from gjrpc.tokens import make
-from gjrpc.wsgi import Application
+from gjrpc.app.application import Application
+from gjrpc.auth.credentials import guard
+from gjrpc.auth.tokens import make
+from gjrpc.calls.registry import Registry
+from gjrpc.http.lines import Limits
+from gjrpc.server.connection import Timeouts
+from gjrpc.server.tls import server_context
 
 HOST = b"Host: a\r\n"
 PING = b"GET /ping HTTP/1.1\r\n" + HOST + b"\r\n"

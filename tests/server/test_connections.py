@@ -7,9 +7,9 @@ import pytest
 from conftest import Wire, wait_until
 
 from gjrpc import Application, Registry
-from gjrpc.connections import Connections
-from gjrpc.proxies import Proxies
-from gjrpc.tls import server_context
+from gjrpc.http.forwarded import Proxies
+from gjrpc.server.connections import Connections
+from gjrpc.server.tls import server_context
 
 PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
 

@@ -10,11 +10,11 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from gjrpc.binding import Binding
+from gjrpc.calls.binding import Binding
+from gjrpc.calls.registry import Method
+from gjrpc.calls.runtime import FEW
 from gjrpc.errors import CallError, DeadlineExceeded
-from gjrpc.green import WIDTH, Green
-from gjrpc.registry import Method
-from gjrpc.runtime import FEW
+from gjrpc.server.gevent_runtime import WIDTH, Green
 
 PATIENCE = 10
 """Seconds after which anything that waits gives up."""

@@ -12,9 +12,9 @@ from conftest import Wire, wait_until
 from gevent.hub import get_hub
 
 from gjrpc import Application, Registry
-from gjrpc.greenlets import Greenlets
-from gjrpc.handshakes import AT_A_TURN, Handshakes
-from gjrpc.tls import server_context
+from gjrpc.server.handshakes import AT_A_TURN, Handshakes
+from gjrpc.server.scheduler import Greenlets
+from gjrpc.server.tls import server_context
 
 PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -69,7 +69,7 @@ def test_few_begin_in_a_turn_and_calls_run_between():
 
 def test_a_held_loop_costs_nobody_his_turn(monkeypatch):
     """Clients that wait while a call holds the loop for longer than anybody waits are greeted after it."""
-    monkeypatch.setattr("gjrpc.handshakes.PATIENCE", 0.15)
+    monkeypatch.setattr("gjrpc.server.handshakes.PATIENCE", 0.15)
     notes = []
     handshakes = Handshakes(get_hub().loop)
     for _ in range(5):
@@ -94,7 +94,7 @@ def test_the_newest_go_first():
 
 def test_who_waits_for_too_long_is_let_go(monkeypatch):
     """A client whose turn does not come in time is let go, and one that is gone is forgotten."""
-    monkeypatch.setattr("gjrpc.handshakes.PATIENCE", -1.0)
+    monkeypatch.setattr("gjrpc.server.handshakes.PATIENCE", -1.0)
     notes, handshakes = [], Handshakes(get_hub().loop)
     client, gone = Client(notes), Client(notes)
     handshakes.add(client)

@@ -7,7 +7,7 @@ import gevent.event
 import pytest
 from gevent.hub import get_hub
 
-from gjrpc.greenlets import Greenlets
+from gjrpc.server.scheduler import Greenlets
 
 
 class Noted:

@@ -10,9 +10,9 @@ import pytest
 from conftest import TIMEOUT, Wire, wait_until
 
 from gjrpc import Application, Registry
-from gjrpc.connection import Timeouts
-from gjrpc.lines import Limits
-from gjrpc.tls import server_context
+from gjrpc.http.lines import Limits
+from gjrpc.server.connection import Timeouts
+from gjrpc.server.tls import server_context
 
 VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=lambda version: version.name)
 PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -14,15 +14,15 @@ import gevent
 import pytest
 from conftest import TIMEOUT, Wire, read_all, wait_until
 
-from gjrpc.connection import Timeouts
+from gjrpc.app.application import Application
+from gjrpc.calls.registry import Registry
+from gjrpc.calls.runtime import Plain
 from gjrpc.errors import SettingsError
-from gjrpc.green import Green
-from gjrpc.messages import Head, Request
-from gjrpc.registry import Registry
-from gjrpc.runtime import Plain
-from gjrpc.server import Server
-from gjrpc.tls import server_context
-from gjrpc.wsgi import Application
+from gjrpc.http.messages import Head, Request
+from gjrpc.server.connection import Timeouts
+from gjrpc.server.gevent_runtime import Green
+from gjrpc.server.server import Server
+from gjrpc.server.tls import server_context
 
 PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
 PONG = b'{"ping":"pong"}'
@@ -785,8 +785,8 @@ monkey.patch_all()
 import logging
 logging.basicConfig(level="INFO")
 from gjrpc import Application, Registry, Server
-from gjrpc.connection import Timeouts
-from gjrpc.tls import server_context
+from gjrpc.server.connection import Timeouts
+from gjrpc.server.tls import server_context
 registry = Registry()
 registry.register(lambda: "pong", "ping")
 context = early or server_context(*sys.argv[1:3])

@@ -13,7 +13,7 @@ import logging, os, signal, sys, threading
 from gevent import monkey
 import gevent, gevent.event
 from gjrpc import Application, Registry, Server, SimpleTCPServer
-from gjrpc.connection import Timeouts
+from gjrpc.server.connection import Timeouts
 gate = gevent.event.Event()
 begun = lambda: print("begun", flush=True)
 def wait():
@@ -214,7 +214,7 @@ LATE = """
 import threading
 def serve():
     from gjrpc import Application, Registry
-    from gjrpc.server import Server
+    from gjrpc.server.server import Server
     server = Server(("127.0.0.1", 0), Application(Registry()))
     server.start()
     print(server.url, flush=True)

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 import requests
 import trustme
+from conftest import ROOT
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -33,12 +34,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from gjrpc import tls
 from gjrpc.errors import SettingsError
+from gjrpc.server import tls
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 KINDS = [trustme.KeyType.ECDSA, trustme.KeyType.RSA]
-ROOT = Path(tls.__file__).parents[1]
 PATIENCE = 20
 """Seconds after which anything that waits gives up."""
 
@@ -421,7 +421,7 @@ def test_unreadable(files: dict[str, Any]) -> None:
 
 LOAD = """
 import sys
-from gjrpc import tls
+from gjrpc.server import tls
 try:
     tls.server_context(*sys.argv[1:])
 except tls.SettingsError as error:
@@ -458,7 +458,7 @@ def test_dates(
     now = datetime.now(timezone.utc)
     pair = authority.issue("server", not_before=now + not_before, not_after=now + not_after)
     tls.server_context(pair.cert, pair.key)
-    records = [record for record in caplog.records if record.name == "gjrpc.tls"]
+    records = [record for record in caplog.records if record.name == "gjrpc.server"]
     assert len(records) == (1 if said else 0)
     if said:
         assert records[0].levelname == "WARNING"
@@ -607,7 +607,7 @@ def test_self_signed_without_a_temporary_folder(monkeypatch: pytest.MonkeyPatch,
 CA_FILE = """
 import os, stat, sys
 from pathlib import Path
-from gjrpc.tls import self_signed
+from gjrpc.server.tls import self_signed
 made = self_signed()
 path = Path(made.ca_file())
 child = os.fork()
@@ -634,7 +634,7 @@ monkey.patch_all()
 import socket, ssl, sys
 from gevent import Timeout
 from gevent.server import StreamServer
-from gjrpc import tls
+from gjrpc.server import tls
 
 def certificate():
     with socket.create_connection(server.address[:2]) as raw, client.wrap_socket(raw, server_hostname="localhost") as s:
@@ -667,4 +667,4 @@ def test_under_gevent(authority: Authority) -> None:
 def test_imports_no_gevent() -> None:
     """The module can be imported where gevent can't."""
     # None in sys.modules makes an import fail, also where coverage has imported gevent before.
-    run(sys.executable, "-c", "import sys; sys.modules['gevent'] = None; import gjrpc.tls")
+    run(sys.executable, "-c", "import sys; sys.modules['gevent'] = None; import gjrpc.server.tls")

@@ -8,8 +8,8 @@ import pytest
 from conftest import wait_until
 
 from gjrpc import Application, Registry
-from gjrpc.connection import Timeouts
-from gjrpc.unsent import Unsent
+from gjrpc.server.connection import Timeouts
+from gjrpc.server.unsent import Unsent
 
 PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
 SIZE = 12_000_000

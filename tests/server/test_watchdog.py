@@ -9,7 +9,7 @@ import pytest
 from conftest import TIMEOUT, wait_until
 
 from gjrpc import Application, Registry
-from gjrpc.watchdog import Watchdog
+from gjrpc.server.watchdog import Watchdog
 
 LIMIT = 0.1
 
@@ -54,7 +54,7 @@ def get(path):
 @pytest.mark.parametrize("name", ["hold", "sleep"])
 def test_a_stall_is_named_once_and_counted(serve, registry, watchdog, caplog, name):
     """A method that holds the loop, by computing or by blocking, is named once with its stack, and counted each time."""
-    caplog.set_level(logging.WARNING, "gjrpc.watchdog")
+    caplog.set_level(logging.WARNING, "gjrpc.server")
     served = serve(Application(registry), watchdog=watchdog)
     with served.wire() as wire:
         for count in (1, 2):

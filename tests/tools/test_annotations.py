@@ -2,9 +2,9 @@
 
 import pytest
 
-from gjrpc.annotations import Annotations, docstring, is_name
-from gjrpc.documents import Document
 from gjrpc.texts import printable
+from gjrpc.tools.annotations import Annotations, docstring, is_name
+from gjrpc.tools.fetch import Document
 
 
 def ref(name):

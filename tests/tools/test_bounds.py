@@ -2,7 +2,7 @@
 
 import pytest
 
-from gjrpc.bounds import LIMITS, most_items, others
+from gjrpc.tools.bounds import LIMITS, most_items, others
 
 
 @pytest.mark.parametrize(

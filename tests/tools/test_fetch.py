@@ -6,9 +6,9 @@ from base64 import b64encode
 
 import pytest
 
-from gjrpc.documents import PAGE, Document, Failure, Value, read
 from gjrpc.errors import SettingsError
-from gjrpc.tls import server_context
+from gjrpc.server.tls import server_context
+from gjrpc.tools.fetch import PAGE, Document, Failure, Value, read
 
 ADD = {
     "name": "add",
@@ -170,7 +170,7 @@ def test_refused():
 
 def test_silence(monkeypatch):
     """A server that does not answer in time is a SettingsError that says how long it was waited for."""
-    monkeypatch.setattr("gjrpc.documents.TIMEOUT", 0.1)
+    monkeypatch.setattr("gjrpc.tools.fetch.TIMEOUT", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(SettingsError, match=r"no answer within 0\.1 s$"):
         read(f"http://127.0.0.1:{listener.getsockname()[1]}")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gjrpc.schemas import constant, fault, flat, identity, options, spelled
+from gjrpc.tools.schemas import constant, fault, flat, identity, options, spelled
 
 
 @pytest.mark.parametrize(

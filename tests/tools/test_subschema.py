@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from gjrpc.documents import Document
 from gjrpc.errors import SettingsError
-from gjrpc.likeness import Likeness
-from gjrpc.subschema import Comparer
+from gjrpc.tools.fetch import Document
+from gjrpc.tools.likeness import Likeness
+from gjrpc.tools.subschema import Comparer
 
 SETTINGS = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gjrpc import codec
-from gjrpc.codec import Decoder, NotJSON, decode, encode
 from gjrpc.errors import ParseError, TooLarge
-from gjrpc.finite import not_finite
+from gjrpc.values import codec
+from gjrpc.values.codec import Decoder, NotJSON, decode, encode
+from gjrpc.values.finite import not_finite
 
 NAN, INF = float("nan"), float("inf")
 MOST = 10**4300 - 1  # 4,300 digits

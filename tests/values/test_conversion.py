@@ -1,28 +1,26 @@
 """What msgspec has to know of a type before it converts JSON to it."""
 
-import enum
 import itertools
 import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, make_dataclass
-from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from typing import Annotated, Any, Generic, Literal, NewType, TypedDict, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar
 from uuid import UUID
 
 import attrs
 import msgspec
 import pytest
+from key_types import KEYS, ZERO
 
 from gjrpc import Client, MisuseError, RegistrationError, Registry, WireError
-from gjrpc.binding import Binding
-from gjrpc.conversion import every_type, prepare
-from gjrpc.decoders import decoder
-from gjrpc.wsgi import Application
+from gjrpc.app.application import Application
+from gjrpc.calls.binding import Binding
+from gjrpc.values.conversion import every_type, prepare
+from gjrpc.values.decoders import decoder
 
 T = TypeVar("T")
-ZERO = UUID(int=0)
 fresh = map("höhe{}名".format, itertools.count())
 """Names that nothing has encoded yet: what is encoded once is known to msgspec for good."""
 
@@ -51,41 +49,6 @@ def called(annotation, value):
     found.append(Binding(rest).bind({"any": value})[1]["any"])
     assert found[0] == found[1] == found[2]
     return found[0]
-
-
-class Colour(enum.Enum):
-    RED = "red"
-
-
-class Level(enum.IntEnum):
-    LOW = 1
-
-
-Number = NewType("Number", int)
-
-# The type of the keys, a key, and what becomes of it.
-KEYS = {
-    "str": (str, "1", "1"),
-    "int": (int, "1", 1),
-    "a negative int": (int, "-1", -1),
-    "a large int": (int, str(2**70), 2**70),
-    "float": (float, "1.5", 1.5),
-    "Decimal": (Decimal, "1.50", Decimal("1.50")),
-    "UUID": (UUID, str(ZERO), ZERO),
-    "date": (date, "2020-01-01", date(2020, 1, 1)),
-    "datetime": (datetime, "2020-01-01T00:00:00Z", datetime(2020, 1, 1, tzinfo=timezone.utc)),
-    "time": (time, "10:00:00", time(10)),
-    "timedelta": (timedelta, "PT5S", timedelta(seconds=5)),
-    "bytes": (bytes, "YQ==", b"a"),
-    "enum": (Colour, "red", Colour.RED),
-    "IntEnum": (Level, "1", Level.LOW),
-    "Literal": (Literal["a", 1], "1", 1),
-    "NewType": (Number, "1", 1),
-    "Annotated": (Annotated[int, msgspec.Meta(ge=1)], "1", 1),
-    "a union": (int | UUID, "1", 1),
-    "or None": (int | None, "1", 1),
-    "Any": (Any, "1", "1"),
-}
 
 
 @pytest.mark.parametrize(("key", "text", "expected"), KEYS.values(), ids=KEYS)

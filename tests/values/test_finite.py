@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gjrpc.finite import PLAIN, may_be_written, not_finite, spelled
+from gjrpc.values.finite import PLAIN, may_be_written, not_finite, spelled
 
 VALUES = st.recursive(st.none() | st.floats(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
 

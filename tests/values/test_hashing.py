@@ -12,11 +12,11 @@ import msgspec
 import pytest
 
 from gjrpc import Application, Client, Registry, WireError
-from gjrpc.binding import Binding
-from gjrpc.decoders import decoder
+from gjrpc.calls.binding import Binding
 from gjrpc.errors import InvalidArguments
-from gjrpc.hashing import FEW, LIMIT
-from gjrpc.messages import Head, Request
+from gjrpc.http.messages import Head, Request
+from gjrpc.values.decoders import decoder
+from gjrpc.values.hashing import FEW, LIMIT
 
 MODULUS = 2**61 - 1
 COUNT = FEW + 1

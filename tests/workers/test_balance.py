@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from gjrpc.sharing import Board
+from gjrpc.workers.balance import Board
 
 
 def test_alone():
@@ -37,9 +37,9 @@ def test_one_that_left():
 def test_one_that_hangs(monkeypatch):
     """One that has not signed for long is not counted with."""
     board = Board()
-    monkeypatch.setattr("gjrpc.sharing.time.monotonic", lambda: 100.0)
+    monkeypatch.setattr("gjrpc.workers.balance.time.monotonic", lambda: 100.0)
     board.sign(2, 0)
-    monkeypatch.setattr("gjrpc.sharing.time.monotonic", lambda: 103.0)
+    monkeypatch.setattr("gjrpc.workers.balance.time.monotonic", lambda: 103.0)
     board.sign(1, 10)
     assert not board.ahead(10)
 
@@ -48,7 +48,7 @@ def test_across_processes():
     """What one process writes the other reads."""
     program = """
 import os
-from gjrpc.sharing import Board
+from gjrpc.workers.balance import Board
 
 board = Board()
 if (child := os.fork()) == 0:

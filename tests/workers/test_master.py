@@ -1,6 +1,6 @@
 """When workers begin again; what several processes live through is in `test_workers.py`."""
 
-from gjrpc.arbiter import Backoff
+from gjrpc.workers.master import Backoff
 
 
 def test_killed_is_replaced_at_once():

@@ -1,0 +1,1 @@
+"""The command line: options, targets, and how options become parts."""

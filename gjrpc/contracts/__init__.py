@@ -1,0 +1,1 @@
+"""What the methods are, in documents for people and machines: OpenRPC and OpenAPI."""

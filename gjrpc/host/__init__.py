@@ -1,0 +1,1 @@
+"""The host methods, over psutil."""

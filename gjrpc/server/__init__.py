@@ -1,0 +1,1 @@
+"""The server, on gevent: connections, deadlines, TLS, draining."""

@@ -1,0 +1,1 @@
+"""Reads contracts that someone else published, compares them, and writes stubs from them."""

@@ -1,0 +1,1 @@
+"""JSON values: what is accepted, how it becomes Python values, what can be sent."""
