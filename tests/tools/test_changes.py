@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from gjrpc.diff import KINDS, Change, changes
 from gjrpc.diff import main as diff_main
 from gjrpc.stub import main as stub_main
 from gjrpc.tools import likeness, subschema
+from gjrpc.tools.changes import KINDS, Change, changes
 from gjrpc.tools.fetch import Document
 
 INTEGER, NUMBER, STRING = ({"type": kind} for kind in ("integer", "number", "string"))

@@ -12,8 +12,8 @@ import pytest
 from conftest import ROOT, untraced
 
 from gjrpc import Application, Client
-from gjrpc.stub import stub
 from gjrpc.tools.fetch import Document
+from gjrpc.tools.stubs import stub
 
 INTEGER, STRING = {"type": "integer"}, {"type": "string"}
 NODE = {"$ref": "#/components/schemas/Node"}
