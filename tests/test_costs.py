@@ -256,8 +256,8 @@ EXPRESSIONS = expressions()
 
 # Calls of `re` with a pattern that is not one of a module's constants, and why it may be.
 MADE = {
-    ("askers", "split"): "at a literal name, once, in a process's line",
-    ("bypass", "split"): "at single characters, in a variable of the own environment",
+    ("callers", "split"): "at a literal name, once, in a process's line",
+    ("proxies", "split"): "at single characters, in a variable of the own environment",
     ("client", "compile"): "of names that the user of the client gives",
     ("permissions", "compile"): "of an operator's patterns; fnmatch writes them without a way back",
 }

@@ -40,7 +40,7 @@ class Client:
 
     The client retries a call if it can't have run: it could not connect, or the answer was 503 with `Retry-After`, which means
     that the server did not begin the call (RFC 9110, section 15.6.4); it waits so long, at most
-    `gjrpc.client.transport.MAX_WAIT`. It retries a call that is declared idempotent also when the connection breaks or the answer
+    `gjrpc.client.adapter.MAX_WAIT`. It retries a call that is declared idempotent also when the connection breaks or the answer
     is 502, 503 or 504. It never retries beyond the call's `timeout`.
 
     Args:

@@ -17,10 +17,10 @@ from requests.utils import requote_uri
 from urllib3 import Retry
 
 from gjrpc._version import __version__
-from gjrpc.client import bypass
-from gjrpc.client.allowance import Allowance, within
-from gjrpc.client.reasons import FOREIGN, reason_of
-from gjrpc.client.transport import Adapter, Retries
+from gjrpc.client.adapter import Adapter, Retries
+from gjrpc.client.budget import Budget, within
+from gjrpc.client.foreign_errors import FOREIGN, explain
+from gjrpc.client.proxies import proxies_for
 from gjrpc.client.urls import place, shown
 from gjrpc.errors import MisuseError, WireError
 
@@ -67,7 +67,7 @@ class Wire:
         self._settings = requests.Session().merge_environment_settings(target, {}, False, _trust(verify), cert)
         if target.startswith("https:"):
             _trust(self._settings["verify"])  # perhaps another, from the environment
-        self._settings["proxies"] = {} if path is not None else bypass.proxies(target)
+        self._settings["proxies"] = {} if path is not None else proxies_for(target)
 
     def _mount(self, retries: int, path: str | None) -> None:
         """Mount two adapters that share one pool of connections and differ in what they repeat.
@@ -97,18 +97,18 @@ class Wire:
         return self._send("", request, repeatable)
 
     def _send(self, name: str, request: requests.PreparedRequest, repeatable: bool) -> requests.Response:
-        allowance = Allowance(*self._limits, self._max_answer)
+        budget = Budget(*self._limits, self._max_answer)
         where = f"{self.url}: {name}: " if name else f"{self.url}: "
         if not self._slots.acquire(timeout=self._limits[1]):
             raise WireError(f"{where}none of the {self._size} connections became free; Client(pool=…) sets how many")
         try:
             if self.closed:
                 raise MisuseError(f"{where}this client is closed; make a new one")
-            with within(allowance):
+            with within(budget):
                 return self._session.send(request, **self._settings)
         except FOREIGN as error:
-            doubt = _DOUBT if allowance.sent and not repeatable else ""
-            reason = reason_of(error, self._limits, most=self._max_answer, doubt=doubt)
+            doubt = _DOUBT if budget.sent and not repeatable else ""
+            reason = explain(error, self._limits, most=self._max_answer, doubt=doubt)
             raise WireError(f"{where}{reason}") from error
         finally:
             self._slots.release()

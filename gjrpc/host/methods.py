@@ -21,11 +21,11 @@ import psutil
 
 from gjrpc.calls import context
 from gjrpc.calls.registry import Registry
-from gjrpc.host.askers import others
+from gjrpc.host.callers import unrelated
 from gjrpc.host.masking import clean, mask
 from gjrpc.host.processes import figures, running
 from gjrpc.host.sockets import listed
-from gjrpc.host.unseen import UNSEEN, see
+from gjrpc.host.unreadable import UNREADABLE, read
 
 T = TypeVar("T")
 
@@ -70,9 +70,9 @@ def ping() -> str:
 def uptime() -> Answer:
     """Tell the time, how long the host is up, how many users are logged in, and its load, as the `uptime` command does."""
     errors: list[str] = []
-    booted = see(errors, "boot time", psutil.boot_time)
-    users = see(errors, "users", psutil.users)
-    load = see(errors, "load average", psutil.getloadavg)
+    booted = read(errors, "boot time", psutil.boot_time)
+    users = read(errors, "users", psutil.users)
+    load = read(errors, "load average", psutil.getloadavg)
     count = "?" if users is None else len(users)
     parts = [
         f" {time.strftime('%H:%M:%S')} up {'?' if booted is None else _duration(time.time() - booted)}",
@@ -100,7 +100,7 @@ def iostat() -> Answer:
     """Count what each disk has read and written since it came: bytes, operations, and milliseconds spent."""
     errors: list[str] = []
     # nowrap keeps state behind a lock, which gevent may have patched; a kernel's 64-bit counters don't wrap
-    disks = see(errors, "disks", lambda: psutil.disk_io_counters(perdisk=True, nowrap=False)) or {}
+    disks = read(errors, "disks", lambda: psutil.disk_io_counters(perdisk=True, nowrap=False)) or {}
     return _answer([{clean(disk): _pick(counters, _DISK)} for disk, counters in disks.items()], errors)
 
 
@@ -108,7 +108,7 @@ def iostat() -> Answer:
 def ifconfig() -> Answer:
     """Count what each network interface has sent and received since it came: bytes, packets, errors, drops."""
     errors: list[str] = []
-    nics = see(errors, "network interfaces", lambda: psutil.net_io_counters(pernic=True, nowrap=False)) or {}
+    nics = read(errors, "network interfaces", lambda: psutil.net_io_counters(pernic=True, nowrap=False)) or {}
     return _answer([{clean(nic): _pick(counters, _NIC)} for nic, counters in nics.items()], errors)
 
 
@@ -116,7 +116,7 @@ def ifconfig() -> Answer:
 def cpuinfo() -> Answer:
     """Tell the number of logical CPUs, how busy they are now in percent, together and each, and their seconds since the start."""
     errors: list[str] = []
-    sample = see(errors, "CPU times", _sample_cpu)
+    sample = read(errors, "CPU times", _sample_cpu)
     if sample is not None and None in sample.percent:
         errors.append("CPU load: the CPU times stand still here")
     output = {
@@ -132,8 +132,8 @@ def cpuinfo() -> Answer:
 def meminfo() -> Answer:
     """Tell the use of memory and swap space, in bytes and percent; `sin` and `sout` are bytes swapped since the start."""
     errors: list[str] = []
-    memory = see(errors, "memory", psutil.virtual_memory)
-    swap = see(errors, "swap space", psutil.swap_memory)
+    memory = read(errors, "memory", psutil.virtual_memory)
+    swap = read(errors, "swap space", psutil.swap_memory)
     return _answer({"memory": _pick(memory, _MEMORY), "swap": _pick(swap, _SWAP)}, errors)
 
 
@@ -168,7 +168,7 @@ def check_process(process: str) -> Answer:
     """Show each process whose command line, as `running_process` shows it, contains the text; case does not matter.
 
     `pcpu` is its CPU time over its lifetime, in percent; `pmem` its share of the memory. The server itself and the caller's own
-    processes are left out as far as they are recognized (`gjrpc.host.askers`), as `curl …/check_process;nginx`
+    processes are left out as far as they are recognized (`gjrpc.host.callers`), as `curl …/check_process;nginx`
     contains `nginx`.
     """
     if not process.strip():
@@ -177,7 +177,7 @@ def check_process(process: str) -> Answer:
     wanted = process.casefold()
     # the masked line is searched: otherwise a caller could find out a secret letter by letter
     found = [one for one in running(errors) if wanted in one[1].casefold()]
-    told = others(found, "check_process", process, context.peer())
+    told = unrelated(found, "check_process", process, context.peer())
     if not told:
         besides = f", except {len(found)} that made or serve this call" * bool(found)
         errors.insert(0, f"no process has {process[:100]!r} in its command line{besides}")
@@ -266,7 +266,7 @@ class _Look:
     def run(self) -> None:
         try:
             self.usage = _pick(psutil.disk_usage(self.key[1]), _USAGE)
-        except UNSEEN as error:
+        except UNREADABLE as error:
             self.usage = {"error": clean(str(error))}
         finally:
             del _looks[self.key]
@@ -294,5 +294,5 @@ def _look(mountpoint: str) -> _Look:
 
 
 def _mounts(errors: list[str]) -> list[Any]:
-    found = see(errors, "mounts", lambda: psutil.disk_partitions(all=True)) or []
+    found = read(errors, "mounts", lambda: psutil.disk_partitions(all=True)) or []
     return [mounted for mounted in found if not _KERNEL_FILESYSTEMS.fullmatch(mounted.fstype)]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from gjrpc.host.unseen import see
+from gjrpc.host.unreadable import read
 
 # psutil's name of a TCP state: the word of `ss`. In the order of the kernel's numbers, which begin at 1 (net/tcp_states.h).
 _STATES = {
@@ -102,11 +102,11 @@ def _read(errors: list[str], table: str) -> list[str]:
     path = Path(psutil.PROCFS_PATH, "net", table)
     if table.endswith("6") and not path.exists():
         return []  # a kernel without IPv6
-    return (see(errors, table, lambda: path.read_text(errors="replace")) or "").splitlines()[1:]
+    return (read(errors, table, lambda: path.read_text(errors="replace")) or "").splitlines()[1:]
 
 
 def _other_sockets(errors: list[str]) -> Iterator[dict[str, Any]]:
-    for found in see(errors, "sockets", lambda: psutil.net_connections("inet")) or ():
+    for found in read(errors, "sockets", lambda: psutil.net_connections("inet")) or ():
         netid = "tcp" if found.type == socket.SOCK_STREAM else "udp"
         word = _STATES.get(found.status, found.status)
         yield _entry(netid, word, (None, None), found.laddr or ("", 0), found.raddr or ("", 0))

@@ -28,7 +28,7 @@ from conftest import ROOT, wait_until
 from cryptography.hazmat.primitives import serialization
 from requests.auth import HTTPDigestAuth
 
-import gjrpc.client.transport
+import gjrpc.client.adapter
 from gjrpc import Application, CallError, Client, ClientError, MisuseError, Registry, RemoteError, WireError
 from gjrpc.server.connection import Timeouts
 
@@ -564,7 +564,7 @@ def test_503_with_retry_after_is_tried_again(client, server):
 @pytest.mark.parametrize("wanted", ["86400", "9" * 5000, "Fri, 31 Dec 2999 23:59:59 GMT", "soon", "-5"])
 def test_retry_after_is_waited_for_with_a_bound(client, server, monkeypatch, wanted):
     """However long Retry-After asks to wait, and whether it can be read or not, the call goes on within the bound."""
-    monkeypatch.setattr(gjrpc.client.transport, "MAX_WAIT", 0.05)
+    monkeypatch.setattr(gjrpc.client.adapter, "MAX_WAIT", 0.05)
     server.script = [answer(503, b"", Retry_After=wanted)]
     assert client.ping() == "pong"
 

@@ -14,7 +14,7 @@ from conftest import Launched
 
 from gjrpc.app.application import Application
 from gjrpc.calls.registry import Registry
-from gjrpc.host import askers, methods
+from gjrpc.host import callers, methods
 
 # A client as people write them: it takes the text as its argument, and says nothing of the method.
 CLIENT = """
@@ -200,7 +200,7 @@ def test_under_a_foreign_server(marker):
 )
 def test_spelled(line, spells):
     """A command line spells the call if the text comes only behind the method's whole name."""
-    assert askers._spells(line, "check_process", "nginx") is spells
+    assert callers._spells(line, "check_process", "nginx") is spells
 
 
 def test_batch_knows_the_connection(serve):
@@ -222,9 +222,9 @@ def test_batch_knows_the_connection(serve):
 def test_ended_meanwhile():
     """A process that has ended has no ancestors, and is not the server's own."""
     with idle() as process:
-        seen = askers.psutil.Process(process.pid)
-        assert os.getpid() in askers._ancestors(seen)
+        seen = callers.psutil.Process(process.pid)
+        assert os.getpid() in callers._ancestors(seen)
         process.kill()
         process.wait()
-    assert askers._ancestors(seen) == set()
-    assert not askers._is_own(seen)
+    assert callers._ancestors(seen) == set()
+    assert not callers._is_own(seen)

@@ -9,14 +9,14 @@ from gjrpc.host.masking import clean
 
 T = TypeVar("T")
 
-UNSEEN = (psutil.Error, OSError, RuntimeError)
+UNREADABLE = (psutil.Error, OSError, RuntimeError)
 """What such a read raises; psutil raises NotImplementedError for what a kernel does not provide."""
 
 
-def see(errors: list[str], what: str, look: Callable[[], T]) -> T | None:
+def read(errors: list[str], what: str, look: Callable[[], T]) -> T | None:
     """Read a fact and return it, or None; `errors` then says which, and why."""
     try:
         return look()
-    except UNSEEN as error:
+    except UNREADABLE as error:
         errors.append(clean(f"{what}: {error}"))
         return None

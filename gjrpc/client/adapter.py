@@ -18,7 +18,7 @@ from urllib3 import exceptions as urllib3_errors
 from urllib3.connection import HTTPConnection
 from urllib3.util.connection import create_connection
 
-from gjrpc.client.allowance import LargeError, LateError, current
+from gjrpc.client.budget import LargeError, LateError, current
 
 MAX_WAIT = 10.0
 """The longest wait for a `Retry-After`, in seconds; a longer one is cut to this."""
@@ -29,7 +29,7 @@ _CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 
 
 class Adapter(HTTPAdapter):
-    """An adapter with bounded connections, which reads each answer at once, within its allowance.
+    """An adapter with bounded connections, which reads each answer at once, within its budget.
 
     Args:
         size: connections that are kept.
@@ -99,13 +99,13 @@ class _Received(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        allowance = current.get()
-        self._socket.settimeout(allowance.left())
+        budget = current.get()
+        self._socket.settimeout(budget.left())
         try:
             count: int = self._file.readinto(buffer)
         except TimeoutError as error:
             raise _late(error) from error
-        allowance.receive(count)
+        budget.receive(count)
         self.ended = not count
         return count
 
@@ -133,17 +133,17 @@ class _Answer(HTTPResponse):
 
 
 class _Bounded(HTTPConnection):
-    """A connection whose every step is limited by the call's allowance."""
+    """A connection whose every step is limited by the call's budget."""
 
     response_class = _Answer
 
     def connect(self) -> None:
-        allowance = current.get()
-        self.timeout, sent = allowance.to_connect(), allowance.sent
+        budget = current.get()
+        self.timeout, sent = budget.to_connect(), budget.sent
         try:
             super().connect()
         finally:
-            allowance.sent = sent  # bytes for a proxy are not part of the request
+            budget.sent = sent  # bytes for a proxy are not part of the request
 
     def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:
         super().putrequest(method, url + current.get().query, *args, **options)
@@ -152,12 +152,12 @@ class _Bounded(HTTPConnection):
         """Send all of it in time."""
         if self.sock is None:
             self.connect()
-        allowance = current.get()
-        allowance.sent = True
+        budget = current.get()
+        budget.sent = True
         left = memoryview(data)
         try:
             while left:
-                self.sock.settimeout(allowance.left())
+                self.sock.settimeout(budget.left())
                 left = left[self.sock.send(left) :]
         except TimeoutError as error:
             raise _late(error) from error
@@ -181,9 +181,9 @@ class _Direct(_Bounded):
         raise self._failure(failures[-1]) from failures[-1]
 
     def _connect_to(self, address: str) -> socket.socket:
-        allowance = current.get()
-        sock = create_connection((address, self.port), allowance.to_connect(), socket_options=self.socket_options)
-        sock.settimeout(allowance.left())
+        budget = current.get()
+        sock = create_connection((address, self.port), budget.to_connect(), socket_options=self.socket_options)
+        sock.settimeout(budget.left())
         return sock
 
     def _failure(self, error: OSError) -> Exception:

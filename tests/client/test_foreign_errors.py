@@ -1,4 +1,4 @@
-"""What errors on the client's wire mean; that they are raised so is test_client's and test_transport's to show."""
+"""What errors on the client's wire mean; that they are raised so is test_client's and test_adapter's to show."""
 
 import ssl
 from http.client import RemoteDisconnected
@@ -8,8 +8,8 @@ import requests
 from urllib3 import HTTPConnectionPool
 from urllib3 import exceptions as urllib3_errors
 
-from gjrpc.client.allowance import LargeError, LateError
-from gjrpc.client.reasons import FOREIGN, reason_of
+from gjrpc.client.budget import LargeError, LateError
+from gjrpc.client.foreign_errors import FOREIGN, explain
 
 POOL = HTTPConnectionPool("localhost")
 
@@ -46,14 +46,14 @@ ERRORS = {
 def test_each_error_has_its_sentence(error, sentence):
     """An error is said by what led to it, with the limit that it met; in doubt only where the method may have run."""
     assert isinstance(error, FOREIGN)
-    assert reason_of(error, (2, 3), most=5, doubt=", in doubt").startswith(sentence)
+    assert explain(error, (2, 3), most=5, doubt=", in doubt").startswith(sentence)
 
 
 def test_a_limit_that_is_not_set():
     """Where there is no limit, it was the system's time that was over."""
     late = urllib3_errors.ConnectTimeoutError(POOL, "")
-    assert reason_of(late, (None, None), most=5, doubt="") == "no connection within the system's time"
-    assert reason_of(late, (None, 3), most=5, doubt="") == "no connection within 3 s"
+    assert explain(late, (None, None), most=5, doubt="") == "no connection within the system's time"
+    assert explain(late, (None, 3), most=5, doubt="") == "no connection within 3 s"
 
 
 def refused_by_openssl(answer):
@@ -70,6 +70,6 @@ def refused_by_openssl(answer):
 def test_what_to_do_about_tls():
     """What OpenSSL refuses is said by its own reason, with what to do about it."""
     error = caused(requests.exceptions.SSLError(), refused_by_openssl(b"HTTP/1.1 400 Bad Request"))
-    sentence = reason_of(error, (2, 3), most=5, doubt="")
+    sentence = explain(error, (2, 3), most=5, doubt="")
     assert sentence.startswith("TLS failed (")
     assert sentence.endswith(": no TLS is spoken there; try http://")

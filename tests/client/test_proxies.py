@@ -2,7 +2,7 @@
 
 import pytest
 
-from gjrpc.client.bypass import excepts, is_loopback, proxies
+from gjrpc.client.proxies import excepts, is_this_machine, proxies_for
 
 
 @pytest.fixture(autouse=True)
@@ -87,14 +87,14 @@ def test_what_an_entry_does_not_except(entry, host, port):
 def test_the_environment(monkeypatch, name, listed):
     """Entries are separated by commas or blanks, in the variable of either case."""
     monkeypatch.setenv(name, listed)
-    assert proxies("http://[fd00::5]:9999/") == {}
+    assert proxies_for("http://[fd00::5]:9999/") == {}
 
 
 def test_what_is_not_excepted_has_a_proxy(monkeypatch):
     """A host that no entry names is asked through the proxy; the port that counts is that of the scheme where none is given."""
     monkeypatch.setenv("no_proxy", "fd00::/8,b.org:80")
-    assert proxies("http://a.org/")["http"] == proxies("http://b.org:81/")["http"] == "http://proxy:3128"
-    assert proxies("http://b.org/") == {}
+    assert proxies_for("http://a.org/")["http"] == proxies_for("http://b.org:81/")["http"] == "http://proxy:3128"
+    assert proxies_for("http://b.org/") == {}
 
 
 @pytest.mark.parametrize(
@@ -115,11 +115,11 @@ def test_what_is_not_excepted_has_a_proxy(monkeypatch):
 )
 def test_loopback_has_no_proxy(host):
     """A host that is this one, however it is spelled, is never asked through a proxy."""
-    assert is_loopback(host)
-    assert proxies(f"http://[{host}]/" if ":" in host else f"http://{host}/") == {}
+    assert is_this_machine(host)
+    assert proxies_for(f"http://[{host}]/" if ":" in host else f"http://{host}/") == {}
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "localhost.example.org", "notlocalhost", "128", "", "host", "fd00::1"])
 def test_what_is_not_loopback(host):
     """A host that only looks like this one is another."""
-    assert not is_loopback(host)
+    assert not is_this_machine(host)

@@ -9,7 +9,7 @@ from http.client import HTTPException
 import requests
 from urllib3 import exceptions as urllib3_errors
 
-from gjrpc.client.allowance import LargeError, LateError
+from gjrpc.client.budget import LargeError, LateError
 
 FOREIGN = (
     *(requests.RequestException, urllib3_errors.HTTPError, HTTPException, OSError, ValueError),
@@ -49,7 +49,7 @@ _VERIFY_HINTS = {
 _UNTRUSTED = 'if it comes from an authority of your own, give its file: verify="ca.pem", or REQUESTS_CA_BUNDLE=ca.pem'
 
 
-def reason_of(error: BaseException, limits: tuple[float | None, float | None], *, most: int, doubt: str) -> str:
+def explain(error: BaseException, limits: tuple[float | None, float | None], *, most: int, doubt: str) -> str:
     """Say what one of these errors means, and what to do.
 
     Args:

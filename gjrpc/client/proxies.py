@@ -19,17 +19,17 @@ _HOST = r"\[(?P<bracketed>[^\]]*)\]|(?P<plain>[^:/]*(?::[^:/]*){2,}|[^:/]*)"
 _ENTRY = re.compile(rf"(?:{_HOST})(?P<length>/\d+)?(?::(?P<port>\d+))?\Z")
 
 
-def proxies(url: str) -> dict[str, str]:
+def proxies_for(url: str) -> dict[str, str]:
     """Return the proxies by scheme, as requests takes them, for calls of this URL; empty if it is called directly."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
     except ValueError:  # whoever calls it says so
         return {}
-    return {} if is_loopback(host) or _is_excepted(host, port) else getproxies()
+    return {} if is_this_machine(host) or _is_excepted(host, port) else getproxies()
 
 
-def is_loopback(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
     """Whether a host, without port and brackets, is this machine, which is never called through a proxy."""
     address = _address(host)
     if address is not None:

@@ -22,7 +22,7 @@ class LargeError(Exception):
     """The answer has more bytes than it may."""
 
 
-class Allowance:
+class Budget:
     """The limits of one call.
 
     Args:
@@ -80,21 +80,21 @@ class Allowance:
             raise LargeError
 
 
-current: ContextVar[Allowance] = ContextVar("allowance")
-"""The allowance of the call under way: urllib3 hands nothing of a call down to its connections."""
+current: ContextVar[Budget] = ContextVar("budget")
+"""The budget of the call under way: urllib3 hands nothing of a call down to its connections."""
 
 
 @contextmanager
-def within(allowance: Allowance) -> Iterator[None]:
-    """Limit everything sent and read in this block to the allowance.
+def within(budget: Budget) -> Iterator[None]:
+    """Limit everything sent and read in this block to the budget.
 
     Raises:
         LateError: the time is up.
     """
-    token = current.set(allowance)
+    token = current.set(budget)
     try:
         with ExitStack() as stack:
-            left = allowance.left()
+            left = budget.left()
             if left is not None and gevent_patched():
                 # gevent's TLS gives each of its waits the whole timeout of the socket; this also ends a look-up of a name.
                 stack.enter_context(sys.modules["gevent"].Timeout(left, LateError))

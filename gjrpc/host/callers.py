@@ -29,7 +29,7 @@ _INTERPRETED = 2
 _WRITTEN = re.compile(r"[\s\"'\\]+")
 
 
-def others(found: Sequence[Seen], method: str, text: str, peer: Peer | None) -> list[Seen]:
+def unrelated(found: Sequence[Seen], method: str, text: str, peer: Peer | None) -> list[Seen]:
     """Return the processes that neither ask nor serve.
 
     Args:
