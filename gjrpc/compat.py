@@ -18,7 +18,7 @@ from gevent.hub import get_hub
 
 from gjrpc.app.application import Application
 from gjrpc.calls.registry import Registry
-from gjrpc.client.wire import Wire, time_limits
+from gjrpc.client.transport import Transport, time_limits
 from gjrpc.errors import ClientError, MethodNotFound
 from gjrpc.http.access_log import Answered
 from gjrpc.http.messages import Head, reason_phrase
@@ -237,16 +237,16 @@ class SimpleTCPClient:
 
     def __init__(self, host: str, port: int = 80, ssl: bool = False, verify: bool | str = True) -> None:
         self.url = f"http{'s' * ssl}://{host}:{port}"
-        self._wire = Wire(f"{self.url}/", verify, None, time_limits(TIMEOUT), 0, 10, None, None, exact=True)
+        self._transport = Transport(f"{self.url}/", verify, None, time_limits(TIMEOUT), 0, 10, None, None, exact=True)
         self.methods: list[str] = codec.decode(self.get("list_methods").encode())["list_methods"]
 
     def get(self, url: str) -> str:
         """The body of a GET of a path below the server's URL."""
-        return _text(lambda: self._wire.get(url.lstrip("/"), repeatable=False))
+        return _text(lambda: self._transport.get(url.lstrip("/"), repeatable=False))
 
     def post(self, data: Any) -> str:
         """The body of a POST of any value as JSON, as in `post({"add": [1, 2]})`."""
-        return _text(lambda: self._wire.post("", codec.encode(data), repeatable=False))
+        return _text(lambda: self._transport.post("", codec.encode(data), repeatable=False))
 
     def geturl(self) -> str:
         """The server's URL."""

@@ -1,7 +1,7 @@
 """The Python client: a server's methods as attributes.
 
 Owns what a caller sees: methods by name, what they may be repeated, and what the server tells of them. How a call is written is
-`dialects`', how it travels `wire`'s. It knows no gevent; under monkey patching it works as it is.
+`dialects`', how it travels `transport`'s. It knows no gevent; under monkey patching it works as it is.
 """
 
 import fnmatch
@@ -16,7 +16,7 @@ import requests
 
 from gjrpc.client.batch import Batch, Names, public
 from gjrpc.client.dialects import JSONRPC, Dialect, Native
-from gjrpc.client.wire import MAX_ANSWER, Wire, identity, time_limits
+from gjrpc.client.transport import MAX_ANSWER, Transport, identity, time_limits
 from gjrpc.errors import ClientError, MisuseError, WireError
 from gjrpc.texts import printable_lines
 from gjrpc.values import finite
@@ -84,7 +84,7 @@ class Client:
         self._dialect: Dialect = self._jsonrpc if dialect == "jsonrpc" else Native()
         self._repeatable = _matcher(idempotent)
         exact = dialect == "jsonrpc"
-        self._wire = Wire(
+        self._transport = Transport(
             url, verify, identity(cert), time_limits(timeout), retries, pool, headers, auth, exact=exact, max_answer=max_answer
         )
         self._listed: tuple[str, ...] | None = None
@@ -114,7 +114,7 @@ class Client:
     def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any = Any) -> Any:
         convert = None if result is Any else _converter(name, result)
         written = self._dialect.write(name, (args, kwargs))
-        response = self._wire.post(name, written.body, self._repeatable(name) is not None)
+        response = self._transport.post(name, written.body, self._repeatable(name) is not None)
         value = self._dialect.read(name, response, written.id)
         return value if convert is None else convert(self._dialect.result_text(name, response))
 
@@ -129,7 +129,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connections; calls in flight end first, later ones are a `MisuseError`. Closing twice is fine."""
-        self._wire.close()
+        self._transport.close()
 
     def __getattr__(self, name: str) -> "RemoteMethod":
         return RemoteMethod(self, public(name))
@@ -144,14 +144,14 @@ class Client:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Client {self._wire!r}>"
+        return f"<Client {self._transport!r}>"
 
     def _send_batch(self, body: bytes, names: list[str]) -> requests.Response:
-        return self._wire.post("batch", body, all(map(self._repeatable, names)))
+        return self._transport.post("batch", body, all(map(self._repeatable, names)))
 
     def _notify(self, name: str, /, *args: Any, **kwargs: Any) -> None:
         body = self._jsonrpc.write_notification(name, (args, kwargs))
-        self._jsonrpc.read_nothing(name, self._wire.post(name, body, self._repeatable(name) is not None))
+        self._jsonrpc.read_nothing(name, self._transport.post(name, body, self._repeatable(name) is not None))
 
     def _names(self, prefix: str) -> set[str]:
         """What may follow a prefix in an attribute; nothing where the server can't be asked, since `dir` must not raise."""
@@ -194,7 +194,7 @@ class RemoteMethod:
 
     def __repr__(self) -> str:
         signature, _ = self._client._described.get(self._name, (None, ""))
-        return f"<RemoteMethod {self._name}{signature or ''} of {self._client._wire.url}>"
+        return f"<RemoteMethod {self._name}{signature or ''} of {self._client._transport.url}>"
 
     @property
     def __name__(self) -> str:
@@ -205,7 +205,7 @@ class RemoteMethod:
         try:
             return self._client._describe(self._name)[1]
         except ClientError as error:
-            return f"A method of {self._client._wire.url}, whose help could not be had: {error}"
+            return f"A method of {self._client._transport.url}, whose help could not be had: {error}"
 
     @property
     def __signature__(self) -> Signature:

@@ -14,8 +14,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import msgspec
 
 from gjrpc.client.client import Client
+from gjrpc.client.transport import Transport, time_limits
 from gjrpc.client.urls import redirected, shown
-from gjrpc.client.wire import Wire, time_limits
 from gjrpc.errors import ClientError, MisuseError, ParseError, SettingsError, WireError
 from gjrpc.texts import quoted
 from gjrpc.tools.schemas import Schema, modern
@@ -195,16 +195,16 @@ def _get(url: str, name: str) -> bytes:
     """GET it as the client does: follow no redirect, ignore `.netrc`, and bound time and size."""
     try:
         page, auth = _page(url)
-        wire = Wire(page, True, None, time_limits(TIMEOUT), _REPEATS, 1, None, auth, exact=True)
+        transport = Transport(page, True, None, time_limits(TIMEOUT), _REPEATS, 1, None, auth, exact=True)
     except (MisuseError, ValueError) as error:
         raise SettingsError(f"{name}: can't be read: {error}") from error
-    wire.url = name
+    transport.url = name
     try:
-        answer = wire.get(repeatable=True)
+        answer = transport.get(repeatable=True)
     except WireError as error:
         raise SettingsError(str(error)) from error
     finally:
-        wire.close()
+        transport.close()
     if answer.is_redirect:
         raise SettingsError(
             f"{name}: HTTP {answer.status_code} redirects to {redirected(answer)!r}; give that URL if you trust it"

@@ -333,7 +333,7 @@ def test_arguments_are_never_mistaken(client, server):
     path, headers, _ = server.requests[0]
     assert path == "/"
     assert headers["Content-Type"] == "application/json"
-    assert headers["Host"] == client._wire.url.removeprefix("http://")
+    assert headers["Host"] == client._transport.url.removeprefix("http://")
 
 
 @pytest.mark.parametrize(
@@ -784,7 +784,7 @@ def test_no_gevent_is_needed(server):
 def test_waiting_for_a_connection_ends(server):
     """A call that finds all connections taken waits for no longer than its time."""
     with Client(server.url, timeout=0.1, pool=1) as client:
-        with client._wire._slots, pytest.raises(WireError, match=r"none of the 1 connections became free.*pool="):
+        with client._transport._slots, pytest.raises(WireError, match=r"none of the 1 connections became free.*pool="):
             client.add(1, 2)
         assert client.add(1, 2) == 3
     assert len(server.requests) == 1

@@ -1,4 +1,4 @@
-"""The client's wire: bytes of a call go in, a response of requests comes out.
+"""The client's transport: bytes of a call go in, a response of requests comes out.
 
 Owns the pooled `requests.Session` and its life, when a call may be repeated, and the one place where an error of requests,
 urllib3, ssl or a socket becomes a `ClientError`; what that error says is `reasons`'. How connections keep to what a call may take
@@ -30,7 +30,7 @@ MAX_ANSWER = 64 * 1024 * 1024
 _DOUBT = "; the method may have run (if it may run twice, name it in Client(idempotent=…))"
 
 
-class Wire:
+class Transport:
     """The session, its pool and its life; bytes go in, a response comes out.
 
     The slots, and not urllib3's blocking pool, keep the number of connections: they have a time limit, and those who wait
