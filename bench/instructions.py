@@ -27,7 +27,7 @@ RUNS = (500, 2500)
 SCRIPT = """
 import sys
 from gjrpc import Application, Registry
-from gjrpc.http.lines import Limits
+from gjrpc.limits import Limits
 from gjrpc.http.reader import Memory, Reader
 from gjrpc.http.writer import Writer
 

@@ -22,8 +22,8 @@ import trustme
 from needs import need
 
 from gjrpc.errors import BadMessage
-from gjrpc.http.lines import Limits
 from gjrpc.http.reader import Memory, Reader
+from gjrpc.limits import Limits
 
 ROOT = Path(__file__).parent.parent
 """The project's folder."""

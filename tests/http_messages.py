@@ -1,6 +1,6 @@
 """Messages that obey and break the rules of HTTP/1.1, for all tests that read such messages."""
 
-from gjrpc.http.lines import Limits
+from gjrpc.limits import Limits
 
 HOST = b"Host: a\r\n"
 GET = b"GET / HTTP/1.1\r\n"

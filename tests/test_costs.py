@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import gjrpc
-from gjrpc.http.lines import Limits
 from gjrpc.http.reader import Memory, Reader
+from gjrpc.limits import Limits
 
 if sys.version_info >= (3, 11):
     from re import _parser as parser

@@ -15,7 +15,7 @@ PACKAGE = Path(gjrpc.__file__).parent
 
 # Each package imports only from itself and from those above it. Without a package, each module counts as one.
 RANKS = [
-    *["_version", "texts", "errors"],
+    *["_version", "texts", "errors", "limits"],
     "process",
     "values",
     "calls",
@@ -31,7 +31,7 @@ RANKS = [
     "commands",
     *["serve", "worker", "stub", "diff", "tokens", "compat"],
 ]
-PURE = ["_version", "texts", "errors", "values", "calls", "http", "auth", "contracts", "app"]
+PURE = ["_version", "texts", "errors", "limits", "values", "calls", "http", "auth", "contracts", "app"]
 """What runs without gevent, and knows no socket."""
 
 # Why an import may stand inside a function: (module, imported module).

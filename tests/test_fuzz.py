@@ -447,7 +447,7 @@ import atheris
 
 with atheris.instrument_imports(include=["gjrpc"]):
     from gjrpc.errors import BadMessage, ParseError, TooLarge
-    from gjrpc.http.lines import Limits
+    from gjrpc.limits import Limits
     from gjrpc.http.reader import Memory, Reader
     from gjrpc.values import codec
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from gjrpc import errors
 from gjrpc.app import jsonrpc, native
 from gjrpc.app.environ import EnvironPeer, may_have_body, read_body, read_head
-from gjrpc.app.jsonrpc import MAX_ANSWER, MAX_BATCH, Dialect
+from gjrpc.app.jsonrpc import Dialect
 from gjrpc.app.pages import Pages
 from gjrpc.auth.guard import Guard, Unasked
 from gjrpc.auth.origins import Gate, is_probe, preflight
@@ -29,14 +29,12 @@ from gjrpc.errors import CallError
 from gjrpc.http.messages import Head, Request, Response, reason_phrase
 from gjrpc.http.peer import Peer
 from gjrpc.http.problems import refusal, status_of
+from gjrpc.limits import MAX_ANSWER, MAX_BATCH, MAX_BODY, MAX_DEPTH, MAX_VALUES
 from gjrpc.texts import excerpt, quoted
 from gjrpc.values import codec
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
-
-MAX_BODY = 1024 * 1024
-"""Bytes that a request's body may have, unless told otherwise."""
 
 Handle: TypeAlias = Callable[[Request], Response]
 
@@ -76,8 +74,8 @@ class Application:
         registry: Registry,
         *,
         max_body: int = MAX_BODY,
-        max_depth: int = codec.MAX_DEPTH,
-        max_values: int = codec.MAX_VALUES,
+        max_depth: int = MAX_DEPTH,
+        max_values: int = MAX_VALUES,
         max_batch: int = MAX_BATCH,
         max_answer: int = MAX_ANSWER,
         allowed_hosts: Iterable[str] | None = None,

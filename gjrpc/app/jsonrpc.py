@@ -12,13 +12,8 @@ from msgspec import Raw
 from gjrpc.calls.call import Call
 from gjrpc.calls.disclosure import settled
 from gjrpc.errors import CallError, InvalidRequest, TooLarge
+from gjrpc.limits import MAX_ANSWER, MAX_BATCH
 from gjrpc.values import codec
-
-MAX_BATCH = 1000
-"""Entries that a batch may have, unless told otherwise."""
-
-MAX_ANSWER = 4 * 1024 * 1024
-"""Bytes that a batch's answers may have together, unless told otherwise."""
 
 Run: TypeAlias = Callable[[Call], bytes | CallError]
 Map: TypeAlias = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]

@@ -15,11 +15,9 @@ from gjrpc.auth.tokens import TokenFile
 from gjrpc.calls.rights import Caller
 from gjrpc.errors import SettingsError
 from gjrpc.http.messages import Head
+from gjrpc.limits import MAX_FAILURES
 
 T = TypeVar("T")
-
-MAX_FAILURES = 10
-"""Wrong credentials from one address within a minute or two, after which it is not heard."""
 
 
 def guard(

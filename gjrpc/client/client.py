@@ -16,8 +16,9 @@ import requests
 
 from gjrpc.client.batch import Batch, Names, public
 from gjrpc.client.dialects import JSONRPC, Dialect, Native
-from gjrpc.client.transport import MAX_ANSWER, Transport, identity, time_limits
+from gjrpc.client.transport import Transport, identity, time_limits
 from gjrpc.errors import ClientError, MisuseError, WireError
+from gjrpc.limits import CLIENT_MAX_ANSWER, CLIENT_POOL, CLIENT_RETRIES, CLIENT_TIMEOUT
 from gjrpc.texts import printable_lines
 from gjrpc.values import finite
 from gjrpc.values.decoders import decoder
@@ -69,10 +70,10 @@ class Client:
         *,
         verify: bool | str | os.PathLike[str] = True,
         cert: str | tuple[str, str] | None = None,
-        timeout: float | tuple[float | None, float | None] | None = 30.0,
-        retries: int = 2,
-        pool: int = 10,
-        max_answer: int = MAX_ANSWER,
+        timeout: float | tuple[float | None, float | None] | None = CLIENT_TIMEOUT,
+        retries: int = CLIENT_RETRIES,
+        pool: int = CLIENT_POOL,
+        max_answer: int = CLIENT_MAX_ANSWER,
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | Callable[[requests.PreparedRequest], requests.PreparedRequest] | None = None,
         idempotent: Iterable[str] = (),

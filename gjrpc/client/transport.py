@@ -23,9 +23,7 @@ from gjrpc.client.foreign_errors import FOREIGN, explain
 from gjrpc.client.proxies import proxies_for
 from gjrpc.client.urls import place, shown
 from gjrpc.errors import MisuseError, WireError
-
-MAX_ANSWER = 64 * 1024 * 1024
-"""Default limit of an answer's bytes after decoding."""
+from gjrpc.limits import CLIENT_MAX_ANSWER
 
 _DOUBT = "; the method may have run (if it may run twice, name it in Client(idempotent=…))"
 
@@ -49,7 +47,7 @@ class Transport:
         auth: Any,
         *,
         exact: bool,
-        max_answer: int = MAX_ANSWER,
+        max_answer: int = CLIENT_MAX_ANSWER,
     ) -> None:
         target, path = place(url, exact)
         self.url = url if path is not None else shown(url)

@@ -18,7 +18,7 @@ import click
 import gevent
 
 from gjrpc._version import __version__
-from gjrpc.app.application import MAX_BODY, Application
+from gjrpc.app.application import Application
 from gjrpc.auth import credentials
 from gjrpc.auth.guard import Guard, Unasked
 from gjrpc.auth.origins import LOOPBACK, hostname
@@ -28,6 +28,7 @@ from gjrpc.commands.settings import Settings
 from gjrpc.errors import SettingsError
 from gjrpc.http.access_log import AccessLog
 from gjrpc.http.forwarded import ForwardedLog
+from gjrpc.limits import MAX_BODY
 from gjrpc.process import systemd
 from gjrpc.server import addresses, tls
 from gjrpc.server.addresses import Address

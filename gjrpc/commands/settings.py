@@ -14,21 +14,12 @@ from typing import Any, Literal, get_args, get_origin
 import click
 from click.core import ParameterSource
 
-from gjrpc.app.application import MAX_BODY
-from gjrpc.app.jsonrpc import MAX_ANSWER
-from gjrpc.auth.credentials import MAX_FAILURES
+from gjrpc import limits as defaults
 from gjrpc.commands.foreign_options import HINTS
 from gjrpc.errors import SettingsError
 from gjrpc.http.access_log import FORMATS
 from gjrpc.http.forwarded import HEADERS, Proxies
-from gjrpc.http.lines import Limits
-from gjrpc.process.threads import MAX_QUEUED, MAX_THREADS
-from gjrpc.server.addresses import MODE
-from gjrpc.server.bodies import BODIES
-from gjrpc.server.connection import Timeouts
-from gjrpc.server.scheduler import MAX_CALLS
-from gjrpc.server.unsent import MAX_UNSENT
-from gjrpc.values.codec import MAX_DEPTH, MAX_VALUES
+from gjrpc.limits import Limits, Timeouts
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -59,7 +50,7 @@ class Settings:
 
     bind: str = _option("127.0.0.1:9999", "Where to listen: HOST:PORT, [IPv6]:PORT or unix:PATH.", "ADDRESS")
     socket_mode: Mode = _option(  # noqa: RUF009  as all here
-        Mode(MODE), "Permissions of a Unix socket's file, in octal; whoever may write to it may connect.", "OCTAL"
+        Mode(defaults.SOCKET_MODE), "Permissions of a Unix socket's file, in octal; whoever may write to it may connect.", "OCTAL"
     )
     socket_group: str | None = _option(None, "Group, by name or number, that owns a Unix socket's file.", "GROUP")
     cert: str | None = _option(None, "Certificate for TLS, a PEM file; its chain behind it.", "FILE")
@@ -68,7 +59,9 @@ class Settings:
     token_file: str | None = _option(None, "Bearer tokens of callers; `python -m gjrpc.tokens NAME` makes a line of it.", "FILE")
     htpasswd: str | None = _option(None, "Names and passwords of callers (HTTP Basic), made by `htpasswd -B`.", "FILE")
     permissions: str | None = _option(None, "What callers may call: a line for each, as in: alice stats.* @admin.", "FILE")
-    max_failures: int = _option(MAX_FAILURES, "Wrong credentials of one address, after which it gets 429 for a minute or two.")
+    max_failures: int = _option(
+        defaults.MAX_FAILURES, "Wrong credentials of one address, after which it gets 429 for a minute or two."
+    )
     open: bool = _option(False, "Let anyone call, without credentials, also methods with a scope.")
     self_signed: bool = _option(False, "TLS with a throw-away certificate, for trying out.")
     allowed_hosts: tuple[str, ...] | None = _option(
@@ -93,21 +86,23 @@ class Settings:
     )
     workers: int = _option(1, "Processes that serve; from two on, a master watches over them.")
     worker_timeout: int = _option(30, "A worker whose event loop stands still for so long is replaced.")
-    stall_limit: float = _option(0.1, "A method that holds the event loop for longer is named in the log.")
+    stall_limit: float = _option(defaults.STALL_LIMIT, "A method that holds the event loop for longer is named in the log.")
     offload_stalls: bool = _option(False, "Run a method that held it three times in a thread from then on.")
-    threads: int = _option(MAX_THREADS, "Threads for methods registered as blocking.")
-    max_queued: int = _option(MAX_QUEUED, "Blocking calls that may wait for a free thread; further ones get 503.")
-    backlog: int = _option(4096, "Connections that may wait to be accepted; the system may allow fewer.")
+    threads: int = _option(defaults.THREADS, "Threads for methods registered as blocking.")
+    max_queued: int = _option(defaults.MAX_QUEUED, "Blocking calls that may wait for a free thread; further ones get 503.")
+    backlog: int = _option(defaults.BACKLOG, "Connections that may wait to be accepted; the system may allow fewer.")
     max_connections: int | None = _option(None, "Open connections; by default as many as the limit of open files allows.")
     max_calls: int = _option(
-        MAX_CALLS, "Calls in flight: begun and waiting, or to be begun where they compute for long; 503 for further ones."
+        defaults.MAX_CALLS,
+        "Calls in flight: begun and waiting, or to be begun where they compute for long; 503 for further ones.",
     )
     max_bodies: int | None = _option(
         None,
-        f"Bytes of bodies, in all, that arrive in pieces; default: {BODIES} times --max-body; beyond, the slowest are dropped.",
+        f"Bytes of bodies, in all, that arrive in pieces; default: {defaults.BODIES_AT_ONCE} times --max-body; "
+        "beyond, the slowest are dropped.",
     )
     max_unsent: int = _option(
-        MAX_UNSENT,
+        defaults.MAX_UNSENT,
         "Bytes of answers, in all, that wait for slow clients; beyond, new calls get 503 and the slowest clients are dropped.",
     )
     max_pipelined: int = _option(_limits.pipelined, "Requests of one connection that are answered before others get their turn.")
@@ -115,14 +110,14 @@ class Settings:
     max_head: int = _option(_limits.head, "Bytes of a request's head.")
     max_headers: int = _option(_limits.headers, "Header lines of a request.")
     max_body: int | None = _option(
-        None, f"Bytes of a request's body; default: {MAX_BODY} for methods, {_limits.body} for another WSGI application."
+        None, f"Bytes of a request's body; default: {defaults.MAX_BODY} for methods, {_limits.body} for another WSGI application."
     )
-    max_depth: int = _option(MAX_DEPTH, "Levels of arrays and objects in a request's JSON.")
+    max_depth: int = _option(defaults.MAX_DEPTH, "Levels of arrays and objects in a request's JSON.")
     max_values: int = _option(
-        MAX_VALUES, "Values in a request's JSON: elements and members, arrays and objects included; more get 413."
+        defaults.MAX_VALUES, "Values in a request's JSON: elements and members, arrays and objects included; more get 413."
     )
     max_answer: int = _option(
-        MAX_ANSWER, "Bytes of the answers to a batch; once they are reached, its remaining calls are not run."
+        defaults.MAX_ANSWER, "Bytes of the answers to a batch; once they are reached, its remaining calls are not run."
     )
     handshake_timeout: float = _option(_timeouts.handshake, "For a TLS handshake.")
     head_timeout: float = _option(_timeouts.head, "For a request's head, also from the connect to its first byte.")

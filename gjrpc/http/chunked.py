@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable
 
 from gjrpc.errors import BadMessage
-from gjrpc.http.lines import FIELD_LINE, Limits
+from gjrpc.http.lines import FIELD_LINE
+from gjrpc.limits import Limits
 
 # RFC 9112, 7.1: chunk-size = 1*HEXDIG, then extensions, which "a recipient MUST ignore".
 _CHUNK_LINE = re.compile(rb"(?P<size>[0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")

@@ -10,9 +10,10 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from gjrpc.errors import BadMessage
-from gjrpc.http.lines import FIELD_LINE, REQUEST_LINE, Limits, Lines, too_large_head
+from gjrpc.http.lines import FIELD_LINE, REQUEST_LINE, Lines, too_large_head
 from gjrpc.http.messages import OFTEN, Head, Request
 from gjrpc.http.recent import Memo, Recent
+from gjrpc.limits import Limits
 from gjrpc.texts import excerpt, quoted
 
 # The fields that say how a message goes on.

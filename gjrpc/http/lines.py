@@ -1,13 +1,13 @@
 """The lines of a request's head: their syntax, their limits, and how a bad one is refused.
 
-Owns what a single line may be (RFC 9112), and the limits of one message. Pure functions of bytes; what the lines say together is
+Owns what a single line may be (RFC 9112). Pure functions of bytes; what the lines say together is
 `head`'s.
 """
 
 import re
-from dataclasses import dataclass
 
 from gjrpc.errors import BadMessage
+from gjrpc.limits import Limits
 from gjrpc.texts import quoted
 
 _CHARACTER = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
@@ -20,27 +20,6 @@ _FIRST_BYTE = re.compile(_CHARACTER + rb"|\r")
 # (5.1). A line that begins with a blank is obs-fold, for which "a server MUST reject the message by sending a 400" (5.2); a bare
 # CR or LF and control characters have no place in it (2.2, and RFC 9110, 5.5).
 FIELD_LINE = re.compile(rb"(?P<name>" + _TOKEN + rb"):(?P<value>[\t\x20-\x7e\x80-\xff]*)")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one message may cost, in bytes or pieces; each is answered with the status beside it.
-
-    Attributes:
-        target: bytes of the request line; 414.
-        head: bytes of the head; 431.
-        headers: header lines; 431.
-        body: bytes of the body without its transfer coding; 413.
-        pipelined: requests of one connection that are answered before others get their turn.
-        keep_alive: whether a connection may carry more than one request.
-    """
-
-    target: int = 8 * 1024
-    head: int = 32 * 1024
-    headers: int = 100
-    body: int = 10 * 1024 * 1024
-    pipelined: int = 64
-    keep_alive: bool = True
 
 
 class Lines:

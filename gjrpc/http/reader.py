@@ -8,9 +8,10 @@ import re
 from gjrpc.errors import BadMessage
 from gjrpc.http.chunked import Chunked
 from gjrpc.http.head import LineMemory, Parsed, parse_head
-from gjrpc.http.lines import Limits, Lines, bad_request_line
+from gjrpc.http.lines import Lines, bad_request_line
 from gjrpc.http.messages import Request
 from gjrpc.http.recent import Recent
+from gjrpc.limits import Limits
 
 _ORIGIN = re.compile(rb"\r\norigin:[ \t]*([\x21-\x7e]+)[ \t]*\r\n", re.IGNORECASE)
 

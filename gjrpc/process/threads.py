@@ -14,15 +14,10 @@ import gevent.event
 from gevent.threadpool import ThreadPool
 
 from gjrpc.errors import Overloaded
+from gjrpc.limits import MAX_QUEUED, THREADS
 from gjrpc.process import forks
 
 T = TypeVar("T")
-
-MAX_THREADS = 10
-"""Default number of threads for methods that block."""
-
-MAX_QUEUED = 1000
-"""Default number of calls that may wait for a thread."""
 
 _LOOK = 0.5  # seconds between two checks whether a waiting call's client is still there
 _GONE = "the client left before a thread was free for its call"
@@ -50,7 +45,7 @@ class Threads:
         queue: functions that may wait; further ones are refused.
     """
 
-    def __init__(self, most: int = MAX_THREADS, queue: int = MAX_QUEUED) -> None:
+    def __init__(self, most: int = THREADS, queue: int = MAX_QUEUED) -> None:
         self.most = most
         self._longest = queue
         self._running = 0

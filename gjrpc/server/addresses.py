@@ -15,11 +15,9 @@ from dataclasses import dataclass
 
 from gjrpc.auth.origins import is_loopback
 from gjrpc.errors import SettingsError
+from gjrpc.limits import SOCKET_MODE
 
 log = logging.getLogger("gjrpc.server")
-
-MODE = 0o660
-"""The default mode of a Unix socket's file: its owner and its group may connect."""
 
 _FORM = "expected HOST:PORT, [IPv6]:PORT or unix:PATH"
 
@@ -61,7 +59,7 @@ def parse(text: str) -> Address:
     return Address(host[1:-1] if bracketed else host, int(port))
 
 
-def listen(address: Address, backlog: int, *, mode: int = MODE, group: str | None = None) -> socket.socket:
+def listen(address: Address, backlog: int, *, mode: int = SOCKET_MODE, group: str | None = None) -> socket.socket:
     """Make a listening socket.
 
     Args:

@@ -6,9 +6,6 @@ longest. It knows no sockets. A body that arrives in one piece with its head is 
 
 from typing import Protocol
 
-BODIES = 64
-"""Default limit, in bodies of the largest size."""
-
 
 class Holder(Protocol):
     """Something with a body that arrives in pieces."""

@@ -8,7 +8,6 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -35,29 +34,6 @@ _RECEIVE_BODY = 64 * 1024
 _NEVER = float("inf")
 _NO_ROOM = "the server has no room for further request bodies: come back later"
 _CUT_OFF = "the server stopped before the call ended; the call had begun and may have taken effect"
-
-
-@dataclass(frozen=True)
-class Timeouts:
-    """How long a client may take, in seconds; each is absolute and not renewed by a trickle of bytes.
-
-    Attributes:
-        handshake: for the TLS handshake.
-        head: from the first byte of a request, or from the connect, to the end of its head; 408 after.
-        body: for the first bytes of a body, and then `rate`; 408 after.
-        idle: between two requests; the connection is closed then.
-        write: for a client that does not take its answer at once: in each of these spans it has to take it at `rate`.
-        rate: bytes a second that a body or an answer has to move at the least.
-        grace: at a stop, for the calls in flight.
-    """
-
-    handshake: float = 10
-    head: float = 10
-    body: float = 10
-    idle: float = 75
-    write: float = 30
-    rate: float = 1024
-    grace: float = 30
 
 
 class Connection(Answering):

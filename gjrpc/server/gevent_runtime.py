@@ -15,8 +15,9 @@ from gevent.hub import get_hub
 from gjrpc.calls.context import note_peer
 from gjrpc.calls.method import Method
 from gjrpc.calls.runtime import FEW, comes_from_outside, is_interrupt, late, on_time
+from gjrpc.limits import MAX_QUEUED, THREADS
 from gjrpc.process import children
-from gjrpc.process.threads import MAX_QUEUED, MAX_THREADS, Threads
+from gjrpc.process.threads import Threads
 
 T = TypeVar("T")
 
@@ -59,7 +60,7 @@ class Green:
         queue: blocking calls that may wait for a thread; further ones are refused.
     """
 
-    def __init__(self, threads: int = MAX_THREADS, queue: int = MAX_QUEUED) -> None:
+    def __init__(self, threads: int = THREADS, queue: int = MAX_QUEUED) -> None:
         self._threads = Threads(threads, queue)
         self._apart = Threads(FEW, _QUEUED_APART)
 

@@ -12,8 +12,7 @@ from typing import Any, Protocol
 import gevent
 from gevent.hub import get_hub
 
-MAX_CALLS = 4096
-"""Tasks that may wait in the middle at the same time, unless told otherwise."""
+from gjrpc.limits import MAX_CALLS
 
 _LONG = 0.0005
 """Seconds beyond which a task computes for long."""

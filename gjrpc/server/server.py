@@ -23,20 +23,19 @@ from gjrpc.auth.origins import LOOPBACK, hostnames, is_loopback
 from gjrpc.errors import SettingsError
 from gjrpc.http.access_log import AnswerLog
 from gjrpc.http.forwarded import Proxies
-from gjrpc.http.lines import Limits
 from gjrpc.http.reader import Memory
 from gjrpc.http.writer import Writer
+from gjrpc.limits import BACKLOG, BODIES_AT_ONCE, MAX_CALLS, MAX_QUEUED, MAX_UNSENT, THREADS, Limits, Timeouts
 from gjrpc.process import descriptors, forks, logs, outlets
-from gjrpc.process.threads import MAX_QUEUED, MAX_THREADS
 from gjrpc.server.arrivals import Arrival
-from gjrpc.server.bodies import BODIES, Bodies
-from gjrpc.server.connection import Connection, Timeouts
+from gjrpc.server.bodies import Bodies
+from gjrpc.server.connection import Connection
 from gjrpc.server.connections import Connections, Open
 from gjrpc.server.gevent_runtime import Green
 from gjrpc.server.handshakes import AT_A_TURN, Handshakes
-from gjrpc.server.scheduler import MAX_CALLS, Greenlets
+from gjrpc.server.scheduler import Greenlets
 from gjrpc.server.stopping import on_signals, say
-from gjrpc.server.unsent import MAX_UNSENT, Unsent
+from gjrpc.server.unsent import Unsent
 from gjrpc.server.watchdog import Watchdog
 
 log = logging.getLogger("gjrpc.server")
@@ -91,7 +90,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
     """
 
     handler_class = Connection
-    backlog = 4096
+    backlog = BACKLOG
 
     def __init__(
         self,
@@ -106,7 +105,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         max_calls: int = MAX_CALLS,
         max_bodies: int | None = None,
         max_unsent: int = MAX_UNSENT,
-        threads: int = MAX_THREADS,
+        threads: int = THREADS,
         max_queued: int = MAX_QUEUED,
         watchdog: Watchdog | None = None,
         proxy_protocol: Proxies | None = None,
@@ -128,7 +127,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         self.now = time.monotonic()
         self.draining = False
         self.greenlets = Greenlets(max_calls)
-        self.bodies = Bodies(max_bodies or BODIES * self.limits.body)
+        self.bodies = Bodies(max_bodies or BODIES_AT_ONCE * self.limits.body)
         self.unsent = Unsent(max_unsent, self.greenlets.refuse_all)
         descriptors.raise_limit()
         self.connections = Connections(max_connections or descriptors.connections())

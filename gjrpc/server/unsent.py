@@ -7,9 +7,6 @@ sockets.
 from collections.abc import Callable
 from typing import Protocol
 
-MAX_UNSENT = 64 * 1024 * 1024
-"""Default limit of waiting bytes: sixteen answers to the largest batches, and half of a small machine's memory."""
-
 
 class Sender(Protocol):
     """Something that waits for a client to take an answer."""

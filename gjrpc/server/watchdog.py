@@ -18,6 +18,7 @@ from gevent.pywsgi import WSGIHandler
 
 from gjrpc.calls.dispatch import Dispatcher
 from gjrpc.calls.method import Method
+from gjrpc.limits import STALL_LIMIT
 
 log = logging.getLogger("gjrpc.server")
 
@@ -43,7 +44,7 @@ class Watchdog:
         stalls: how often each method held the loop for longer.
     """
 
-    def __init__(self, limit: float = 0.1, *, offload: bool = False) -> None:
+    def __init__(self, limit: float = STALL_LIMIT, *, offload: bool = False) -> None:
         self.limit = limit
         self.stalls: Counter[str] = Counter()
         self._offload = offload

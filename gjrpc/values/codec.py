@@ -14,16 +14,11 @@ from typing import Any
 import msgspec
 
 from gjrpc.errors import GjrpcError, ParseError, TooLarge
+from gjrpc.limits import MAX_DEPTH, MAX_VALUES
 from gjrpc.values.finite import PLAIN, may_be_written, not_finite, spelled
-
-MAX_DEPTH = 100
-"""Levels of arrays and objects that a message may nest, unless told otherwise."""
 
 MAX_DIGITS = 4300
 """Digits of an integer, a sign counted as one."""
-
-MAX_VALUES = 100_000
-"""Default limit of values in a message: some 30 ms of decoding at worst, and 20 MB of objects."""
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode

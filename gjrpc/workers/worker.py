@@ -30,10 +30,9 @@ from gunicorn.workers.base import Worker as BaseWorker
 from gjrpc.app.application import Application
 from gjrpc.http.access_log import Answered, AnswerLog, common_time
 from gjrpc.http.forwarded import LOCAL, Proxies
-from gjrpc.http.lines import Limits
 from gjrpc.http.peer import peer_name
+from gjrpc.limits import Limits, Timeouts
 from gjrpc.process import logs
-from gjrpc.server.connection import Timeouts
 from gjrpc.server.watchdog import Watchdog
 from gjrpc.workers.balance import Board, SharingServer
 

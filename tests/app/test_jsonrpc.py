@@ -15,12 +15,13 @@ from conftest import ROOT, assert_response_object, on_a_hub
 
 from gjrpc import errors
 from gjrpc.app.application import Application
-from gjrpc.app.jsonrpc import MAX_BATCH, Dialect, write_error
+from gjrpc.app.jsonrpc import Dialect, write_error
 from gjrpc.calls.registry import Registry
 from gjrpc.calls.runtime import Plain
 from gjrpc.errors import CallError, InvalidRequest, TooLarge
 from gjrpc.http.messages import JSON, Head, Request
 from gjrpc.http.problems import STATUS
+from gjrpc.limits import MAX_BATCH
 from gjrpc.server import gevent_runtime
 from gjrpc.server.gevent_runtime import Green
 

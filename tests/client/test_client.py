@@ -30,7 +30,7 @@ from requests.auth import HTTPDigestAuth
 
 import gjrpc.client.adapter
 from gjrpc import Application, CallError, Client, ClientError, MisuseError, Registry, RemoteError, WireError
-from gjrpc.server.connection import Timeouts
+from gjrpc.limits import Timeouts
 
 TIMEOUT = 20.0
 EMPTY_HANDED = object()

@@ -5,11 +5,11 @@ import ssl
 import pytest
 
 from gjrpc import Application, Registry
-from gjrpc.app.application import MAX_BODY
 from gjrpc.commands import build
 from gjrpc.commands.settings import Settings
 from gjrpc.errors import SettingsError
 from gjrpc.http.messages import Head, Request
+from gjrpc.limits import MAX_BODY
 from gjrpc.server.addresses import Address
 
 HERE = Address("127.0.0.1", 0)

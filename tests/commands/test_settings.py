@@ -1,5 +1,7 @@
 """Each option comes from the command line, the environment and a file, in this order."""
 
+import subprocess
+import sys
 from dataclasses import fields
 
 import click
@@ -138,3 +140,16 @@ def test_table():
     assert len(rows) == len(fields(Settings)) + 1
     assert rows[-1].startswith("| `--config` |")
     assert "| `--max-head` | `32768` | Bytes of a request's head. |" in rows
+
+
+LOADED = """
+import sys
+import gjrpc.commands.settings
+print(*{name.partition(".")[0] for name in sys.modules} & {"gevent", "requests", "ssl", "socket"})
+"""
+
+
+def test_the_settings_load_no_event_loop():
+    """Importing the options loads neither gevent nor what must be imported after its patches."""
+    done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == ""

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from gjrpc.errors import BadMessage
 from gjrpc.http.chunked import Chunked
-from gjrpc.http.lines import Limits
+from gjrpc.limits import Limits
 
 
 @settings(max_examples=100, deadline=None)

@@ -13,7 +13,7 @@ from gjrpc.errors import SettingsError
 from gjrpc.http.access_log import Answered
 from gjrpc.http.forwarded import MAX_HEADER, SIGNATURE, ForwardedLog, Proxies, ProxyHeaderError, Unnamed, header_end, node, source
 from gjrpc.http.messages import Head, Response
-from gjrpc.server.connection import Timeouts
+from gjrpc.limits import Timeouts
 from gjrpc.server.tls import server_context
 
 PEER = ("10.0.0.1", 5000)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from gjrpc.errors import BadMessage
 from gjrpc.http.head import LineMemory, parse_head
-from gjrpc.http.lines import Limits, Lines
+from gjrpc.http.lines import Lines
 from gjrpc.http.reader import Memory, Reader
+from gjrpc.limits import Limits
 
 
 def only(told):

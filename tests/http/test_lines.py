@@ -5,7 +5,8 @@ from conftest import read_every_way
 from http_messages import GET, HOST, SMALL, head
 
 from gjrpc.errors import BadMessage
-from gjrpc.http.lines import FIELD_LINE, Limits, Lines
+from gjrpc.http.lines import FIELD_LINE, Lines
+from gjrpc.limits import Limits
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from gjrpc.errors import BadMessage
 from gjrpc.http.head import LineMemory, parse_head
-from gjrpc.http.lines import Limits
 from gjrpc.http.messages import JSON, Head, Response
 from gjrpc.http.reader import Memory, Reader
 from gjrpc.http.writer import Writer
+from gjrpc.limits import Limits
 
 BODY = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKS = chunked(b"5\r\nhello\r\n3;x=y\r\nabc\r\n0\r\nX: y\r\n\r\n")

@@ -7,7 +7,8 @@ import pytest
 from conftest import wait_until
 
 from gjrpc import Application, Registry
-from gjrpc.server.bodies import BODIES, Bodies
+from gjrpc.limits import BODIES_AT_ONCE
+from gjrpc.server.bodies import Bodies
 
 PIECE = 10_000
 HEAD = b'POST /%s HTTP/1.1\r\nHost: a\r\nContent-Length: 20002\r\n\r\n"'
@@ -111,7 +112,7 @@ def test_small_calls_are_not_counted(serve, application):
         assert not served.server.bodies._counts
         wire.send(HEAD % b"size" + b"x" * PIECE)
         wait_until(lambda: served.server.bodies.total > 2 * PIECE, "the piece that is still to come is counted too")
-    assert served.server.bodies.most == BODIES * application.max_body
+    assert served.server.bodies.most == BODIES_AT_ONCE * application.max_body
 
 
 class Held:

@@ -27,8 +27,7 @@ from gjrpc.app.application import Application
 from gjrpc.auth.credentials import guard
 from gjrpc.auth.tokens import make
 from gjrpc.calls.registry import Registry
-from gjrpc.http.lines import Limits
-from gjrpc.server.connection import Timeouts
+from gjrpc.limits import Limits, Timeouts
 from gjrpc.server.tls import server_context
 
 HOST = b"Host: a\r\n"

@@ -10,8 +10,7 @@ import pytest
 from conftest import TIMEOUT, Wire, wait_until
 
 from gjrpc import Application, Registry
-from gjrpc.http.lines import Limits
-from gjrpc.server.connection import Timeouts
+from gjrpc.limits import Limits, Timeouts
 from gjrpc.server.tls import server_context
 
 VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=lambda version: version.name)

@@ -19,7 +19,7 @@ from gjrpc.calls.registry import Registry
 from gjrpc.calls.runtime import Plain
 from gjrpc.errors import SettingsError
 from gjrpc.http.messages import Head, Request
-from gjrpc.server.connection import Timeouts
+from gjrpc.limits import Timeouts
 from gjrpc.server.gevent_runtime import Green
 from gjrpc.server.server import Server
 from gjrpc.server.tls import server_context
@@ -785,7 +785,7 @@ monkey.patch_all()
 import logging
 logging.basicConfig(level="INFO")
 from gjrpc import Application, Registry, Server
-from gjrpc.server.connection import Timeouts
+from gjrpc.limits import Timeouts
 from gjrpc.server.tls import server_context
 registry = Registry()
 registry.register(lambda: "pong", "ping")

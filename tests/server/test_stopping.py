@@ -13,7 +13,7 @@ import logging, os, signal, sys, threading
 from gevent import monkey
 import gevent, gevent.event
 from gjrpc import Application, Registry, Server, SimpleTCPServer
-from gjrpc.server.connection import Timeouts
+from gjrpc.limits import Timeouts
 gate = gevent.event.Event()
 begun = lambda: print("begun", flush=True)
 def wait():

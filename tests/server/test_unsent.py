@@ -8,7 +8,7 @@ import pytest
 from conftest import wait_until
 
 from gjrpc import Application, Registry
-from gjrpc.server.connection import Timeouts
+from gjrpc.limits import Timeouts
 from gjrpc.server.unsent import Unsent
 
 PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
