@@ -312,10 +312,10 @@ def test_expressions_are_constants():
 CACHED = {
     ("connection", "cached_property"): "of a connection, gone with it",
     ("instances", "cached_property"): "only looked for",
-    ("decoders", "lru_cache"): "by the types of annotations",
+    ("typed_decoder", "lru_cache"): "by the types of annotations",
     ("signatures", "lru_cache"): "only looked for",
     ("outlets", "cache"): "by nothing",
-    ("misfits", "lru_cache"): "by the names of a signature",
+    ("argument_errors", "lru_cache"): "by the names of a signature",
 }
 
 

@@ -18,11 +18,11 @@ from gjrpc.auth.origins import Gate, is_probe, preflight
 from gjrpc.calls import context, exact
 from gjrpc.calls.binding import Binding
 from gjrpc.calls.call import Call
-from gjrpc.calls.disclosure import DETAILS, FAILED, failure
+from gjrpc.calls.disclosure import DETAILS, SERVER_FAILED, internal_error
 from gjrpc.calls.dispatch import Dispatcher, Observer
 from gjrpc.calls.method import Method
 from gjrpc.calls.registry import Registry
-from gjrpc.calls.rights import ANYONE, EVERYTHING
+from gjrpc.calls.rights import ANYONE, UNRESTRICTED
 from gjrpc.calls.runtime import Runtime
 from gjrpc.contracts.documents import Contracts
 from gjrpc.errors import CallError
@@ -113,7 +113,7 @@ class Application:
             schemes=self.guard.schemes if self.guard else {},
         )
         discover = Method("rpc.discover", self._contracts.openrpc, Binding(self._contracts.openrpc))
-        rights: dict[str, Any] = {"anyone": EVERYTHING if open_to_all else ANYONE, "guarded": self.guard is not None}
+        rights: dict[str, Any] = {"anyone": UNRESTRICTED if open_to_all else ANYONE, "guarded": self.guard is not None}
         self.dispatcher = Dispatcher(registry, runtime, observers, own=(discover,), **rights)
         self._jsonrpc = Dialect(self.dispatcher.run, self.dispatcher.each, max_batch=max_batch, max_answer=max_answer)
         self._verbs: dict[str, Handle] = {
@@ -203,7 +203,7 @@ class Application:
             return refusal(error)
         if self.dispatcher.runtime.passes(error):
             raise error
-        return refusal(failure(FAILED, error, pointer=DETAILS))
+        return refusal(internal_error(SERVER_FAILED, error, pointer=DETAILS))
 
     def _scheme(self, head: Head, peer: Peer | None) -> str:
         """The client's scheme."""
@@ -270,11 +270,11 @@ class Application:
             return self._message(request.body)
         call = native.read_named_body(target, request.body, self._decode_arguments)
         if self.registry.exact:
-            call.arguments = exact.arguments(call.arguments, request.body, call.name, self.registry.find)
+            call.arguments = exact.exact_arguments(call.arguments, request.body, call.name, self.registry.find)
         return self._native(call)
 
     def _keep_digits(self) -> None:
-        self._decode = exact.decoder(self._decode, self.registry.find)
+        self._decode = exact.keeping_digits(self._decode, self.registry.find)
 
     def _message(self, body: bytes) -> Response:
         """Answer a `POST /` in the dialect that it speaks."""

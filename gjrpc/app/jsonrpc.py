@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from msgspec import Raw
 
 from gjrpc.calls.call import Call
-from gjrpc.calls.disclosure import settled
+from gjrpc.calls.disclosure import sendable_parts
 from gjrpc.errors import CallError, InvalidRequest, TooLarge
 from gjrpc.limits import MAX_ANSWER, MAX_BATCH
 from gjrpc.values import codec
@@ -98,7 +98,7 @@ class Dialect:
 
 def write_error(error: CallError, request_id: bytes = _NULL) -> bytes:
     """Write a response object with an error (section 5.1); `request_id` is JSON already."""
-    told = settled(error)
+    told = sendable_parts(error)
     fields: dict[str, Any] = {"code": told.code, "message": told.message}
     if told.ref is not None:
         fields["data"] = {"ref": told.ref}

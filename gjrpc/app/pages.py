@@ -9,7 +9,7 @@ from typing import Any
 
 from gjrpc import errors
 from gjrpc._version import __version__
-from gjrpc.calls.disclosure import DETAILS, failure
+from gjrpc.calls.disclosure import DETAILS, internal_error
 from gjrpc.calls.registry import Registry
 from gjrpc.contracts.documents import Contracts
 from gjrpc.http.messages import JSON, Response
@@ -63,7 +63,7 @@ def _document(write: Callable[[], Any]) -> Response:
     try:
         return _json(write())
     except Exception as error:  # noqa: BLE001  an annotation is an application's own code, and may raise anything
-        return refusal(failure("the document can't be written", error, pointer=DETAILS))
+        return refusal(internal_error("the document can't be written", error, pointer=DETAILS))
 
 
 def _json(value: Any) -> Response:

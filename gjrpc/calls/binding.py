@@ -2,7 +2,7 @@
 
 Owns how JSON values and texts become Python arguments (CONVENTION, section 1). All inspection is done here, at registration; a
 call only runs what was compiled. It knows no names of methods, no message, no HTTP; the sentences about what does not fit are
-`misfits`'.
+`argument_errors`'.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -14,10 +14,10 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Raw
 
-from gjrpc.calls import misfits
-from gjrpc.calls.argument import Convert, Unfit, from_json, from_texts, from_value, together
-from gjrpc.calls.misfits import Fault
-from gjrpc.calls.results import Results
+from gjrpc.calls import argument_errors
+from gjrpc.calls.argument_errors import Fault
+from gjrpc.calls.converters import Convert, Mismatch, from_json, from_texts, from_value, together
+from gjrpc.calls.results import ResultCheck
 from gjrpc.calls.signatures import (
     NAMED,
     POSITIONAL,
@@ -29,7 +29,7 @@ from gjrpc.calls.signatures import (
     text_struct_of,
 )
 from gjrpc.values import finite
-from gjrpc.values.decoders import items, members
+from gjrpc.values.typed_decoder import items, members
 
 Bound: TypeAlias = tuple[Sequence[Any], dict[str, Any]]
 """What `function(*positional, **named)` is called with."""
@@ -141,13 +141,13 @@ class Binding:
             return self.bind_positional([])
         return self.bind_positional([value])
 
-    def caller(self, function: Callable[..., Any], results: Results | None = None) -> Callable[[Any], Any]:
+    def caller(self, function: Callable[..., Any], results: ResultCheck | None = None) -> Callable[[Any], Any]:
         """Compile the fastest call of a function with one JSON value: `bind` without the steps that the function does not need.
 
         The result raises InvalidArguments as `bind` does, WrongResult if `results` finds one, and whatever the function raises.
         """
         least, most = self._required_positional, len(self._positional) if self._most is None else self._most
-        run = function if results is None else results.checking(function)
+        run = function if results is None else results.wrap(function)
         bind = self.bind
 
         def bound(value: Any) -> Any:
@@ -164,7 +164,7 @@ class Binding:
         return self._converting(function, bound, results)
 
     def _converting(
-        self, function: Callable[..., Any], bound: Callable[[Any], Any], results: Results | None
+        self, function: Callable[..., Any], bound: Callable[[Any], Any], results: ResultCheck | None
     ) -> Callable[[Any], Any]:
         """The fast path for a full array of typed arguments; `bound` handles everything else and words the errors."""
         struct, convert, astuple, most = self._typed_positional, self._convert, msgspec.structs.astuple, len(self._positional)
@@ -220,7 +220,7 @@ class Binding:
         except msgspec.ValidationError:
             return None
         named = {name: getattr(converted, name) for name in values}
-        return None if self._watched_texts and finite.not_finite(named) is not None else ((), named)
+        return None if self._watched_texts and finite.find_non_finite(named) is not None else ((), named)
 
     def _fits_positional(self, count: int) -> bool:
         return not (count < self._required_positional or self._keywords or (self._most is not None and count > self._most))
@@ -232,12 +232,12 @@ class Binding:
 
     def _check_positional(self, values: list[Any]) -> Bound:
         if not self._fits_positional(len(values)):
-            raise misfits.refusal(self._positional_faults(len(values)))
+            raise argument_errors.invalid_arguments(self._positional_faults(len(values)))
         return values, {}
 
     def _check_named(self, values: dict[str, Any]) -> Bound:
         if not self._fits_named(values.keys()):
-            raise misfits.refusal(self._named_faults(values.keys()))
+            raise argument_errors.invalid_arguments(self._named_faults(values.keys()))
         return (), values
 
     def _convert_positional(self, values: list[Any]) -> Bound:
@@ -299,12 +299,12 @@ class Binding:
             form = self._forms[declared]
             try:
                 converted.append(convert(name, form, value))
-            except Unfit as unfit:
+            except Mismatch as unfit:
                 faults.append(unfit.fault)
-                if len(faults) > misfits.MOST:
+                if len(faults) > argument_errors.MOST:
                     break
         if faults:
-            raise misfits.refusal(faults)
+            raise argument_errors.invalid_arguments(faults)
         return converted
 
     def _rest(
@@ -315,7 +315,7 @@ class Binding:
         if star is None or convert is not from_value or len(values) <= _MANY:
             return None
         if faults:
-            raise misfits.refusal(faults)
+            raise argument_errors.invalid_arguments(faults)
         several = list(values)
         made, wrong = together(self._forms[star], several)
         if wrong is not None:
@@ -324,10 +324,10 @@ class Binding:
 
     def _positional_faults(self, count: int) -> list[Fault]:
         if count < self._required_positional:
-            return [misfits.missing(self._positional[count : self._required_positional], self._listing())]
+            return [argument_errors.missing(self._positional[count : self._required_positional], self._listing())]
         if self._most is not None and count > self._most:
-            return [misfits.too_many(count, self._most, self._listing())]
-        return [misfits.only_named(self._keywords[0])]
+            return [argument_errors.too_many(count, self._most, self._listing())]
+        return [argument_errors.only_named(self._keywords[0])]
 
     def _named_faults(self, given: AbstractSet[str]) -> list[Fault]:
         faults = []
@@ -336,11 +336,11 @@ class Binding:
         unreachable = sorted(unknown.intersection(self.names) | self._unnameable)
         lacking = self._required_names - given - self._unnameable
         if lacking:
-            faults.append(misfits.missing([name for name in self.names if name in lacking], self._listing()))
-        faults += [misfits.only_positional(name, self._listing()) for name in unreachable]
+            faults.append(argument_errors.missing([name for name in self.names if name in lacking], self._listing()))
+        faults += [argument_errors.only_positional(name, self._listing()) for name in unreachable]
         if unknown.difference(unreachable):
             known = [name for name in self.names if name[0] != "*"]
-            faults.append(misfits.unknown(unknown.difference(unreachable), known, self._listing()))
+            faults.append(argument_errors.unknown(unknown.difference(unreachable), known, self._listing()))
         return faults
 
     def _listing(self) -> str:

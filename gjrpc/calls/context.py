@@ -29,14 +29,14 @@ _peer: ContextVar[Any] = ContextVar("gjrpc.peer", default=None)
 peer = _peer.get
 """The peer on the connection, a `gjrpc.http.peer.Peer`: set in blocking methods on gjrpc's own server; None elsewhere."""
 
-note_peer = _peer.set
+set_peer = _peer.set
 """Set the peer, in a context that belongs to one call."""
 
 
 def permits(method: Method) -> bool:
     """Whether who asks may call this method; all of them where nobody was asked."""
     asking = current()
-    return asking is None or (asking.rights.names(method.name) and asking.rights.holds(method.scope))
+    return asking is None or (asking.rights.allows_name(method.name) and asking.rights.has_scope(method.scope))
 
 
 def __getattr__(name: str) -> Any:

@@ -25,11 +25,11 @@ DETAILS = "; the server's log has the details under this ref"
 MORE = "; the server's log has more under this ref"
 """The same where what went wrong has been told already."""
 
-FAILED = "the server failed"
+SERVER_FAILED = "the server failed"
 """The sentence where neither a method nor an application is to blame."""
 
 
-class Told(NamedTuple):
+class ErrorParts(NamedTuple):
     """The parts of an error, each checked to be writable.
 
     Attributes:
@@ -47,7 +47,7 @@ class Told(NamedTuple):
     status: int | None
 
 
-def read(error: CallError) -> Told:
+def error_parts(error: CallError) -> ErrorParts:
     """Read an error once.
 
     Raises:
@@ -63,23 +63,23 @@ def read(error: CallError) -> Told:
         raise ValueError(f"status={int(status)}: an error's HTTP status lies between 400 and 599")
     codec.encode((message, ref))
     encoded = None if data is None else msgspec.Raw(codec.encode(data))
-    return Told(int(code), message, encoded, ref, None if status is None else int(status))
+    return ErrorParts(int(code), message, encoded, ref, None if status is None else int(status))
 
 
-def settled(error: CallError) -> Told:
+def sendable_parts(error: CallError) -> ErrorParts:
     """Read an error once; if that fails, return the error that replaces it. It raises nothing."""
     try:
-        return read(error)
+        return error_parts(error)
     except BaseException as cause:  # noqa: BLE001  an attribute is an application's own code, and the client gets an answer always
-        return read(unsendable(cause))
+        return error_parts(unsendable_error(cause))
 
 
-def unsendable(cause: BaseException, method: Method | None = None) -> InternalError:
+def unsendable_error(cause: BaseException, method: Method | None = None) -> InternalError:
     """The error that replaces one that can't be sent."""
-    return failure("the error can't be sent", cause, method, pointer=DETAILS)
+    return internal_error("the error can't be sent", cause, method, pointer=DETAILS)
 
 
-def failure(sentence: str, error: BaseException, method: Method | None = None, *, pointer: str = "") -> InternalError:
+def internal_error(sentence: str, error: BaseException, method: Method | None = None, *, pointer: str = "") -> InternalError:
     """Log an exception under a new reference, and return the error for the client, which carries only that.
 
     Args:
@@ -93,7 +93,7 @@ def failure(sentence: str, error: BaseException, method: Method | None = None, *
     return InternalError(sentence + pointer, ref=ref)
 
 
-def note(error: CallError, cause: BaseException, method: Method) -> None:
+def log_cause(error: CallError, cause: BaseException, method: Method) -> None:
     """Give an error a reference, under which the log has its cause."""
     error.ref = secrets.token_hex(6)
     log.warning("ref %s: %s%s", error.ref, _named(method), error.message, exc_info=cause)

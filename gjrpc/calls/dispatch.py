@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from gjrpc.calls import context, disclosure
 from gjrpc.calls.call import Call
-from gjrpc.calls.disclosure import DETAILS, MORE, failure
+from gjrpc.calls.disclosure import DETAILS, MORE, internal_error
 from gjrpc.calls.method import Method
 from gjrpc.calls.registry import Registry
-from gjrpc.calls.rights import EVERYTHING, Caller
+from gjrpc.calls.rights import UNRESTRICTED, Caller
 from gjrpc.calls.runtime import Plain, Runtime, running
 from gjrpc.errors import CallError, InvalidArguments, MethodNotFound, WrongResult
 from gjrpc.texts import quoted
@@ -68,7 +68,7 @@ class Dispatcher:
         observers: Sequence[Observer] = (),
         own: Iterable[Method] = (),
         *,
-        anyone: Caller = EVERYTHING,
+        anyone: Caller = UNRESTRICTED,
         guarded: bool = False,
     ) -> None:
         self.registry = registry
@@ -108,7 +108,7 @@ class Dispatcher:
     def _run(self, call: Call) -> Outcome:
         method = self.registry.find(call.name) or self._own.get(call.name) or self.registry.find_dispatched(call.name)
         if method is None:
-            return self._none_such(call.name)
+            return self._no_such_method(call.name)
         try:
             if method.plain and not call.text:
                 return codec.encode(method.call(call.arguments))
@@ -122,13 +122,13 @@ class Dispatcher:
         except CallError as error:
             return self._told(error, method)
         except codec.NotJSON as error:
-            return failure(f"the method's result is not JSON: {error}", error, method)
+            return internal_error(f"the method's result is not JSON: {error}", error, method)
         except WrongResult as error:
-            return failure("the method's result does not match its annotation", error, method, pointer=MORE)
+            return internal_error("the method's result does not match its annotation", error, method, pointer=MORE)
         except BaseException as error:  # the one place: also a SystemExit in a method must not end the server
             if self.runtime.passes(error):
                 raise
-            return failure("the method failed", error, method, pointer=DETAILS)
+            return internal_error("the method failed", error, method, pointer=DETAILS)
 
     def _caller(self) -> Caller:
         return context.current() or self._anyone
@@ -158,32 +158,32 @@ class Dispatcher:
     def may_call(self, method: Method) -> bool:
         """Whether the caller may call this method, and so may know that it exists."""
         rights = self._caller().rights
-        return rights.names(method.name) and rights.holds(method.scope)
+        return rights.allows_name(method.name) and rights.has_scope(method.scope)
 
     def _hides(self) -> bool:
         """Whether some methods may be closed to the caller, who lacks a scope."""
-        return not self._caller().rights.holds_all(self.registry.scopes)
+        return not self._caller().rights.has_all_scopes(self.registry.scopes)
 
-    def _none_such(self, name: str) -> CallError:
+    def _no_such_method(self, name: str) -> CallError:
         """The same error for a name that no method has and for a method that the caller may not know of."""
         near = self.registry.near(name)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "; list_methods lists them all"
-        return self._caller().none_such(name, hint) if self._hides() else MethodNotFound(f"no method {quoted(name)}{hint}")
+        return self._caller().no_such_method(name, hint) if self._hides() else MethodNotFound(f"no method {quoted(name)}{hint}")
 
     def _check_scope(self, method: Method) -> None:
-        if not self._caller().rights.holds(method.scope):
-            raise self._none_such(method.name)
+        if not self._caller().rights.has_scope(method.scope):
+            raise self._no_such_method(method.name)
 
     def _told(self, error: CallError, method: Method) -> CallError:
         """The error that the method raised for the client, after checking that it can be sent."""
         if type(error) is MethodNotFound and self._hides() and self.registry.find(method.name) is None:
-            return self._none_such(method.name)  # an instance's `_dispatch` has none either
+            return self._no_such_method(method.name)  # an instance's `_dispatch` has none either
         if isinstance(error, InvalidArguments) and error.foreign is not None:
-            disclosure.note(error, error.foreign, method)
+            disclosure.log_cause(error, error.foreign, method)
         try:
-            disclosure.read(error)
+            disclosure.error_parts(error)
         except codec.NotJSON as cause:
-            return failure(f"the method's error data is not JSON: {cause}", error, method)
+            return internal_error(f"the method's error data is not JSON: {cause}", error, method)
         except BaseException as cause:  # noqa: BLE001  an attribute is an application's own code
-            return disclosure.unsendable(cause, method)
+            return disclosure.unsendable_error(cause, method)
         return error

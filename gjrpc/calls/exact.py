@@ -10,17 +10,17 @@ from typing import Any
 from msgspec import Raw
 
 from gjrpc.calls.method import Method
-from gjrpc.values.decoders import items, members
+from gjrpc.values.typed_decoder import items, members
 
 Find = Callable[[str], Method | None]
 
 
-def decoder(decode: Callable[[bytes], Any], find: Find) -> Callable[[bytes], Any]:
+def keeping_digits(decode: Callable[[bytes], Any], find: Find) -> Callable[[bytes], Any]:
     """Return a decoder that works as `decode` but leaves the arguments of exact methods as JSON text."""
-    return lambda body: message(decode(body), body, find)
+    return lambda body: with_exact_arguments(decode(body), body, find)
 
 
-def message(decoded: Any, body: bytes, find: Find) -> Any:
+def with_exact_arguments(decoded: Any, body: bytes, find: Find) -> Any:
     """Return a message of either dialect with the arguments of exact methods as JSON text.
 
     Args:
@@ -40,7 +40,7 @@ def message(decoded: Any, body: bytes, find: Find) -> Any:
     return decoded
 
 
-def arguments(decoded: Any, body: bytes, name: str, find: Find) -> Any:
+def exact_arguments(decoded: Any, body: bytes, name: str, find: Find) -> Any:
     """Return the arguments of one method, which are the whole body."""
     return Raw(body) if body and is_exact(name, find) else decoded
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 from gjrpc.calls.binding import Binding
-from gjrpc.calls.results import results_of
+from gjrpc.calls.results import result_check
 from gjrpc.errors import CallError, InvalidArguments, RegistrationError
 from gjrpc.values import codec
 
@@ -89,8 +89,8 @@ class Method:
         self.function = function
         self.binding = binding
         self.check_result = check_result
-        results = results_of(binding.returns) if check_result else None
-        self.run = function if results is None else results.checking(function)
+        results = result_check(binding.returns) if check_result else None
+        self.run = function if results is None else results.wrap(function)
         self.call = binding.caller(function, results)
         self.blocking = blocking
         self.deadline = deadline

@@ -16,12 +16,12 @@ import msgspec
 from msgspec import Raw
 from msgspec import inspect as types
 
-from gjrpc.calls import misfits
+from gjrpc.calls import argument_errors
 from gjrpc.errors import WrongResult
 from gjrpc.values import codec
 from gjrpc.values.conversion import alternatives
-from gjrpc.values.decoders import new_decoder
-from gjrpc.values.rebuilt import PLAIN, limits, rebuilt, without_code
+from gjrpc.values.type_builder import PLAIN, constraints, rebuild_type, without_code
+from gjrpc.values.typed_decoder import uncached_decoder_for
 
 # Types whose instances need no decoding, unless they have constraints; a float may be written as an integer.
 _PLAIN: dict[type, tuple[type, ...]] = {
@@ -31,7 +31,7 @@ _PLAIN: dict[type, tuple[type, ...]] = {
 }
 
 
-class Results:
+class ResultCheck:
     """Checks what a method returns.
 
     Attributes:
@@ -49,7 +49,7 @@ class Results:
         self._known = frozenset(known)
         self.usual = known[0] if known else None
         self._annotation = inspect.formatannotation(annotation)
-        self._read = new_decoder(rebuilt(info, without_code))
+        self._read = uncached_decoder_for(rebuild_type(info, without_code))
 
     def check(self, result: Any) -> Any:
         """Return a result if its class is right, or else as JSON that was checked.
@@ -64,29 +64,29 @@ class Results:
         try:
             self._read(text)
         except msgspec.ValidationError as error:
-            reason, place = misfits.told(error)
+            reason, place = argument_errors.reason_and_place(error)
             where = f" at {place.lstrip('.')}" if place else ""
             raise WrongResult(f"expected {self._annotation}, got a {type(result).__name__}{where}: {reason}") from None
         return Raw(text)
 
-    def checking(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap the function so that it raises WrongResult instead of returning a wrong result."""
         return lambda *positional, **named: self.check(function(*positional, **named))
 
 
-def results_of(annotation: Any) -> Results | None:
+def result_check(annotation: Any) -> ResultCheck | None:
     """Return the check for results of a type; None without an annotation, or if JSON can't be checked against it."""
     if annotation in (Parameter.empty, Any, object, Raw):
         return None
     try:
         info = types.type_info(annotation)
-        return None if isinstance(info, (types.AnyType, types.CustomType)) else Results(annotation, info)
+        return None if isinstance(info, (types.AnyType, types.CustomType)) else ResultCheck(annotation, info)
     except Exception:  # noqa: BLE001  msgspec raises several kinds for what is no type; the documents say so
         return None
 
 
 def _known(info: Any) -> tuple[type, ...]:
-    if limits(info):
+    if constraints(info):
         return ()
     if isinstance(info, types.EnumType):
         return (info.cls,)
@@ -98,4 +98,4 @@ def _known(info: Any) -> tuple[type, ...]:
 
 
 def _is_text(info: Any) -> bool:
-    return isinstance(info, types.AnyType) or (isinstance(info, types.StrType) and not limits(info))
+    return isinstance(info, types.AnyType) or (isinstance(info, types.StrType) and not constraints(info))

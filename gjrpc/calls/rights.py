@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from gjrpc.errors import Forbidden
 from gjrpc.texts import quoted
 
-ALWAYS = frozenset({"list_methods", "method_signature", "method_help", "rpc.discover"})
+ALWAYS_ALLOWED = frozenset({"list_methods", "method_signature", "method_help", "rpc.discover"})
 """Whoever is let in may ask what there is; the answers show what that caller may call."""
 
 
@@ -41,15 +41,15 @@ class Rights:
     def __repr__(self) -> str:
         return f"<Rights {' '.join([*sorted(self.patterns), *(f'@{scope}' for scope in sorted(self.scopes))])}>"
 
-    def names(self, method: str) -> bool:
+    def allows_name(self, method: str) -> bool:
         """Whether a pattern has this method's name."""
-        return self._all or method in ALWAYS or self._match(method) is not None
+        return self._all or method in ALWAYS_ALLOWED or self._match(method) is not None
 
-    def holds_all(self, scopes: AbstractSet[str]) -> bool:
+    def has_all_scopes(self, scopes: AbstractSet[str]) -> bool:
         """Whether the caller holds each of these scopes, so that no method is closed for lack of one."""
         return "*" in self.scopes or scopes <= self.scopes
 
-    def holds(self, scope: str | None) -> bool:
+    def has_scope(self, scope: str | None) -> bool:
         """Whether a method's scope is held; None is a method without one."""
         return scope is None or scope in self.scopes or "*" in self.scopes
 
@@ -77,10 +77,10 @@ class Caller:
         Raises:
             Forbidden
         """
-        if not self.rights.names(method):
+        if not self.rights.allows_name(method):
             raise Forbidden(f"{self.name!r} may not call {quoted(method)}")
 
-    def none_such(self, method: str, hint: str) -> Forbidden:
+    def no_such_method(self, method: str, hint: str) -> Forbidden:
         """Return the one refusal for a method whose scope the caller lacks and for a name that no method has.
 
         Two different ones would reveal methods that the caller may not know of.
@@ -99,5 +99,5 @@ class Caller:
 ANYONE = Caller(None, Rights())
 """Who calls where nobody is asked: no scope is held."""
 
-EVERYTHING = Caller(None, Rights(scopes="*"))
+UNRESTRICTED = Caller(None, Rights(scopes="*"))
 """Who calls where all is open."""

@@ -21,7 +21,7 @@ from gjrpc.errors import ClientError, MisuseError, WireError
 from gjrpc.limits import CLIENT_MAX_ANSWER, CLIENT_POOL, CLIENT_RETRIES, CLIENT_TIMEOUT
 from gjrpc.texts import printable_lines
 from gjrpc.values import finite
-from gjrpc.values.decoders import decoder
+from gjrpc.values.typed_decoder import decoder_for
 
 T = TypeVar("T")
 
@@ -252,7 +252,7 @@ def _converter(name: str, wanted: Any) -> Callable[[bytes], Any]:
         MisuseError: no JSON can be converted to the type.
     """
     try:
-        read = decoder(wanted)
+        read = decoder_for(wanted)
     except Exception as error:  # msgspec raises several kinds for what is not a type
         raise MisuseError(f"{name}: result={wanted!r} can't be made from JSON: {error}") from error
 
@@ -261,7 +261,7 @@ def _converter(name: str, wanted: Any) -> Callable[[bytes], Any]:
             value = read(text)
         except msgspec.ValidationError as error:
             raise WireError(f"{name}: the result is not {wanted!r}: {error}") from error
-        number = finite.not_finite(value)
+        number = finite.find_non_finite(value)
         if number is not None:
             raise WireError(f"{name}: the result is not {wanted!r}: it contains {number}, which is not JSON")
         return value

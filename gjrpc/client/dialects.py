@@ -13,7 +13,7 @@ import requests
 from gjrpc.client.urls import redirected, without_query
 from gjrpc.errors import ClientError, MisuseError, ParseError, RemoteError, WireError
 from gjrpc.values import codec
-from gjrpc.values.decoders import members
+from gjrpc.values.typed_decoder import members
 
 Arguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 """What a method is called with, by position and by name."""

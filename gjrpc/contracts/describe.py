@@ -19,7 +19,7 @@ from gjrpc.calls.signatures import form_of, is_typed, read_signature, taken_name
 from gjrpc.contracts import keys
 from gjrpc.contracts.keys import BASE64, DECIMAL, Schema
 from gjrpc.values import codec
-from gjrpc.values.constructors import left_out
+from gjrpc.values.class_fields import non_init_fields
 from gjrpc.values.conversion import every_type
 
 COMPONENTS = "#/components/schemas/"
@@ -114,7 +114,7 @@ def _left_out(signatures: Iterable[inspect.Signature]) -> dict[Any, list[str]]:
     """The fields that no call can set, by class."""
     parameters = [parameter for signature in signatures for parameter in signature.parameters.values()]
     types = every_type(*msgspec.inspect.multi_type_info(parameter.annotation for parameter in parameters if is_typed(parameter)))
-    return {info.cls: left_out(info.cls) for info in types if isinstance(info, msgspec.inspect.DataclassType)}
+    return {info.cls: non_init_fields(info.cls) for info in types if isinstance(info, msgspec.inspect.DataclassType)}
 
 
 def _express(annotations: list[Any], unset: dict[Any, list[str]]) -> tuple[list[Schema | None], dict[str, Schema]]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from gjrpc.calls import disclosure
+from gjrpc.calls.disclosure import error_parts
 from gjrpc.calls.method import DeclaredError, Method
 from gjrpc.contracts.argument_schemas import Forms
 from gjrpc.contracts.describe import Contract, Described
@@ -171,7 +171,7 @@ class _Operations:
         responses = {}
         for status, errors in found.items():
             words = [f"{error.message} (code {error.code})" for error in errors]
-            bodies = (codec.decode(problems.body(status, disclosure.read(error), described.method.name)) for error in errors)
+            bodies = (codec.decode(problems.body(status, error_parts(error), described.method.name)) for error in errors)
             response = _refusal(status, "; ".join([*words, *([refusals[status]] if status in refusals else [])]))
             response["content"]["application/problem+json"]["examples"] = _examples(bodies)
             responses[str(status)] = response

@@ -7,7 +7,7 @@ from typing import Any
 
 from gjrpc import errors
 from gjrpc.calls import disclosure
-from gjrpc.calls.disclosure import Told
+from gjrpc.calls.disclosure import ErrorParts
 from gjrpc.calls.method import DeclaredError
 from gjrpc.errors import CallError, Unauthorized
 from gjrpc.http.fields import check_fields
@@ -57,12 +57,12 @@ def _default_status(kind: type[CallError]) -> int:
 def refusal(error: CallError, method: str | None = None) -> Response:
     """An error as a response: the one place where an error gets its status, headers and problem body."""
     try:
-        parts = disclosure.read(error)
+        parts = disclosure.error_parts(error)
         status = parts.status or _default_status(type(error))
         headers = check_fields(_headers(status, error))
     except BaseException as cause:  # noqa: BLE001  what an error carries is an application's to say, and it can be anything
-        unsendable = disclosure.unsendable(cause)
-        parts, status, headers = disclosure.read(unsendable), status_of(unsendable), ()
+        unsendable = disclosure.unsendable_error(cause)
+        parts, status, headers = disclosure.error_parts(unsendable), status_of(unsendable), ()
     return Response(status, body(status, parts, method), PROBLEM + headers)
 
 
@@ -85,7 +85,7 @@ def _headers(status: int, error: CallError) -> Headers:
     return ()
 
 
-def body(status: int, error: Told, method: str | None = None) -> bytes:
+def body(status: int, error: ErrorParts, method: str | None = None) -> bytes:
     """Write an error as RFC 9457 asks (section 3.1)."""
     fields: dict[str, Any] = {"type": "about:blank", "title": reason_phrase(status), "status": status, "detail": error.message}
     if method is not None:

@@ -14,7 +14,7 @@ from typing import Any
 import gevent
 import gevent.socket
 
-from gjrpc.calls.disclosure import DETAILS, FAILED, failure
+from gjrpc.calls.disclosure import DETAILS, SERVER_FAILED, internal_error
 from gjrpc.errors import BadMessage, DeadlineExceeded, Overloaded
 from gjrpc.http.head import Parsed
 from gjrpc.http.messages import Request
@@ -134,7 +134,7 @@ class Connection(Answering):
         except GoneError as error:
             log.debug("%s went away: %s", self.peer, error)
         except Exception as error:  # noqa: BLE001  a fault of the server itself: logged with its ref, and told
-            self._refuse(failure(FAILED, error, pointer=DETAILS))
+            self._refuse(internal_error(SERVER_FAILED, error, pointer=DETAILS))
         except BaseException as error:  # such as a timeout that a call left running, or a killed greenlet
             if passes(error):
                 self.abandon()
@@ -153,7 +153,7 @@ class Connection(Answering):
 
     def _fail(self, error: BaseException) -> None:
         """Answer with the error, if no part of an answer has been sent yet."""
-        refused = failure(FAILED, error, pointer=DETAILS)
+        refused = internal_error(SERVER_FAILED, error, pointer=DETAILS)
         if self.expires == _NEVER and not self.begun:
             self._refuse(refused)
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from gevent.pywsgi import WSGIHandler
 
-from gjrpc.calls.disclosure import DETAILS, failure
+from gjrpc.calls.disclosure import DETAILS, internal_error
 from gjrpc.http.access_log import Answered
 from gjrpc.http.fields import AnswerError, check_length, read_start
 from gjrpc.http.messages import Request
@@ -61,7 +61,7 @@ class Gateway(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         except BaseException as error:  # whatever the application raises or returns becomes a 500
             if passes(error):
                 raise
-            refused = failure("the application failed", error, pointer=DETAILS)
+            refused = internal_error("the application failed", error, pointer=DETAILS)
             self.close_connection = True
             if not self.begun:
                 response = refusal(refused)

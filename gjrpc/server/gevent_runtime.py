@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import gevent
 from gevent.hub import get_hub
 
-from gjrpc.calls.context import note_peer
+from gjrpc.calls.context import set_peer
 from gjrpc.calls.method import Method
 from gjrpc.calls.runtime import FEW, comes_from_outside, is_interrupt, late, on_time
 from gjrpc.limits import MAX_QUEUED, THREADS
@@ -169,5 +169,5 @@ def _peer() -> Any:
 
 
 def _for_peer(peer: Any, call: Callable[[], T]) -> T:
-    note_peer(peer)
+    set_peer(peer)
     return call()

@@ -15,7 +15,7 @@ import msgspec
 
 from gjrpc.errors import GjrpcError, ParseError, TooLarge
 from gjrpc.limits import MAX_DEPTH, MAX_VALUES
-from gjrpc.values.finite import PLAIN, may_be_written, not_finite, spelled
+from gjrpc.values.finite import PLAIN, find_non_finite, may_be_written, spelled
 
 MAX_DIGITS = 4300
 """Digits of an integer, a sign counted as one."""
@@ -159,7 +159,7 @@ def encode(value: Any) -> bytes:
         raise NotJSON(_unwritable(value, error)) from error
     if type(value) in PLAIN or not may_be_written(encoded):
         return encoded
-    number = not_finite(value)
+    number = find_non_finite(value)
     if number is not None:
         raise NotJSON(f"a {type(number).__name__} that is {spelled(number)}: JSON has no such number")
     return encoded

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import inspect
 
-from gjrpc.values.constructors import constructed
+from gjrpc.values.class_fields import constructor_fields_only
 
 Type: TypeAlias = inspect.Type
 
@@ -98,7 +98,7 @@ def prepare(annotation: Any) -> list[Type]:
             raise Unconvertible(f"keys in JSON are strings, which can't become a {kind}; use str, a number or an enum for keys")
         if isinstance(info, _SETS) and not _has_hash(info.item_type):
             raise Unconvertible(f"a set can't hold a {_kind(info.item_type)}, which has no hash; use a list")
-    with constructed(types) as classes:
+    with constructor_fields_only(types) as classes:
         for cls in classes:  # what msgspec has learned of them before
             if "__msgspec_cache__" in vars(cls):
                 delattr(cls, "__msgspec_cache__")

@@ -34,7 +34,7 @@ def may_be_written(encoded: bytes) -> bool:
     )
 
 
-def not_finite(value: Any) -> float | Decimal | None:
+def find_non_finite(value: Any) -> float | Decimal | None:
     """The first NaN or infinity in a value, or None."""
     for item in _walk(value):
         if isinstance(item, (float, Decimal)) and not _is_finite(item):

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import inspect
 
 from gjrpc.values.conversion import Type, alternatives, every_type
-from gjrpc.values.rebuilt import rebuilt
+from gjrpc.values.type_builder import rebuild_type
 
 LIMIT = 16
 """How many different values in one set or dict may have the same hash."""
@@ -41,7 +41,7 @@ class Hashing:
         self._root = root
         self._holding = {id(info): info for info in holding}
         keys = {id(info): key for info in holding if (key := _key_of(info)) is not None}
-        self._lists = {place: list[rebuilt(key, _hashable)] for place, key in keys.items()}  # type: ignore[misc]  # computed
+        self._lists = {place: list[rebuild_type(key, _hashable)] for place, key in keys.items()}  # type: ignore[misc]  # computed
 
     def check(self, value: Any, *, strict: bool = True) -> None:
         """Check decoded JSON that is to become the type; not `strict` if numbers are spelled as strings.
@@ -84,7 +84,7 @@ def _key_of(info: Any) -> Type | None:
 def _hashable(info: Any) -> Any:
     """The members of sets are what they will be."""
     if isinstance(info, _SETS):
-        return frozenset[rebuilt(info.item_type, _hashable)]  # type: ignore[misc]  # computed
+        return frozenset[rebuild_type(info.item_type, _hashable)]  # type: ignore[misc]  # computed
     return getattr(info, "cls", Any)
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from gjrpc.auth.permissions import read_permissions, read_rights
-from gjrpc.calls.rights import ALWAYS, ANYONE, EVERYTHING, Caller, Rights
+from gjrpc.calls.rights import ALWAYS_ALLOWED, ANYONE, UNRESTRICTED, Caller, Rights
 from gjrpc.errors import Forbidden, SettingsError
 
 
@@ -28,15 +28,15 @@ def rights(words):
 )
 def test_patterns(words, allowed, refused):
     """Patterns are of whole names as file names have them, and without any all names are meant."""
-    assert all(map(rights(words).names, allowed))
-    assert not any(map(rights(words).names, refused))
+    assert all(map(rights(words).allows_name, allowed))
+    assert not any(map(rights(words).allows_name, refused))
 
 
-@pytest.mark.parametrize("name", sorted(ALWAYS))
+@pytest.mark.parametrize("name", sorted(ALWAYS_ALLOWED))
 def test_introspection_is_always_allowed(name):
     """Whoever is known may ask what there is, also with no other right."""
-    assert Rights(()).names(name)
-    assert not Rights(()).names("ping")
+    assert Rights(()).allows_name(name)
+    assert not Rights(()).allows_name("ping")
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_introspection_is_always_allowed(name):
 )
 def test_scopes(words, scope, held):
     """A scope is held by its name or by `@*`, and a method without one needs none."""
-    assert rights(words).holds(scope) == held
+    assert rights(words).has_scope(scope) == held
 
 
 def test_rights_are_values():
@@ -61,23 +61,23 @@ def test_a_caller_is_refused_by_name():
     alice.check_name("stats.cpu")
     with pytest.raises(Forbidden, match=r"'alice' may not call 'ping'$"):
         alice.check_name("ping")
-    assert alice.none_such("stats.reset", "; try x").message == "no method 'stats.reset' that 'alice' may call; try x"
+    assert alice.no_such_method("stats.reset", "; try x").message == "no method 'stats.reset' that 'alice' may call; try x"
 
 
 def test_anyone_holds_no_scope():
     """Where nobody is asked all methods without a scope are open, the others tell the options; where all is open, all are."""
     ANYONE.check_name("ping")
-    assert (ANYONE.rights.holds(None), ANYONE.rights.holds("admin")) == (True, False)
-    assert re.search("'wipe'.*--token-file.*--open", ANYONE.none_such("wipe", "").message)
-    EVERYTHING.check_name("wipe")
-    assert EVERYTHING.rights.holds("admin")
+    assert (ANYONE.rights.has_scope(None), ANYONE.rights.has_scope("admin")) == (True, False)
+    assert re.search("'wipe'.*--token-file.*--open", ANYONE.no_such_method("wipe", "").message)
+    UNRESTRICTED.check_name("wipe")
+    assert UNRESTRICTED.rights.has_scope("admin")
 
 
 @pytest.mark.parametrize(("words", "held"), [("a", False), ("@x", False), ("@y @x @z", True), ("@*", True)])
 def test_all_scopes(words, held):
     """All of some scopes are held where each one is, or `*`; and all of none always are."""
-    assert rights(words).holds_all({"x", "y"}) == held
-    assert rights(words).holds_all(set())
+    assert rights(words).has_all_scopes({"x", "y"}) == held
+    assert rights(words).has_all_scopes(set())
 
 
 def test_the_file(tmp_path):

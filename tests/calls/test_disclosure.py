@@ -9,7 +9,7 @@ import pytest
 import gjrpc
 from gjrpc.app.application import Application
 from gjrpc.calls import disclosure
-from gjrpc.calls.disclosure import read, settled
+from gjrpc.calls.disclosure import error_parts, sendable_parts
 from gjrpc.calls.registry import Registry
 from gjrpc.errors import CallError, InternalError, Overloaded, VerbNotAllowed
 from gjrpc.http.messages import Head, Request
@@ -87,7 +87,7 @@ BAD = {
 @pytest.mark.parametrize("make", BAD.values(), ids=BAD)
 def test_what_can_not_be_told(make, caplog):
     """An error with a part that can't be written is told as an internal one, with the reference under which the log has it."""
-    parts = settled(make())
+    parts = sendable_parts(make())
     assert (parts.code, parts.message, parts.data, parts.status) == (-32603, GENERIC, None, None)
     assert parts.ref in caplog.text
     response = refusal(make(), "m")
@@ -142,7 +142,7 @@ def test_an_observer_may_spoil_an_error(make):
 def test_each_part_is_read_once():
     """A part that changes between two readings is taken as it was at the first."""
     assert refusal(Once("no", status=404)).status == 404
-    assert settled(Once("no")).message == "no"
+    assert sendable_parts(Once("no")).message == "no"
 
 
 @pytest.mark.parametrize(
@@ -166,11 +166,11 @@ def test_headers_of_an_error_are_checked(make, caplog):
 
 def test_what_can_be_told():
     """An error is told as it is: its own status or its class's, and numbers of enumerations as numbers."""
-    assert read(error())[:2] == (7, "no")
-    assert bytes(read(error()).data) == b"[1]"
-    assert read(error(data=None)).data is None
-    assert read(InternalError("no", ref="abc")).ref == "abc"
-    assert f"{read(error(status=HTTPStatus.CONFLICT)).status}" == "409"
+    assert error_parts(error())[:2] == (7, "no")
+    assert bytes(error_parts(error()).data) == b"[1]"
+    assert error_parts(error(data=None)).data is None
+    assert error_parts(InternalError("no", ref="abc")).ref == "abc"
+    assert f"{error_parts(error(status=HTTPStatus.CONFLICT)).status}" == "409"
     assert [refusal(made).status for made in (error(), error(status=599), error(status=None), Overloaded("no"))] == [
         404,
         599,
@@ -184,6 +184,6 @@ def test_where_the_client_is_told_to_look(caplog, pointer):
     """The words that send the client to the log stand in one place, and the log itself leaves them out."""
     sources = Path(gjrpc.__file__).parent.rglob("*.py")
     assert [path.stem for path in sources if "under this ref" in path.read_text(encoding="utf-8")] == ["disclosure"]
-    assert disclosure.failure("it failed", ValueError("why"), pointer=pointer).message == f"it failed{pointer}"
+    assert disclosure.internal_error("it failed", ValueError("why"), pointer=pointer).message == f"it failed{pointer}"
     assert "it failed" in caplog.text
     assert pointer not in caplog.text

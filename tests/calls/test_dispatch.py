@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from gjrpc.calls.call import Call
-from gjrpc.calls.disclosure import failure
+from gjrpc.calls.disclosure import internal_error
 from gjrpc.calls.dispatch import Dispatcher, Finished
 from gjrpc.calls.registry import Registry
 from gjrpc.calls.runtime import Plain
@@ -312,7 +312,7 @@ def test_what_observers_are_told_does_not_change():
 
 def test_a_failure_outside_of_a_method_is_logged_too(caplog):
     """A failure that no method is to blame for is logged under its reference without one."""
-    outcome = failure("the sentence", ValueError(SECRET))
+    outcome = internal_error("the sentence", ValueError(SECRET))
     assert outcome.message == "the sentence"
     assert f"ref {outcome.ref}: the sentence" in caplog.text
     assert SECRET in caplog.text

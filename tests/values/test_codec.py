@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from gjrpc.errors import ParseError, TooLarge
 from gjrpc.values import codec
 from gjrpc.values.codec import Decoder, NotJSON, decode, encode
-from gjrpc.values.finite import not_finite
+from gjrpc.values.finite import find_non_finite
 
 NAN, INF = float("nan"), float("inf")
 MOST = 10**4300 - 1  # 4,300 digits
@@ -486,7 +486,7 @@ def test_what_is_not_json_is_named(value, words):
 @given(st.recursive(st.none() | st.floats(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20))
 def test_a_value_is_written_when_it_has_numbers_only(value):
     """A value is refused exactly when there is a NaN or an infinity in it."""
-    number = not_finite(value)
+    number = find_non_finite(value)
     try:
         encode(value)
     except NotJSON:

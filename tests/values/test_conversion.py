@@ -18,7 +18,7 @@ from gjrpc import Client, MisuseError, RegistrationError, Registry, WireError
 from gjrpc.app.application import Application
 from gjrpc.calls.binding import Binding
 from gjrpc.values.conversion import every_type, prepare
-from gjrpc.values.decoders import decoder
+from gjrpc.values.typed_decoder import decoder_for
 
 T = TypeVar("T")
 fresh = map("höhe{}名".format, itertools.count())
@@ -150,7 +150,7 @@ def test_names_outside_ascii_are_known(make):
 def test_a_client_knows_names_outside_ascii(make):
     """A client's result has the fields whose names are not ASCII."""
     name = next(fresh)
-    got = decoder(make(name))(f'{{"{name}":5}}'.encode())
+    got = decoder_for(make(name))(f'{{"{name}":5}}'.encode())
     assert list(msgspec.to_builtins(got).values()) == [5]
 
 
@@ -161,7 +161,7 @@ def test_a_nested_name_outside_ascii_is_known():
     assert msgspec.to_builtins(called(cls, {outer: msgspec.json.decode(f'{{"{inner}":5}}')})) == {outer: {inner: 5}}
     tag_field, tag = next(fresh), next(fresh)
     tagged = [msgspec.defstruct("A", [("x", int)], tag_field=tag_field, tag=f"{tag}{n}") for n in range(2)]
-    assert decoder(tagged[0] | tagged[1])(f'{{"{tag_field}":"{tag}1","x":5}}'.encode()) == tagged[1](5)
+    assert decoder_for(tagged[0] | tagged[1])(f'{{"{tag_field}":"{tag}1","x":5}}'.encode()) == tagged[1](5)
 
 
 @pytest.mark.parametrize("name", ["höhe", "größe_", "名前"])
@@ -236,7 +236,7 @@ def test_fields_without_init_are_not_read(cls):
             got = called(annotation, wrap(sent))
             assert got == wrap(cls(a=1))
             assert msgspec.to_builtins(got) == msgspec.to_builtins(wrap(cls(a=1)))
-    assert decoder(cls)(msgspec.json.encode(SENT)) == cls(a=1)
+    assert decoder_for(cls)(msgspec.json.encode(SENT)) == cls(a=1)
     assert before == names_of(cls)
 
 

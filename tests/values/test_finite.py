@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gjrpc.values.finite import PLAIN, may_be_written, not_finite, spelled
+from gjrpc.values.finite import PLAIN, find_non_finite, may_be_written, spelled
 
 VALUES = st.recursive(st.none() | st.floats(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
 
@@ -28,7 +28,7 @@ def floats(value):
 def test_such_a_number_is_found_exactly_where_there_is_one(value):
     """A number is found in a value exactly if there is one, and then the search can't be left out."""
     there = not all(map(math.isfinite, floats(value)))
-    assert (not_finite(value) is not None) == there
+    assert (find_non_finite(value) is not None) == there
     assert not there or may_be_written(msgspec.json.encode(value))
 
 
@@ -36,13 +36,13 @@ def test_such_a_number_is_found_exactly_where_there_is_one(value):
 def test_a_plain_value_holds_none(value):
     """What has a plain type is no such number."""
     assert type(value) in PLAIN
-    assert not_finite(value) is None
+    assert find_non_finite(value) is None
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, Decimal("NaN"), Decimal("-Infinity")], ids=repr)
 def test_a_number_is_spelled_as_python_does(number):
     """The number that is found is the one that is there, and is spelled as its class in Python is."""
-    assert not_finite([1, {"a": (number,)}]) is number
+    assert find_non_finite([1, {"a": (number,)}]) is number
     assert spelled(number) == str(number)
 
 
@@ -56,7 +56,7 @@ def test_numbers_are_not_searched_for_fields():
 
     sys.setprofile(note)
     try:
-        assert not_finite([Decimal("1.5"), 1.5] * 1000) is None
+        assert find_non_finite([Decimal("1.5"), 1.5] * 1000) is None
     finally:
         sys.setprofile(None)
     assert steps <= 2000 * 12

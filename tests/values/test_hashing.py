@@ -15,8 +15,8 @@ from gjrpc import Application, Client, Registry, WireError
 from gjrpc.calls.binding import Binding
 from gjrpc.errors import InvalidArguments
 from gjrpc.http.messages import Head, Request
-from gjrpc.values.decoders import decoder
 from gjrpc.values.hashing import FEW, LIMIT
+from gjrpc.values.typed_decoder import decoder_for
 
 MODULUS = 2**61 - 1
 COUNT = FEW + 1
@@ -114,7 +114,7 @@ def test_they_are_refused_on_the_wire_and_by_a_decoder(annotation, value):
     response = Application(registry).respond(Request(Head("POST", "/"), json.dumps({"f": [value]}).encode()))
     assert response.status == 400
     with pytest.raises(msgspec.ValidationError):
-        decoder(annotation)(json.dumps(value).encode())
+        decoder_for(annotation)(json.dumps(value).encode())
 
 
 def test_a_client_refuses_them(serve):

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from gjrpc import Application, CallError, Registry
-from gjrpc.calls import misfits
+from gjrpc.calls import argument_errors
 from gjrpc.http.messages import Head, Request
 
 LONG = "x" * 1_000_000
@@ -110,7 +110,7 @@ def test_a_batch_of_many_faults_costs_no_more_than_its_answers():
 
     def note(frame, event, arg):
         nonlocal looked
-        looked += event == "call" and frame.f_code is misfits.misfit.__code__
+        looked += event == "call" and frame.f_code is argument_errors.wrong_value.__code__
 
     def rest(*args: int, **more: int):
         """Any values."""

@@ -45,7 +45,7 @@ class Fault(NamedTuple):
     foreign: BaseException | None = None
 
 
-def refusal(faults: Sequence[Fault]) -> InvalidArguments:
+def invalid_arguments(faults: Sequence[Fault]) -> InvalidArguments:
     """Combine all faults of one call into one error."""
     sentences = [fault.sentence for fault in faults[:MOST]]
     if len(faults) > MOST:
@@ -90,7 +90,7 @@ def repeated(name: str, count: int) -> Fault:
     return Fault(f"argument {shown_name(name)}: given {count} times, but it takes one value")
 
 
-def no_json(name: str, message: str) -> Fault:
+def not_json(name: str, message: str) -> Fault:
     """A text that should be JSON."""
     return Fault(f"argument {shown_name(name)}: expected JSON text: {message}")
 
@@ -100,7 +100,7 @@ def not_finite(name: str, number: Any) -> Fault:
     return Fault(f"argument {shown_name(name)}: expected a finite number, got {number}")
 
 
-def misfit(name: str, annotation: str, error: msgspec.ValidationError, came: Any) -> Fault:
+def wrong_value(name: str, annotation: str, error: msgspec.ValidationError, came: Any) -> Fault:
     """A value that can't be converted.
 
     Args:
@@ -109,14 +109,14 @@ def misfit(name: str, annotation: str, error: msgspec.ValidationError, came: Any
         error: msgspec's, of a conversion of this value.
         came: the value.
     """
-    reason, path = told(error)
+    reason, path = reason_and_place(error)
     got = "" if _TELLS_WHAT_CAME.search(reason) else f", got {shown_value(came)}"
     return _fault(name, annotation, reason, path, got, error)
 
 
-def text_misfit(name: str, annotation: str, error: msgspec.ValidationError, texts: Sequence[str], *, as_json: bool) -> Fault:
+def wrong_text(name: str, annotation: str, error: msgspec.ValidationError, texts: Sequence[str], *, as_json: bool) -> Fault:
     """A value of a query that can't be converted; `texts` are the received texts, several for a list, or JSON if `as_json`."""
-    reason, path = told(error)
+    reason, path = reason_and_place(error)
     step = _STEP.match(path)
     text = shown_name(texts[int(step[1])] if step and len(texts) > int(step[1]) else texts[0])
     reason = reason if as_json else _CAME_TEXT.sub("", reason)
@@ -124,7 +124,7 @@ def text_misfit(name: str, annotation: str, error: msgspec.ValidationError, text
     return _fault(name, annotation, reason, path, got, error)
 
 
-def told(error: msgspec.ValidationError) -> tuple[str, str]:
+def reason_and_place(error: msgspec.ValidationError) -> tuple[str, str]:
     """Return msgspec's reason, without quoted strangers' text, and the place."""
     place = _PLACE.fullmatch(str(error))
     reason, path = (place["reason"], place["path"]) if place else (str(error), "")
@@ -135,9 +135,9 @@ def told(error: msgspec.ValidationError) -> tuple[str, str]:
     return (f"{reason} as a key" if place and place["key"] else reason), path
 
 
-def index_of(error: msgspec.ValidationError) -> int | None:
+def item_index(error: msgspec.ValidationError) -> int | None:
     """Return the index of the list item that an error is about."""
-    step = _STEP.match(told(error)[1])
+    step = _STEP.match(reason_and_place(error)[1])
     return int(step[1]) if step else None
 
 

@@ -12,21 +12,21 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Raw
 
-from gjrpc.calls import misfits
-from gjrpc.calls.misfits import Fault
+from gjrpc.calls import argument_errors
+from gjrpc.calls.argument_errors import Fault
 from gjrpc.calls.signatures import Form
 from gjrpc.errors import ParseError
 from gjrpc.values import codec, finite
-from gjrpc.values.decoders import decoder
 from gjrpc.values.hashing import as_misfit
+from gjrpc.values.typed_decoder import decoder_for
 
 Convert: TypeAlias = Callable[[str, Form, Any], Any]
-"""Converts a received value to an argument, by name and form; raises Unfit."""
+"""Converts a received value to an argument, by name and form; raises Mismatch."""
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,5})?", re.ASCII)
 
 
-class Unfit(Exception):
+class Mismatch(Exception):
     """One argument that does not fit; the binder reports it with the others."""
 
     def __init__(self, fault: Fault) -> None:
@@ -40,7 +40,7 @@ def from_value(name: str, form: Form, value: Any) -> Any:
     try:
         return _finite(name, _converted(form, value), form.watched)
     except msgspec.ValidationError as error:
-        raise Unfit(misfits.misfit(name, form.shown, error, value)) from None
+        raise Mismatch(argument_errors.wrong_value(name, form.shown, error, value)) from None
 
 
 def together(form: Form, values: list[Any]) -> tuple[list[Any] | None, int | None]:
@@ -50,35 +50,35 @@ def together(form: Form, values: list[Any]) -> tuple[list[Any] | None, int | Non
     try:
         made: list[Any] = msgspec.convert(values, list[form.wanted], str_keys=True)  # type: ignore[name-defined]  # computed
     except msgspec.ValidationError as error:
-        return None, misfits.index_of(error)
-    if form.watched and finite.not_finite(made) is not None:
-        return None, next(index for index, value in enumerate(made) if finite.not_finite(value) is not None)
+        return None, argument_errors.item_index(error)
+    if form.watched and finite.find_non_finite(made) is not None:
+        return None, next(index for index, value in enumerate(made) if finite.find_non_finite(value) is not None)
     return made, None
 
 
 def from_json(name: str, form: Form, value: Raw) -> Any:
     """Convert well-formed JSON text to an argument."""
     try:
-        return _finite(name, decoder(form.wanted)(value), form.watched)
+        return _finite(name, decoder_for(form.wanted)(value), form.watched)
     except msgspec.ValidationError as error:
-        raise Unfit(misfits.misfit(name, form.shown, error, value)) from None
+        raise Mismatch(argument_errors.wrong_value(name, form.shown, error, value)) from None
 
 
 def from_texts(name: str, form: Form, texts: list[str]) -> Any:
     """Convert a query's texts to an argument: several make a list, objects are read as JSON, others by what they spell."""
     if len(texts) > 1 and not form.repeated:
-        raise Unfit(misfits.repeated(name, len(texts)))
+        raise Mismatch(argument_errors.repeated(name, len(texts)))
     try:
         if form.as_json:
             joined = ",".join(map(_json_text, texts))
-            return _finite(name, decoder(form.wanted)(f"[{joined}]" if form.repeated else joined), form.watched)
+            return _finite(name, decoder_for(form.wanted)(f"[{joined}]" if form.repeated else joined), form.watched)
         read = [_whole(text) for text in texts] if form.whole else list(texts)
         plain = not form.numeric and not any(text.lower() == "null" for text in read)
         return _finite(name, _converted(form, read if form.repeated else read[0], strict=plain), form.watched_text)
     except ParseError as error:
-        raise Unfit(misfits.no_json(name, error.message)) from None
+        raise Mismatch(argument_errors.not_json(name, error.message)) from None
     except msgspec.ValidationError as error:
-        raise Unfit(misfits.text_misfit(name, form.shown, error, texts, as_json=form.as_json)) from None
+        raise Mismatch(argument_errors.wrong_text(name, form.shown, error, texts, as_json=form.as_json)) from None
 
 
 def _converted(form: Form, value: Any, *, strict: bool = True) -> Any:
@@ -91,9 +91,9 @@ def _converted(form: Form, value: Any, *, strict: bool = True) -> Any:
 
 
 def _finite(name: str, value: Any, watched: bool) -> Any:
-    number = finite.not_finite(value) if watched else None
+    number = finite.find_non_finite(value) if watched else None
     if number is not None:
-        raise Unfit(misfits.not_finite(name, number))
+        raise Mismatch(argument_errors.not_finite(name, number))
     return value
 
 

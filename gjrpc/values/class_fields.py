@@ -20,7 +20,7 @@ _ATTRS = ("__attrs_attrs__", "__attrs_post_init__")
 
 
 @contextmanager
-def constructed(types: Iterable[inspect.Type]) -> Iterator[set[Any]]:
+def constructor_fields_only(types: Iterable[inspect.Type]) -> Iterator[set[Any]]:
     """Within this, msgspec finds in dataclasses and attrs classes only the fields that their constructors take.
 
     It does not call constructors: it would read a field with `init=False` from JSON, and leaves what has a default in the class
@@ -41,7 +41,7 @@ def constructed(types: Iterable[inspect.Type]) -> Iterator[set[Any]]:
         yield {*map(_as_written, classes), *classes.values()}
 
 
-def left_out(cls: Any) -> list[str]:
+def non_init_fields(cls: Any) -> list[str]:
     """The names of the fields of a dataclass or attrs class that its constructor does not take."""
     return [field.name for field in _fields(getattr(cls, "__origin__", cls)) if not field.init]
 

@@ -16,11 +16,11 @@ from gjrpc.values.hashing import as_misfit, hashing_of
 
 @lru_cache(maxsize=256)
 def _known_decoder(wanted: Any) -> Callable[[Any], Any]:
-    return new_decoder(wanted)
+    return uncached_decoder_for(wanted)
 
 
-def new_decoder(wanted: Any) -> Callable[[Any], Any]:
-    """As `decoder`, without its cache."""
+def uncached_decoder_for(wanted: Any) -> Callable[[Any], Any]:
+    """As `decoder_for`, without its cache."""
     hashing = hashing_of(prepare(wanted))
     decode: Callable[[Any], Any] = msgspec.json.Decoder(wanted).decode
     if hashing is None:
@@ -36,7 +36,7 @@ def new_decoder(wanted: Any) -> Callable[[Any], Any]:
     return decode_checked
 
 
-def decoder(wanted: Any) -> Callable[[Any], Any]:
+def decoder_for(wanted: Any) -> Callable[[Any], Any]:
     """Return the decoder from well-formed JSON text to a type; a Decimal gets all digits.
 
     Raises:
@@ -45,7 +45,7 @@ def decoder(wanted: Any) -> Callable[[Any], Any]:
     try:
         hash(wanted)
     except TypeError:
-        return new_decoder(wanted)
+        return uncached_decoder_for(wanted)
     return _known_decoder(wanted)
 
 

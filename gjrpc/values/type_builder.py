@@ -38,35 +38,35 @@ _REPLACED = (types.AnyType, types.RawType, types.CustomType, types.SetType, type
 _CONSTRAINTS = ("ge", "gt", "le", "lt", "multiple_of", "pattern", "min_length", "max_length", "tz")
 
 
-def limits(info: Any) -> dict[str, Any]:
+def constraints(info: Any) -> dict[str, Any]:
     """The constraints of a type, by their names."""
     return {name: value for name in _CONSTRAINTS if (value := getattr(info, name, None)) is not None}
 
 
-def rebuilt(info: Any, replace: Replace) -> Any:
+def rebuild_type(info: Any, replace: Replace) -> Any:
     """Return the type that msgspec describes, with replacements."""
     bare = _bare(info, replace)
-    limited = limits(info)
+    limited = constraints(info)
     return Annotated[bare, msgspec.Meta(**limited)] if limited else bare
 
 
 def _bare(info: Any, replace: Replace) -> Any:
     if isinstance(info, types.Metadata):
-        return rebuilt(info.type, replace)
+        return rebuild_type(info.type, replace)
     if isinstance(info, types.UnionType):
-        choices = [rebuilt(member, replace) for member in info.types]
+        choices = [rebuild_type(member, replace) for member in info.types]
         anything = [choice for choice in choices if choice is Raw or choice is Any]
         return anything[0] if anything else Union[tuple(choices)]  # noqa: UP007  they are computed
     if isinstance(info, types.DictType):
-        return dict[rebuilt(info.key_type, replace), rebuilt(info.value_type, replace)]  # type: ignore[misc]  # likewise
+        return dict[rebuild_type(info.key_type, replace), rebuild_type(info.value_type, replace)]  # type: ignore[misc]  # likewise
     if isinstance(info, types.TupleType):
-        return tuple[tuple(rebuilt(item, replace) for item in info.item_types)]  # type: ignore[misc]  # likewise
+        return tuple[tuple(rebuild_type(item, replace) for item in info.item_types)]  # type: ignore[misc]  # likewise
     if isinstance(info, _REPLACED) or hasattr(info, "fields"):
         return replace(info)
     if isinstance(info, types.VarTupleType):
-        return tuple[rebuilt(info.item_type, replace), ...]  # type: ignore[misc]  # likewise
+        return tuple[rebuild_type(info.item_type, replace), ...]  # type: ignore[misc]  # likewise
     if isinstance(info, types.CollectionType):
-        return list[rebuilt(info.item_type, replace)]  # type: ignore[misc]  # likewise
+        return list[rebuild_type(info.item_type, replace)]  # type: ignore[misc]  # likewise
     if isinstance(info, types.LiteralType):
         return Literal[info.values]
     if isinstance(info, types.EnumType):
@@ -85,12 +85,12 @@ def without_code(info: Any, within: tuple[Any, ...] = ()) -> Any:
         return without_code(part, inner)
 
     if isinstance(info, (types.SetType, types.FrozenSetType)):
-        return list[rebuilt(info.item_type, replace)]  # type: ignore[misc]  # likewise
+        return list[rebuild_type(info.item_type, replace)]  # type: ignore[misc]  # likewise
     if not hasattr(info, "fields") or info.cls in within:
         return Raw
     names = {f"field_{index}": field.encode_name for index, field in enumerate(info.fields)}
     defaults = [() if field.required else (UNSET,) for field in info.fields]
-    forms = [rebuilt(field.type, replace) for field in info.fields]
+    forms = [rebuild_type(field.type, replace) for field in info.fields]
     return msgspec.defstruct(
         "Form",
         [(name, form, *default) for name, form, default in zip(names, forms, defaults, strict=True)],
