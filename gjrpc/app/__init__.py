@@ -1,1 +1,1 @@
-"""The application: requests in, responses out. It puts the methods on HTTP in each dialect, with pages beside them."""
+"""The application: a request in, a response out. Its dialects read calls from requests; its pages document the methods."""

@@ -1,1 +1,1 @@
-"""Who may call: credentials, rights, web pages' origins."""
+"""Authentication and authorization: credentials, rights, allowed hosts, web pages' origins."""

@@ -1,1 +1,1 @@
-"""A call: from a plain function to a method, from a method's name and arguments to a result or an error."""
+"""Methods and calls: registers functions as methods, binds arguments to them, runs calls, and reports results and errors."""

@@ -1,1 +1,1 @@
-"""The Python client."""
+"""The Python client, which calls a server's methods over HTTP."""

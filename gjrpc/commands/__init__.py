@@ -1,1 +1,1 @@
-"""The command line: options, targets, and how options become parts."""
+"""The command line: the options, the target to serve, and the parts that they configure."""

@@ -1,1 +1,1 @@
-"""What the methods are, in documents for people and machines: OpenRPC and OpenAPI."""
+"""Documents that describe the methods to people and programs: OpenRPC and OpenAPI."""

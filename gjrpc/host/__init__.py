@@ -1,1 +1,1 @@
-"""The host methods, over psutil."""
+"""Methods that describe this host (processes, sockets, disks), built on psutil, with secrets masked."""

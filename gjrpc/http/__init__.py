@@ -1,1 +1,1 @@
-"""HTTP/1.1 without a socket: bytes to requests, responses to bytes."""
+"""HTTP/1.1 without sockets: parses bytes into requests and writes responses as bytes."""

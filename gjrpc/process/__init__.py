@@ -1,1 +1,1 @@
-"""The process that a server runs in: its threads, children, standard streams, log and systemd."""
+"""The server's own process: threads, child processes, standard streams, log, systemd."""

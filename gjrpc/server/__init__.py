@@ -1,1 +1,1 @@
-"""The server, on gevent: connections, deadlines, TLS, draining."""
+"""The server, built on gevent: sockets, TLS, connections, timeouts, limits under load, stopping."""

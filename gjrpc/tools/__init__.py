@@ -1,1 +1,1 @@
-"""Reads contracts that someone else published, compares them, and writes stubs from them."""
+"""Tools for other servers' OpenRPC documents: fetch them, compare them, write typed stubs from them."""

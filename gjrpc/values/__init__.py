@@ -1,1 +1,1 @@
-"""JSON values: what is accepted, how it becomes Python values, what can be sent."""
+"""JSON values: decoding, conversion to annotated types, encoding, and their limits."""

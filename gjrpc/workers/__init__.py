@@ -1,1 +1,1 @@
-"""Several processes, on gunicorn's arbiter."""
+"""Several server processes under gunicorn's arbiter, and how they share connections."""
