@@ -4,10 +4,16 @@ import json
 import os
 import socket
 import sys
+import threading
 from pathlib import Path
 
+import gevent
+import gevent.socket
 import pytest
 from conftest import TIMEOUT, Wire, launcher
+
+from gjrpc import Application, Registry
+from gjrpc.server.server import Server
 
 APP = """
 import sys
@@ -288,3 +294,38 @@ def test_the_failure_is_in_each_log(launch, folder):
     mounted = Mounted(SERVERS["gunicorn sync"], launch, folder)
     ref = json.loads(mounted.ask(request("GET", "/fail")).body)["ref"]
     mounted.program.wait_for(rf"ref {ref}: method fail(?s:.*)ZeroDivisionError: a secret")
+
+
+def answer(server, path, host="localhost"):
+    """The status of a GET, and its JSON, asked by a greenlet of this hub."""
+    with gevent.socket.create_connection(server.address, timeout=TIMEOUT) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        head, _, body = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)
+
+
+def test_two_servers_of_one_application_do_not_disturb_each_other():
+    """Of two servers on one application, one that stops is not ready; the other stays so, with its hosts and its threads."""
+    registry, gate = Registry(), threading.Event()
+    registry.register(lambda: gate.wait(TIMEOUT), "block", blocking=True)
+    application = Application(registry)
+    first, second = (Server(("127.0.0.1", 0), application, hosts=hosts) for hosts in (["localhost"], ["*"]))
+    first.start()
+    second.start()
+    assert [answer(server, "/-/ready", "a")[0] for server in (first, second)] == [200, 200]
+    assert [answer(server, "/list_methods", "a")[0] for server in (first, second)] == [421, 200]
+    blocked = [gevent.spawn(answer, server, "/block") for server in (first, second)]
+    kept = gevent.socket.create_connection(first.address, timeout=TIMEOUT)
+    kept.sendall(b"GET /-/ready HTTP/1.1\r\n")
+    stop = gevent.spawn(first.stop)
+    gevent.sleep(0.1)
+    kept.sendall(b"Host: a\r\n\r\n")
+    assert b" 503 " in kept.recv(65536)
+    assert answer(second, "/-/ready") == (200, {"ready": True})
+    gate.set()
+    assert [each.get(timeout=TIMEOUT) for each in blocked] == [(200, {"block": True})] * 2
+    stop.get(timeout=TIMEOUT)
+    assert answer(second, "/block", "a") == (200, {"block": True})
+    assert answer(second, "/-/ready") == (200, {"ready": True})
+    second.stop()
+    kept.close()

@@ -36,7 +36,7 @@ from gjrpc.values import codec
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-Handle: TypeAlias = Callable[[Request], Response]
+Handle: TypeAlias = Callable[[Request, Peer | None], Response]
 
 _METHOD_VERBS = "GET, HEAD, POST, OPTIONS"
 _ROOT_VERBS = "POST, OPTIONS"
@@ -93,14 +93,11 @@ class Application:
         self._decode: Callable[[bytes], Any] = codec.Decoder(max_depth, max_values).decode
         self._decode_arguments = self._decode
         registry.when_exact(self._keep_digits)
-        self.ready: Callable[[], bool] = lambda: True
-        """Tells `/-/ready` whether new calls are welcome; the server sets it."""
         self.guard: Guard | Unasked | None = guard
         """Asks who calls, or None."""
         if guard is None and registry.scopes and not open_to_all:
             self.guard = Unasked()
         self._gate = Gate(allowed_hosts, allowed_origins)
-        self._guards_hosts = self._gate.guards_hosts
         self._scheme_of = scheme_of
         self.grants = self._gate.grants
         """Returns the CORS headers of an answer to a page of this origin, or of none."""
@@ -109,7 +106,6 @@ class Application:
             title,
             version,
             status_of,
-            guards_hosts=lambda: self._guards_hosts,
             schemes=self.guard.schemes if self.guard else {},
         )
         discover = Method("rpc.discover", self._contracts.openrpc, Binding(self._contracts.openrpc))
@@ -122,16 +118,12 @@ class Application:
             "POST": self._post,
             "OPTIONS": self._options,
         }
-        self._pages = Pages(registry, self._contracts, ready=lambda: self.ready())  # noqa: PLW0108  the server sets another
+        self._pages = Pages(registry, self._contracts, lambda peer: self._gate.guards_hosts(_server_hosts(peer)))
 
     @property
     def leaves_hosts(self) -> bool:
         """Whether it was not told which hosts to answer for."""
         return self._gate.leaves_hosts
-
-    def guard_hosts(self) -> None:
-        """Check the host of each request against the server's own hosts (`Peer.server_hosts`)."""
-        self._guards_hosts = True
 
     def trust(self, scheme_of: Callable[[Peer, Head], str]) -> None:
         """Trust the proxies in front to report a client's scheme, unless `scheme_of` was given."""
@@ -141,7 +133,7 @@ class Application:
         """Answer one request; raises nothing that the request or a method could cause.
 
         Args:
-            peer: who is at the other end of the wire; only a guard looks at it.
+            peer: the client's end of the connection, and what the server that received the request says of itself.
         """
         head = request.head
         try:
@@ -150,9 +142,8 @@ class Application:
             handle = self._verbs.get(head.verb, self._no_verb)
             if head.origin is not None or head.site is not None or self.guard is not None or self._gate.has_list:
                 return self._let_in(request, peer, handle)
-            if self._guards_hosts:
-                self._gate.check_host(head, _NO_HOSTS if peer is None else peer.server_hosts)
-            response = handle(request)
+            self._gate.check_host(head, _server_hosts(peer))
+            response = handle(request, peer)
             if head.call is not None or (head.target == "/" and head.verb == "POST"):
                 head.reader = self  # from now on the shorter way: all that was looked at is a pure function of the head
             return response
@@ -169,10 +160,10 @@ class Application:
         response = self._let_in(Request(head), peer, self._await_body)
         return None if response.status == _CONTINUE else response
 
-    def _await_body(self, request: Request) -> Response:
+    def _await_body(self, request: Request, _: Peer | None) -> Response:
         head = request.head
         if head.verb not in self._verbs:
-            return self._no_verb(request)
+            return self._no_verb(request, None)
         if head.verb == "POST":
             _check_posted(head)
         return Response(_CONTINUE)
@@ -181,14 +172,13 @@ class Application:
         """Answer a request whose origin or caller must be looked at first."""
         head, gate = request.head, self._gate
         try:
-            if self._guards_hosts:
-                gate.check_host(head, _NO_HOSTS if peer is None else peer.server_hosts)
+            gate.check_host(head, _server_hosts(peer))
             if head.origin is not None or head.site is not None:
                 gate.check_page(head, self._scheme(head, peer))
             if head.origin is not None and gate.lists(head.origin) and (asked := preflight(head)):
                 response = Response(204, headers=asked)
             elif self.guard is None or is_probe(head):
-                response = handle(request)
+                response = handle(request, peer)
             else:
                 response = self._as_caller(self.guard, handle, request, peer)
         except BaseException as error:  # noqa: BLE001  a guard may be an application's own
@@ -215,7 +205,7 @@ class Application:
         caller = guard.identify(request.head, peer, self.dispatcher.apart)
         entered = context.enter(caller)
         try:
-            response = handle(request)
+            response = handle(request, peer)
         except CallError as error:
             response = refusal(error)
         finally:
@@ -223,7 +213,7 @@ class Application:
         response.caller = caller.name
         return response
 
-    def _no_verb(self, request: Request) -> Response:
+    def _no_verb(self, request: Request, _: Peer | None) -> Response:
         head = request.head
         raise errors.VerbNotAllowed(f"{excerpt(head.verb)} is not supported here", allow=self._allowed(head.target))
 
@@ -240,10 +230,10 @@ class Application:
         start_response(f"{response.status} {reason_phrase(response.status)}", headers if response.status != 204 else headers[:-1])
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
 
-    def _get(self, request: Request) -> Response:
+    def _get(self, request: Request, peer: Peer | None) -> Response:
         target = request.head.target
         if target.startswith("/-/"):
-            return self._pages.answer(target)
+            return self._pages.answer(target, peer)
         head, call = request.head, native.read_target(target)
         if len(target) <= _SHORT:  # keeping a longer one costs more than it saves
             head.call = call
@@ -262,7 +252,7 @@ class Application:
             )
         return response
 
-    def _post(self, request: Request) -> Response:
+    def _post(self, request: Request, _: Peer | None) -> Response:
         target = request.head.target
         if target != "/" or request.head.coding is not None:
             _check_posted(request.head)
@@ -290,7 +280,7 @@ class Application:
             return Response(204, headers=()) if answer is None else Response(200, answer)
         return self._native(native.read_message(message))
 
-    def _options(self, request: Request) -> Response:
+    def _options(self, request: Request, _: Peer | None) -> Response:
         return Response(204, headers=(("Allow", self._allowed(request.head.target)),))
 
     def _allowed(self, target: str) -> str:
@@ -310,6 +300,10 @@ class Application:
         if isinstance(outcome, bytes):
             return Response(200, native.success(call.name, outcome))
         return refusal(outcome, call.name)
+
+
+def _server_hosts(peer: Peer | None) -> frozenset[str]:
+    return _NO_HOSTS if peer is None else peer.server_hosts
 
 
 def _check_posted(head: Head) -> None:

@@ -25,6 +25,7 @@ class EnvironPeer:
 
     __slots__ = ("_environ", "client_address", "peer", "scheme")
     server_hosts: frozenset[str] = frozenset()
+    server_ready = True
     pid: int | None = None
 
     def __init__(self, environ: "WSGIEnvironment") -> None:

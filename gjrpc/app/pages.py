@@ -5,6 +5,7 @@ ask.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from gjrpc import errors
@@ -13,6 +14,7 @@ from gjrpc.calls.disclosure import DETAILS, internal_error
 from gjrpc.calls.registry import Registry
 from gjrpc.contracts.documents import Contracts
 from gjrpc.http.messages import JSON, Response
+from gjrpc.http.peer import Peer
 from gjrpc.http.problems import refusal
 from gjrpc.texts import quoted
 from gjrpc.values import codec
@@ -24,39 +26,39 @@ class Pages:
     Args:
         registry: the methods, which the index lists.
         contracts: the documents.
-        ready: tells whether new calls are welcome.
+        guards_hosts: whether the requests of a peer are refused if they are for another host.
     """
 
-    def __init__(self, registry: Registry, contracts: Contracts, *, ready: Callable[[], bool]) -> None:
+    def __init__(self, registry: Registry, contracts: Contracts, guards_hosts: Callable[[Peer | None], bool]) -> None:
         self._registry = registry
-        self._ready = ready
-        self._pages: dict[str, Callable[[], Response]] = {
+        self._pages: dict[str, Callable[[Peer | None], Response]] = {
             "/-/": self._index,
-            "/-/healthy": lambda: _json({"healthy": True}),
-            "/-/ready": self._readiness,
-            "/-/openrpc.json": lambda: _document(contracts.openrpc),
-            "/-/openapi.json": lambda: _document(contracts.openapi),
+            "/-/healthy": lambda _: _json({"healthy": True}),
+            "/-/ready": _readiness,
+            "/-/openrpc.json": lambda _: _document(contracts.openrpc),
+            "/-/openapi.json": lambda peer: _document(partial(contracts.openapi, guards_hosts(peer))),
         }
 
-    def answer(self, target: str) -> Response:
+    def answer(self, target: str, peer: Peer | None = None) -> Response:
         """Answer a GET; a query means nothing.
 
         Raises:
             MethodNotFound: there is no such page.
-            Overloaded: no new calls are welcome, and that was asked.
+            Overloaded: the server that received the request is stopping, and this is the page that reports it.
         """
         page = self._pages.get(target.partition("?")[0])
         if page is None:
             raise errors.MethodNotFound(f"no page {quoted(target)}; there are {', '.join(self._pages)}")
-        return page()
+        return page(peer)
 
-    def _index(self) -> Response:
+    def _index(self, _: Peer | None) -> Response:
         return _json({"gjrpc": __version__, "pages": sorted(self._pages), "methods": self._registry.list_methods()})
 
-    def _readiness(self) -> Response:
-        if not self._ready():
-            raise errors.Overloaded("shutting down", retry_after=1)
-        return _json({"ready": True})
+
+def _readiness(peer: Peer | None) -> Response:
+    if peer is not None and not peer.server_ready:
+        raise errors.Overloaded("shutting down", retry_after=1)
+    return _json({"ready": True})
 
 
 def _document(write: Callable[[], Any]) -> Response:

@@ -37,20 +37,26 @@ class Gate:
         origins: `scheme://host[:port]`; `*` for any.
 
     Attributes:
-        guards_hosts: whether the host of each request must be looked at.
         has_list: whether there are origins on the list, so that answers depend on a request's origin.
     """
 
     def __init__(self, hosts: Iterable[str] | None, origins: Iterable[str]) -> None:
         self._hosts = None if hosts is None else hostnames(hosts)
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
-        self.guards_hosts = bool(self._hosts)
         self.has_list = bool(self._origins)
 
     @property
     def leaves_hosts(self) -> bool:
         """Whether the server decides which hosts to answer for."""
         return self._hosts is None
+
+    def guards_hosts(self, server_hosts: frozenset[str]) -> bool:
+        """Whether requests for other hosts are refused.
+
+        Args:
+            server_hosts: the server's hosts, if it decides; empty for any.
+        """
+        return bool(server_hosts if self._hosts is None else self._hosts)
 
     def check_host(self, head: Head, server_hosts: frozenset[str] = frozenset()) -> None:
         """Refuse a request for a host that is not on the list.

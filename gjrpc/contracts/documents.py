@@ -5,6 +5,7 @@ what it may call. What stands in them is `openrpc`'s and `openapi`'s to know; it
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -28,7 +29,6 @@ class Contracts:
         title: the application's name.
         version: the version of its methods.
         status_of: gives the HTTP status of an error.
-        guards_hosts: whether requests for other hosts are refused.
         schemes: how callers can say who they are, by OpenAPI's Security Scheme Objects.
     """
 
@@ -39,7 +39,6 @@ class Contracts:
         version: str,
         status_of: StatusOf,
         *,
-        guards_hosts: Callable[[], bool],
         schemes: Mapping[str, dict[str, str]] | None = None,
     ) -> None:
         about = (title, version)
@@ -48,12 +47,20 @@ class Contracts:
         def shown() -> Contract:
             return describe(filter(context.permits, registry))
 
+        def write_openapi(guards_hosts: bool) -> dict[str, Any]:
+            return openapi.document(shown(), *about, status_of, guards_hosts=guards_hosts, schemes=schemes)
+
         self.openrpc: Callable[[], msgspec.Raw] = _Kept(registry, lambda: openrpc.document(shown(), *about, schemes))
-        """Give the OpenRPC document of `openrpc.document` as JSON."""
-        self.openapi: Callable[[], msgspec.Raw] = _Kept(
-            registry, lambda: openapi.document(shown(), *about, status_of, guards_hosts=guards_hosts(), schemes=schemes)
-        )
-        """Give the OpenAPI document of `openapi.document` as JSON."""
+        """Return the OpenRPC document (`openrpc.document`) as JSON."""
+        self._openapi = [_Kept(registry, partial(write_openapi, guards_hosts)) for guards_hosts in (False, True)]
+
+    def openapi(self, guards_hosts: bool) -> msgspec.Raw:
+        """Return the OpenAPI document (`openapi.document`) as JSON.
+
+        Args:
+            guards_hosts: whether requests for other hosts are refused.
+        """
+        return self._openapi[guards_hosts]()
 
 
 class _Kept:

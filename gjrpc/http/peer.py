@@ -36,6 +36,11 @@ class Peer(Protocol):
         ...
 
     @property
+    def server_ready(self) -> bool:
+        """Whether the server that received the request accepts new calls; False once it has begun to stop."""
+        ...
+
+    @property
     def certificate(self) -> Mapping[str, Any] | None:
         """Its certificate, as `ssl.SSLSocket.getpeercert` gives it, or None; it is known to be signed by who may."""
         ...

@@ -76,6 +76,11 @@ class Sending(Gateway):
         return self.server.hosts  # type: ignore[no-any-return]  # the server is any
 
     @property
+    def server_ready(self) -> bool:
+        """Whether the server accepts new calls; False once it has begun to stop."""
+        return not self.server.draining
+
+    @property
     def scheme(self) -> str:
         """The client's scheme: `https` over TLS, else `http`."""
         return "https" if self._tls else "http"

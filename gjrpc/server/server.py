@@ -147,9 +147,6 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             hosts = LOOPBACK if isinstance(self.address, tuple) and is_loopback(str(self.address[0])) else ()
         self.hosts = hostnames(hosts)
         if self.short_way:
-            if self.hosts and application.leaves_hosts:
-                application.guard_hosts()
-            application.ready = lambda: not self.draining
             application.dispatcher.run_by(Green(threads, max_queued))
 
     def __repr__(self) -> str:

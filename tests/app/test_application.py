@@ -5,6 +5,7 @@ import json
 import math
 from datetime import date
 from enum import Enum
+from types import SimpleNamespace
 from typing import TypedDict
 from urllib.parse import quote, unquote
 from wsgiref.util import setup_testing_defaults
@@ -431,8 +432,8 @@ def test_pages(registry):
 def test_a_server_that_shuts_down_is_not_ready(registry):
     """While the server shuts down it is healthy but not ready, and says when to ask again."""
     application = Application(registry)
-    application.ready = lambda: False
-    response = ask(application, "GET", "/-/ready")
+    peer = SimpleNamespace(server_ready=False, server_hosts=frozenset())
+    response = application.respond(Request(Head("GET", "/-/ready")), peer)
     assert (response.status, header(response, "Retry-After")) == (503, "1")
     assert ask(application, "GET", "/-/healthy").status == 200
 

@@ -1,6 +1,7 @@
 """What lies under `/-/`."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,12 +12,12 @@ from gjrpc.errors import MethodNotFound, Overloaded
 from gjrpc.http.problems import status_of
 
 
-def pages(ready=True):
+def pages():
     """The pages of a registry with one method."""
     registry = Registry()
     registry.register(lambda: "pong", "ping")
-    contracts = Contracts(registry, "gjrpc", "0", status_of, guards_hosts=lambda: False)
-    return Pages(registry, contracts, ready=lambda: ready)
+    contracts = Contracts(registry, "gjrpc", "0", status_of)
+    return Pages(registry, contracts, lambda peer: False)
 
 
 @pytest.mark.parametrize("query", ["", "?a=1"])
@@ -36,7 +37,8 @@ def test_a_page_that_is_not_there():
         pages().answer("/-/" + "x" * 1000)
 
 
-def test_who_is_not_ready_says_so():
-    """Where no new calls are welcome, the page that tells is an error."""
+def test_a_stopping_server_is_not_ready():
+    """The server that received the request decides whether `/-/ready` is an error."""
+    assert pages().answer("/-/ready", SimpleNamespace(server_ready=True)).status == 200
     with pytest.raises(Overloaded, match="shutting down"):
-        pages(ready=False).answer("/-/ready")
+        pages().answer("/-/ready", SimpleNamespace(server_ready=False))

@@ -25,6 +25,7 @@ class Peer:
         self.client_address = (peer, 4711)
         self.scheme = "http"
         self.server_hosts = frozenset()
+        self.server_ready = True
         self.certificate = certificate
 
 

@@ -54,7 +54,7 @@ def test_a_host_on_the_list_is_answered_for(hosts, host):
 def test_another_host_is_refused_and_told_the_option(host):
     """A host that is not on the list is misdirected, and the answer names the option."""
     gate = Gate(LOOPBACK, [])
-    assert gate.guards_hosts
+    assert gate.guards_hosts(frozenset())
     with pytest.raises(Misdirected, match=f"{host!r}.*--allowed-hosts {host}".replace("[", r"\[")):
         gate.check_host(head(host))
 
@@ -78,8 +78,10 @@ def test_a_probe_needs_neither_host_nor_origin(target):
 
 @pytest.mark.parametrize(("hosts", "guards"), [(["*"], False), ([], False), (["a"], True), (["a", "*"], False)])
 def test_a_gate_knows_whether_it_guards(hosts, guards):
-    """A gate for any host need not look at the host of each request."""
-    assert Gate(hosts, []).guards_hosts == guards
+    """A gate with hosts of its own ignores the server's; a gate without any uses the server's."""
+    for server_hosts in (frozenset(), frozenset({"b"})):
+        assert Gate(hosts, []).guards_hosts(server_hosts) == guards
+        assert Gate(None, []).guards_hosts(server_hosts) == bool(server_hosts)
 
 
 @pytest.mark.parametrize(
