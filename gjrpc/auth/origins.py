@@ -6,19 +6,16 @@ CORS protocol, https://fetch.spec.whatwg.org/#http-cors-protocol). It knows the 
 
 import logging
 from collections.abc import Iterable
-from ipaddress import ip_address
 from typing import TypeVar
 
 from gjrpc.errors import CallError, Forbidden, Misdirected
+from gjrpc.http.hosts import hostname, hostnames
 from gjrpc.http.messages import Head, Headers
 from gjrpc.texts import excerpt, quoted
 
 E = TypeVar("E", bound=CallError)
 
 log = logging.getLogger("gjrpc.auth")
-
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-"""The hosts that a server on a loopback address answers for by default."""
 
 _PROBES = frozenset({"/-/healthy", "/-/ready"})
 _CONSOLE = "/-/"
@@ -172,31 +169,6 @@ def preflight(head: Head) -> Headers:
     asked = head.get("access-control-request-headers")
     allowed = () if asked is None else (("Access-Control-Allow-Headers", asked),)
     return (("Access-Control-Allow-Methods", "GET, HEAD, POST"), *allowed, ("Access-Control-Max-Age", _REMEMBERED))
-
-
-def hostnames(hosts: Iterable[str]) -> frozenset[str]:
-    """A list of hosts as names to compare with; empty where any will do."""
-    found = frozenset(map(hostname, hosts))
-    return frozenset() if "*" in found else found
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a name or an IP address, without brackets, is a loopback one."""
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:  # a name
-        return host.lower() == "localhost"
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
-
-
-def hostname(host: str) -> str:
-    """A host without its port and final dot, in lower case; an IPv6 address keeps its brackets."""
-    name = host.lower()
-    if not name.endswith("]"):
-        before, colon, port = name.rpartition(":")
-        if colon and port.isdigit():
-            name = before
-    return name.rstrip(".")
 
 
 def _media_type(content_type: str | None) -> str:

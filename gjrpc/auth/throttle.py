@@ -6,7 +6,6 @@ is bounded, whatever the number of addresses. It knows neither credentials nor r
 without a lock, as one that died holding the lock would stop all others; a race loses one count at most.
 """
 
-import ipaddress
 import itertools
 import logging
 import mmap
@@ -14,6 +13,9 @@ import os
 import time
 from collections.abc import Callable
 from hashlib import blake2b
+from ipaddress import IPv6Network
+
+from gjrpc.http.hosts import parse_ip
 
 log = logging.getLogger("gjrpc.auth")
 
@@ -111,10 +113,7 @@ def _counts(cell: int, generation: int) -> tuple[int, int]:
 
 def network(address: str) -> str:
     """What one client has of addresses: an IPv4 address, or the 64 bits of an IPv6 network (RFC 6177, section 2)."""
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address[:64]  # a unix socket, or whatever a server in front calls it
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    return str(found.ipv4_mapped or ipaddress.IPv6Network((int(found), 64), strict=False))
+    found = parse_ip(address)
+    if found is None:
+        return address[:64]  # a Unix socket, or whatever a server in front calls it
+    return str(found) if found.version == 4 else str(IPv6Network((int(found), 64), strict=False))

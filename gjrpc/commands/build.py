@@ -21,13 +21,13 @@ from gjrpc._version import __version__
 from gjrpc.app.application import Application
 from gjrpc.auth import credentials
 from gjrpc.auth.guard import Guard, Unasked
-from gjrpc.auth.origins import LOOPBACK, hostname
 from gjrpc.calls.registry import Registry
 from gjrpc.commands import settings
 from gjrpc.commands.settings import Settings
 from gjrpc.errors import SettingsError
 from gjrpc.http.access_log import AccessLog
 from gjrpc.http.forwarded import ForwardedLog
+from gjrpc.http.hosts import LOOPBACK, hostname
 from gjrpc.limits import MAX_BODY
 from gjrpc.process import systemd
 from gjrpc.server import addresses, tls

@@ -13,8 +13,8 @@ import socket
 import stat
 from dataclasses import dataclass
 
-from gjrpc.auth.origins import is_loopback
 from gjrpc.errors import SettingsError
+from gjrpc.http.hosts import is_loopback
 from gjrpc.limits import SOCKET_MODE
 
 log = logging.getLogger("gjrpc.server")
@@ -88,13 +88,13 @@ class SocketFile:
 
     def __init__(self, path: str) -> None:
         self._path = os.path.abspath(path)  # the application may change the folder
-        self._made = _identity(self._path)
+        self._made = _file_identity(self._path)
         self._process = os.getpid()
 
     def remove(self) -> None:
         """Remove it, unless it now belongs to another server or this process is a child of its maker."""
         try:
-            if os.getpid() == self._process and _identity(self._path) == self._made:
+            if os.getpid() == self._process and _file_identity(self._path) == self._made:
                 os.unlink(self._path)
         except FileNotFoundError:
             pass
@@ -102,7 +102,7 @@ class SocketFile:
             log.warning("the socket file unix:%s can't be removed: %s", self._path, _reason(error))
 
 
-def _identity(path: str) -> tuple[int, int, int]:
+def _file_identity(path: str) -> tuple[int, int, int]:
     """What distinguishes a file from a later one in its place, which may get the same inode number."""
     status = os.lstat(path)
     return status.st_dev, status.st_ino, status.st_mtime_ns
@@ -159,8 +159,8 @@ def _remove_stale(path: str) -> None:
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
             raise FileExistsError(errno.EEXIST, "a file that is not a socket is in the way")
-        found = _identity(path)
-        if _is_dead(path) and _identity(path) == found:
+        found = _file_identity(path)
+        if _is_dead(path) and _file_identity(path) == found:
             os.unlink(path)
     except FileNotFoundError:
         pass

@@ -14,10 +14,10 @@ import gevent
 import gevent.socket
 
 from gjrpc.errors import BadMessage
-from gjrpc.http.forwarded import MAX_HEADER, ProxyHeaderError, Unnamed, header_end, source
 from gjrpc.http.messages import Head
 from gjrpc.http.peer import peer_name
 from gjrpc.http.problems import refusal
+from gjrpc.http.proxy_protocol import MAX_HEADER, ProxyHeaderError, Unnamed, header_end, source
 from gjrpc.process import forks
 from gjrpc.server.sending import HURRY
 

@@ -19,10 +19,10 @@ import gevent.ssl
 from gevent.pywsgi import LoggingLogAdapter, WSGIServer
 
 from gjrpc.app.application import Application
-from gjrpc.auth.origins import LOOPBACK, hostnames, is_loopback
 from gjrpc.errors import SettingsError
 from gjrpc.http.access_log import AnswerLog
 from gjrpc.http.forwarded import Proxies
+from gjrpc.http.hosts import LOOPBACK, hostnames, is_loopback
 from gjrpc.http.reader import Memory
 from gjrpc.http.writer import Writer
 from gjrpc.limits import BACKLOG, BODIES_AT_ONCE, MAX_CALLS, MAX_QUEUED, MAX_UNSENT, THREADS, Limits, Timeouts

@@ -6,9 +6,10 @@ import pytest
 from conftest import Wire
 
 from gjrpc.app.application import Application
-from gjrpc.auth.origins import LOOPBACK, Gate, preflight
+from gjrpc.auth.origins import Gate, preflight
 from gjrpc.calls.registry import Registry
 from gjrpc.errors import Forbidden, Misdirected
+from gjrpc.http.hosts import LOOPBACK
 from gjrpc.http.messages import Head
 
 

@@ -1,32 +1,17 @@
-"""Who called, through trusted proxies: the headers they add, and the PROXY protocol, also on a server's connections."""
-
-import ssl
-import struct
+"""The client's address and scheme behind trusted proxies."""
 
 import pytest
 import requests
-from conftest import wait_until
 
-from gjrpc import Application, Registry
 from gjrpc.commands.settings import Settings
 from gjrpc.errors import SettingsError
 from gjrpc.http.access_log import Answered
-from gjrpc.http.forwarded import MAX_HEADER, SIGNATURE, ForwardedLog, Proxies, ProxyHeaderError, Unnamed, header_end, node, source
-from gjrpc.http.messages import Head, Response
-from gjrpc.limits import Timeouts
-from gjrpc.server.tls import server_context
+from gjrpc.http.forwarded import ForwardedLog, Proxies, node
+from gjrpc.http.messages import Head
+from gjrpc.http.proxy_protocol import Unnamed
 
 PEER = ("10.0.0.1", 5000)
 INNER = Proxies(["10.0.0.0/8", "fd00::/8", "unix"])
-
-
-def v2(family, addresses, command=0x21, more=b""):
-    """A PROXY protocol header of version 2."""
-    return SIGNATURE + struct.pack(">BBH", command, family, len(addresses + more)) + addresses + more
-
-
-IPV4 = v2(0x11, bytes([192, 0, 2, 1, 198, 51, 100, 1]) + struct.pack(">HH", 5, 443))
-IPV6 = v2(0x21, bytes.fromhex("20010db8" + "00" * 11 + "01") * 2 + struct.pack(">HH", 5, 443))
 
 
 def head(*values, name="x-forwarded-for"):
@@ -140,72 +125,6 @@ def test_a_node(text, found):
     assert node(text) == found
 
 
-@pytest.mark.parametrize(
-    ("header", "address"),
-    [
-        (b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n", ("192.0.2.1", 56324)),
-        (b"PROXY TCP6 2001:db8::1 ::1 56324 443\r\n", ("2001:db8::1", 56324, 0, 0)),
-        (b"PROXY UNKNOWN\r\n", None),
-        (b"PROXY UNKNOWN ffff::1 ffff::2 65535 65535\r\n", None),
-        (IPV4, ("192.0.2.1", 5)),
-        (IPV6, ("2001:db8::1", 5, 0, 0)),
-        (v2(0x11, IPV4[16:], more=b"\x04\x00\x01\x00"), ("192.0.2.1", 5)),  # with a TLV behind
-        (v2(0x11, IPV4[16:], command=0x20), None),
-        (v2(0x00, b""), None),
-        (v2(0x31, b"/run/x".ljust(216, b"\0")), None),
-    ],
-)
-def test_a_header_byte_by_byte(header, address):
-    """A header of either version is known to be whole at its last byte, not before and not behind, and tells the client."""
-    for count in range(len(header)):
-        assert header_end(header[:count]) is None, count
-    assert header_end(header) == header_end(header + b"GET / HTTP/1.1\r\n\r\n") == len(header)
-    assert source(header) == address
-
-
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        (b"GET / HTTP/1.1\r\n\r\n", "expected a PROXY protocol header, got b'GET"),
-        (b"\x16\x03\x01", "let the proxy send one"),
-        (b"PROXY\tTCP4", "expected a PROXY protocol header"),
-        (b"PROXY " + b"x" * 101, "no CRLF within the 107 bytes"),
-        (v2(0x11, b"\0" * MAX_HEADER), "the limit is 4096"),
-    ],
-)
-def test_what_is_no_header(data, said):
-    """Bytes that can't become a header are refused as soon as that is known."""
-    with pytest.raises(ProxyHeaderError, match=said):
-        header_end(data)
-
-
-@pytest.mark.parametrize(
-    ("header", "said"),
-    [
-        (b"PROXY \r\n", "malformed"),
-        (b"PROXY TCP4\r\n", "malformed"),
-        (b"PROXY TCP4 192.0.2.1 198.51.100.1 56324\r\n", "malformed"),
-        (b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 65536\r\n", "malformed"),
-        (b"PROXY TCP4 192.0.2.1 198.51.100.1 -1 443\r\n", "malformed"),
-        (b"PROXY TCP4 2001:db8::1 ::1 56324 443\r\n", "malformed"),
-        (b"PROXY TCP6 fe80::1%eth0 ::1 56324 443\r\n", "malformed"),
-        (b"PROXY TCP6 fe80::1%\n\x1b[31m ::1 56324 443\r\n", "malformed"),
-        (b"PROXY TCP6 ::1 fe80::1%\n 56324 443\r\n", "malformed"),
-        (b"PROXY UDP4 192.0.2.1 198.51.100.1 56324 443\r\n", "malformed"),
-        (b"PROXY TCP4 192.0.2.1 198.51.100.1  56324 443\r\n", "malformed"),
-        (v2(0x11, IPV4[16:], command=0x11), "version and command 0x11"),
-        (v2(0x11, IPV4[16:], command=0x22), "version and command 0x22"),
-        (v2(0x12, IPV4[16:]), "family and transport 0x12"),
-        (v2(0x21, IPV4[16:]), "too few for its two addresses"),
-    ],
-)
-def test_a_malformed_header(header, said):
-    """A header that is whole and wrong is refused with what is wrong."""
-    assert header_end(header) == len(header)
-    with pytest.raises(ProxyHeaderError, match=said):
-        source(header)
-
-
 def test_the_settings():
     """The options make the list; the PROXY protocol without anyone to take it from is refused."""
     assert Settings().proxies is None
@@ -312,16 +231,6 @@ def test_failures_are_counted_for_the_client(launch, tmp_path):
     assert call("192.0.2.2") == 401
 
 
-class Lines:
-    """An access log that keeps who asked and for what."""
-
-    def __init__(self):
-        self.hosts = []
-
-    def write(self, answered):
-        self.hosts.append(answered.address[0])
-
-
 def test_the_access_log_names_the_client():
     """The access log is told the client's address in place of the trusted proxy's, and all else as it is."""
     noted = []
@@ -333,94 +242,3 @@ def test_the_access_log_names_the_client():
     asked = head("192.0.2.1")
     ForwardedLog(Log(), INNER).write(Answered(PEER, asked, 200, 17, 0.5, caller="me"))
     assert noted == [Answered(("192.0.2.1", 0), asked, 200, 17, 0.5, caller="me")]
-
-
-REQUEST = b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"
-PONG = b'{"ping":"pong"}'
-
-
-@pytest.fixture
-def application():
-    """An application with `ping`."""
-    registry = Registry()
-    registry.register(lambda: "pong", "ping")
-    return Application(registry)
-
-
-@pytest.mark.parametrize("header", [IPV4, b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n"])
-@pytest.mark.parametrize("size", [1, 7, 1000])
-def test_a_connection_with_a_header(serve, application, header, size):
-    """A trusted proxy's header is taken off its connection, however it comes, and names the client; requests behind it stay."""
-    lines = Lines()
-    served = serve(application, access_log=lines, proxy_protocol=Proxies(["127.0.0.1"]))
-    data = header + 2 * REQUEST
-    answer = served.exchange(*(data[at : at + size] for at in range(0, len(data), size)))
-    assert answer.count(PONG) == 2
-    assert lines.hosts == ["192.0.2.1"] * 2
-
-
-def test_a_header_that_names_nobody(serve, application):
-    """A proxy's own health check, which names no client, is served under the proxy's address."""
-    lines = Lines()
-    served = serve(application, access_log=lines, proxy_protocol=Proxies(["127.0.0.1"]))
-    assert PONG in served.exchange(v2(0x00, b"", command=0x20) + REQUEST)
-    assert lines.hosts == ["127.0.0.1"]
-
-
-@pytest.mark.parametrize("header", [b"PROXY UNKNOWN\r\n", v2(0x00, b""), v2(0x11, IPV4[16:], command=0x20)])
-def test_behind_a_header_that_names_nobody_nothing_is_believed(serve, application, header):
-    """Where a proxy does not say who its client is, that client's own headers do not say it either, to the log or the guard."""
-    proxies, lines, asked = Proxies(["127.0.0.1"]), Lines(), []
-    served = serve(application, access_log=ForwardedLog(lines, proxies), proxy_protocol=proxies)
-    claims = REQUEST.replace(b"\r\n\r\n", b"\r\nX-Forwarded-For: 192.0.2.66\r\nX-Forwarded-Proto: https\r\n\r\n")
-    application.respond = lambda request, peer: asked.append((peer, request.head)) or Response(200)
-    served.exchange(header + claims)
-    served.exchange(IPV4 + claims)
-    ((unnamed, head), (named, _)) = asked
-    assert lines.hosts == ["127.0.0.1", "192.0.2.1"]
-    assert (proxies.name(unnamed.client_address, head), proxies.scheme(unnamed, head)) == ("127.0.0.1", "http")
-    assert proxies.name(named.client_address, head) == "192.0.2.1"
-
-
-def test_a_header_before_tls(serve, application, certificate):
-    """The header stands before the TLS handshake, which goes on behind it as if nothing had been there."""
-    lines = Lines()
-    context = server_context(certificate.cert, certificate.key)
-    served = serve(application, ssl_context=context, access_log=lines, proxy_protocol=Proxies(["127.0.0.1"]))
-    connection = served.connect()
-    connection.sendall(IPV4)
-    trust = ssl.create_default_context(cafile=certificate.ca)
-    with trust.wrap_socket(connection, server_hostname="localhost") as secured:
-        secured.sendall(REQUEST)
-        assert PONG in secured.recv(65536)
-    wait_until(lambda: lines.hosts == ["192.0.2.1"], "a line in the access log")
-
-
-def test_a_header_from_a_stranger(serve, application):
-    """From anyone but a trusted proxy a header is malformed HTTP, and a request without one is served."""
-    lines = Lines()
-    served = serve(application, access_log=lines, proxy_protocol=Proxies(["10.0.0.0/8"]))
-    assert served.exchange(IPV4 + REQUEST).startswith(b"HTTP/1.1 400 ")
-    assert PONG in served.exchange(REQUEST)
-    assert lines.hosts == ["127.0.0.1"] * 2
-
-
-@pytest.mark.parametrize(
-    ("sent", "said"), [(REQUEST, "let the proxy send one"), (IPV4[:20], "ended after"), (b"", "ended after b''")]
-)
-def test_a_trusted_connection_without_a_header(serve, application, caplog, sent, said):
-    """Without the header a trusted proxy's connection is closed unanswered, and one line in the log says why."""
-    served = serve(application, proxy_protocol=Proxies(["127.0.0.1"]))
-    assert served.exchange(sent) == b""
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "gjrpc.server"]
-    assert line.startswith("127.0.0.1: no PROXY protocol header: ")
-    assert said in line
-
-
-def test_a_header_that_does_not_come(serve, application, caplog):
-    """A header that is not whole within the time of a head ends the connection, also where it trickles."""
-    served = serve(application, proxy_protocol=Proxies(["127.0.0.1"]), timeouts=Timeouts(head=0.2))
-    with served.wire() as wire:
-        wire.send(IPV4[:5])
-        assert wire.rest() == b""
-    assert "no PROXY protocol header: not done within 0.2 s" in caplog.text
