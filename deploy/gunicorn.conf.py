@@ -1,8 +1,8 @@
-"""gunicorn in front of an application: `gunicorn -c deploy/gunicorn.conf.py app:application`.
+"""Serves an application by gunicorn: `gunicorn -c deploy/gunicorn.conf.py app:application`.
 
-The worker is gjrpc's own server; `worker_class = "gevent"` would be gunicorn's, on which methods registered as blocking run in
-gevent's thread pool too and deadlines hold, only slower. A reload with code that does not load ends gunicorn: with
-`python -m gjrpc.serve --workers 2` the old workers serve on.
+The workers run gjrpc's own server. With `worker_class = "gevent"` they run gunicorn's: blocking methods and deadlines work there
+too, but calls are slower. If new code can't be loaded at a reload, gunicorn exits; with `python -m gjrpc.serve --workers 2` the old
+workers go on serving.
 """
 
 bind = "127.0.0.1:9999"
