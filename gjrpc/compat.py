@@ -18,7 +18,8 @@ from gevent.hub import get_hub
 
 from gjrpc.app.application import Application
 from gjrpc.calls.registry import Registry
-from gjrpc.client.transport import Transport, time_limits
+from gjrpc.client.options import Options
+from gjrpc.client.transport import Transport
 from gjrpc.errors import ClientError, MethodNotFound
 from gjrpc.http.access_log import Answered
 from gjrpc.http.messages import Head, reason_phrase
@@ -237,7 +238,7 @@ class SimpleTCPClient:
 
     def __init__(self, host: str, port: int = 80, ssl: bool = False, verify: bool | str = True) -> None:
         self.url = f"http{'s' * ssl}://{host}:{port}"
-        self._transport = Transport(f"{self.url}/", verify, None, time_limits(TIMEOUT), 0, 10, None, None, exact=True)
+        self._transport = Transport(f"{self.url}/", Options(verify=verify, timeout=TIMEOUT, retries=0), exact=True)
         self.methods: list[str] = codec.decode(self.get("list_methods").encode())["list_methods"]
 
     def get(self, url: str) -> str:

@@ -5,7 +5,6 @@ Owns what a caller sees: methods by name, what they may be repeated, and what th
 """
 
 import fnmatch
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from inspect import Parameter, Signature
@@ -15,8 +14,9 @@ import msgspec
 import requests
 
 from gjrpc.client.batch import Batch, Names, public
-from gjrpc.client.dialects import JSONRPC, Dialect, Native
-from gjrpc.client.transport import Transport, identity, time_limits
+from gjrpc.client.dialects import JSONRPC, ClientDialect, Native
+from gjrpc.client.options import Auth, Cert, Options, Timeout, Verify
+from gjrpc.client.transport import Transport
 from gjrpc.errors import ClientError, MisuseError, WireError
 from gjrpc.limits import CLIENT_MAX_ANSWER, CLIENT_POOL, CLIENT_RETRIES, CLIENT_TIMEOUT
 from gjrpc.texts import printable_lines
@@ -68,26 +68,24 @@ class Client:
         self,
         url: str,
         *,
-        verify: bool | str | os.PathLike[str] = True,
-        cert: str | tuple[str, str] | None = None,
-        timeout: float | tuple[float | None, float | None] | None = CLIENT_TIMEOUT,
+        verify: Verify = True,
+        cert: Cert = None,
+        timeout: Timeout = CLIENT_TIMEOUT,
         retries: int = CLIENT_RETRIES,
         pool: int = CLIENT_POOL,
         max_answer: int = CLIENT_MAX_ANSWER,
         headers: Mapping[str, str] | None = None,
-        auth: tuple[str, str] | Callable[[requests.PreparedRequest], requests.PreparedRequest] | None = None,
+        auth: Auth = None,
         idempotent: Iterable[str] = (),
         dialect: Literal["native", "jsonrpc"] = "native",
     ) -> None:
         if dialect not in ("native", "jsonrpc"):
             raise MisuseError(f"dialect={dialect!r}: expected 'native' or 'jsonrpc'")
         self._jsonrpc = JSONRPC()
-        self._dialect: Dialect = self._jsonrpc if dialect == "jsonrpc" else Native()
+        self._dialect: ClientDialect = self._jsonrpc if dialect == "jsonrpc" else Native()
         self._repeatable = _matcher(idempotent)
-        exact = dialect == "jsonrpc"
-        self._transport = Transport(
-            url, verify, identity(cert), time_limits(timeout), retries, pool, headers, auth, exact=exact, max_answer=max_answer
-        )
+        options = Options(verify, cert, timeout, retries, pool, max_answer, headers, auth)
+        self._transport = Transport(url, options, exact=dialect == "jsonrpc")
         self._listed: tuple[str, ...] | None = None
         self._described: dict[str, tuple[Signature | None, str]] = {}
 

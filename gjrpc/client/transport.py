@@ -1,12 +1,10 @@
-"""The client's transport: bytes of a call go in, a response of requests comes out.
+"""The client's transport: it sends the body of a call and returns the `requests.Response`.
 
-Owns the pooled `requests.Session` and its life, when a call may be repeated, and the one place where an error of requests,
-urllib3, ssl or a socket becomes a `ClientError`; what that error says is `reasons`'. How connections keep to what a call may take
-is `transport`'s. It knows no method and no JSON.
+Owns the pooled `requests.Session`, which calls are retried, and the one place where an error of requests, urllib3, ssl or a
+socket becomes a `ClientError` (`foreign_errors` has the sentences). `adapter` keeps connections within a call's limits. It knows
+no methods and no JSON.
 """
 
-import os
-import ssl
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -20,60 +18,58 @@ from gjrpc._version import __version__
 from gjrpc.client.adapter import Adapter, Retries
 from gjrpc.client.budget import Budget, within
 from gjrpc.client.foreign_errors import FOREIGN, explain
+from gjrpc.client.options import Auth, Options, authorities
 from gjrpc.client.proxies import proxies_for
 from gjrpc.client.urls import place, shown
 from gjrpc.errors import MisuseError, WireError
-from gjrpc.limits import CLIENT_MAX_ANSWER
 
 _DOUBT = "; the method may have run (if it may run twice, name it in Client(idempotent=…))"
 
 
 class Transport:
-    """The session, its pool and its life; bytes go in, a response comes out.
+    """Sends requests to one URL over a pool of connections.
 
-    The slots, and not urllib3's blocking pool, keep the number of connections: they have a time limit, and those who wait
-    in urllib3's would wait for ever once it is closed.
+    The semaphore, and not urllib3's blocking pool, limits the number of connections: waiting for it can time out, and whoever
+    waits in urllib3's pool when it is closed would wait forever.
+
+    Args:
+        url: as for `gjrpc.Client`.
+        options: how to send.
+        exact: whether to use the URL exactly as given; otherwise requests go to its path and a slash.
+        path: appended to the URL.
+
+    Raises:
+        MisuseError: the URL, the headers or the proxy's certificate authorities can't be used.
     """
 
-    def __init__(
-        self,
-        url: str,
-        verify: bool | str | os.PathLike[str],
-        cert: str | tuple[str, str] | None,
-        limits: tuple[float | None, float | None],
-        retries: int,
-        pool: int,
-        headers: Mapping[str, str] | None,
-        auth: Any,
-        *,
-        exact: bool,
-        max_answer: int = CLIENT_MAX_ANSWER,
-    ) -> None:
-        target, path = place(url, exact)
-        self.url = url if path is not None else shown(url)
+    def __init__(self, url: str, options: Options, *, exact: bool, path: str = "") -> None:
+        target, socket_path = place(url, exact)
+        target += path
+        self.url = shown(url) if socket_path is None else url
         self.closed = False
-        self._limits = limits
-        self._max_answer = _count("max_answer", max_answer, 1)
-        self._size = _count("pool", pool, 1)
-        self._slots = threading.Semaphore(self._size)
+        self._options = options
+        self._slots = threading.Semaphore(options.pool)
         self._session = _Session()
         self._session.trust_env = False
-        fixed, self._auth = _authentication(auth)
-        self._prepared = _prepare(self._session, target, headers, fixed)
-        self._mount(_count("retries", retries, 0), path)
-        # The environment is read once, here: doing it in each call, as requests does, adds 30 to 50 % to a call.
-        self._settings = requests.Session().merge_environment_settings(target, {}, False, _trust(verify), cert)
+        fixed, self._auth = _authentication(options.auth)
+        self._prepared = _prepare(self._session, target, options.headers, fixed)
+        self._mount(socket_path)
+        # Read the environment once: doing it for each call, as requests does, makes a call 30 to 50 % slower.
+        self._settings = requests.Session().merge_environment_settings(
+            target, {}, False, authorities(options.verify), options.cert
+        )
         if target.startswith("https:"):
-            _trust(self._settings["verify"])  # perhaps another, from the environment
-        self._settings["proxies"] = {} if path is not None else proxies_for(target)
+            authorities(self._settings["verify"] or False)  # the environment may name other ones
+        self._settings["proxies"] = proxies_for(target) if socket_path is None else {}
 
-    def _mount(self, retries: int, path: str | None) -> None:
-        """Mount two adapters that share one pool of connections and differ in what they repeat.
+    def _mount(self, socket_path: str | None) -> None:
+        """Mount two adapters, which share one pool of connections and differ in what they retry.
 
-        requests chooses the adapter by the beginning of the URL. Calls that may be repeated have a fragment, which is never sent
-        (RFC 9110, section 7.1).
+        requests chooses the adapter by the beginning of the URL. Calls that may run twice have a URL with a fragment, which is
+        never sent (RFC 9110, section 7.1).
         """
-        once, again = (Adapter(self._size, _policy(retries, repeatable), path) for repeatable in (False, True))
+        size, retries = self._options.pool, self._options.retries
+        once, again = (Adapter(size, _policy(retries, repeatable), socket_path) for repeatable in (False, True))
         again.poolmanager, again.proxy_manager = once.poolmanager, once.proxy_manager
         self._pools = once.poolmanager.pools
         self._session.mount(str(self._prepared.url), once)
@@ -82,23 +78,32 @@ class Transport:
     def post(self, name: str, body: bytes, repeatable: bool) -> requests.Response:
         """Send a call and read the whole answer, whatever its status.
 
+        Args:
+            name: the method's name, for errors.
+            body: the call.
+            repeatable: whether the call may run twice.
+
         Raises:
             MisuseError: the client is closed.
-            WireError: there is no answer, or not in time, or it is too large.
+            WireError: no answer arrived in time, or it is too large.
         """
         return self._send(name, self._request("POST", body, repeatable), repeatable)
 
     def get(self, path: str = "", *, repeatable: bool) -> requests.Response:
-        """GET what is at the URL, with a path behind it; raises what `post` does."""
+        """GET the URL, with a path appended; raise what `post` raises."""
         request = self._request("GET", b"", repeatable and not path)
         request.url = requote_uri(f"{request.url}{path}")
         return self._send("", request, repeatable)
 
     def _send(self, name: str, request: requests.PreparedRequest, repeatable: bool) -> requests.Response:
-        budget = Budget(*self._limits, self._max_answer)
+        limits, most = self._options.limits, self._options.max_answer
+        budget = Budget(*limits, most)
         where = f"{self.url}: {name}: " if name else f"{self.url}: "
-        if not self._slots.acquire(timeout=self._limits[1]):
-            raise WireError(f"{where}none of the {self._size} connections became free; Client(pool=…) sets how many")
+        if not self._slots.acquire(timeout=limits[1]):
+            raise WireError(
+                f"{where}no connection of the pool became free within {limits[1]:g} s; "
+                f"Client(pool=…) sets their number, now {self._options.pool}"
+            )
         try:
             if self.closed:
                 raise MisuseError(f"{where}this client is closed; make a new one")
@@ -106,15 +111,14 @@ class Transport:
                 return self._session.send(request, **self._settings)
         except FOREIGN as error:
             doubt = _DOUBT if budget.sent and not repeatable else ""
-            reason = explain(error, self._limits, most=self._max_answer, doubt=doubt)
-            raise WireError(f"{where}{reason}") from error
+            raise WireError(f"{where}{explain(error, limits, most=most, doubt=doubt)}") from error
         finally:
             self._slots.release()
-            if self.closed:  # in between: what this call left in the pool
+            if self.closed:  # meanwhile: close the connection that this call returned to the pool
                 self._session.close()
 
     def _request(self, verb: str, body: bytes, repeatable: bool) -> requests.PreparedRequest:
-        """A request from what was prepared: preparing each from nothing adds 20 to 30 % to a call."""
+        """Copy the prepared request: preparing each anew makes a call 20 to 30 % slower."""
         request = requests.PreparedRequest()
         request.method = verb
         request.url = f"{self._prepared.url}#idempotent" if repeatable else self._prepared.url
@@ -123,32 +127,40 @@ class Transport:
             request.headers["Content-Length"] = str(len(body))
             request.body = body
         if self._auth is not None:
-            request.prepare_cookies({})  # HTTPDigestAuth needs the jar
-            try:
-                request.prepare_auth(self._auth)
-            except LookupError as error:  # from HTTPDigestAuth, for a challenge that lacks parts
-                raise WireError(f"{self.url}: auth= can't answer the server's challenge: {error!r}") from error
+            self._authenticate(request)
         return request
 
+    def _authenticate(self, request: requests.PreparedRequest) -> None:
+        request.prepare_cookies({})  # HTTPDigestAuth needs the jar
+        try:
+            request.prepare_auth(self._auth)
+        except LookupError as error:  # HTTPDigestAuth raises it for a challenge that lacks parts
+            raise WireError(f"{self.url}: auth= can't answer the server's challenge: {error!r}") from error
+
     def close(self) -> None:
-        """Close the idle connections; calls in flight end first, further ones are a `MisuseError`."""
+        """Close the connections; calls in flight end first, later ones raise MisuseError."""
         self.closed = True
         self._session.close()
 
     def __repr__(self) -> str:
+        if self.closed:
+            return f"{self.url}, closed"
         opened = sum(pool.num_connections for key in list(self._pools.keys()) if (pool := self._pools.get(key)) is not None)
-        return f"{self.url}, closed" if self.closed else f"{self.url}, open, pool of {self._size}, {opened} connections opened"
+        return f"{self.url}, open, pool size {self._options.pool}, connections opened: {opened}"
 
 
 class _Session(requests.Session):
-    """One that follows no redirect: a POST that becomes a GET is another call."""
+    """A session that follows no redirects: a POST that becomes a GET is another call."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         return None
 
 
 def _policy(retries: int, repeatable: bool) -> Retry:
-    """What is repeated: `read` are failures after something was sent, `other` those of TLS, which seldom pass by themselves."""
+    """Return what to retry.
+
+    For urllib3, `read` errors happen after something was sent, and `other` errors are those of TLS, which rarely go away.
+    """
     return Retries(
         total=retries,
         read=None if repeatable else False,
@@ -162,10 +174,10 @@ def _policy(retries: int, repeatable: bool) -> Retry:
 
 
 def _prepare(session: requests.Session, target: str, headers: Mapping[str, str] | None, auth: Any) -> requests.PreparedRequest:
-    """A request with all that is the same in each.
+    """Return a request with all that every request has.
 
     Raises:
-        MisuseError: a part of it can't be sent.
+        MisuseError: the URL or a header can't be sent.
     """
     session.headers.update({"User-Agent": f"gjrpc/{__version__}", "Accept": "application/json, application/problem+json"})
     session.headers.update({"Accept-Encoding": "gzip", "Content-Type": "application/json"})
@@ -180,58 +192,9 @@ def _prepare(session: requests.Session, target: str, headers: Mapping[str, str] 
     return prepared
 
 
-def _authentication(auth: Any) -> tuple[Any, Any]:
-    """What is added to the request once, and what must be asked for each."""
-    if isinstance(auth, tuple) and len(auth) == 2 and all(isinstance(part, str) for part in auth):
-        return HTTPBasicAuth(auth[0].encode(), auth[1].encode()), None  # UTF-8 (RFC 7617, section 2.1); requests has latin-1
-    if auth is None or callable(auth):
-        return None, auth
-    raise MisuseError(f"auth: expected (user, password) or a callable, got {type(auth).__name__}")
-
-
-def _trust(verify: Any) -> bool | str:
-    """Raises: MisuseError: there are no authorities to read."""
-    if isinstance(verify, bool):
-        return verify
-    try:
-        path: str = os.fspath(verify)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(**{"capath" if os.path.isdir(path) else "cafile": path})
-    except (OSError, ValueError, TypeError) as error:
-        raise MisuseError(f"verify={verify!r}: expected True, False or a PEM file of authorities: {error}") from error
-    return path
-
-
-def identity(cert: str | tuple[str, str] | None) -> str | tuple[str, str] | None:
-    """Raises: MisuseError: the client certificate or its key can't be read."""
-    if cert is None:
-        return None
-    try:
-        certificate, key = cert if isinstance(cert, tuple) else (cert, None)
-        # An empty passphrase, so that none is asked for on the terminal.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password="")
-    except (OSError, ValueError, TypeError) as error:
-        raise MisuseError(f"cert={cert!r}: expected a PEM file or (certificate, key), without a passphrase: {error}") from error
-    return cert
-
-
-def time_limits(timeout: Any) -> tuple[float | None, float | None]:
-    """Read a timeout: seconds for the whole call, or `(connect, call)`; None for no limit.
-
-    Raises:
-        MisuseError: it is neither.
-    """
-    both = timeout if isinstance(timeout, tuple) else (None, timeout)
-    if len(both) == 2 and all(limit is None or _is_seconds(limit) for limit in both):
-        return both
-    raise MisuseError(f"timeout={timeout!r}: expected seconds above 0, (connect, call) or None")
-
-
-def _is_seconds(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= threading.TIMEOUT_MAX
-
-
-def _count(option: str, value: Any, least: int) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= least:
-        return value
-    raise MisuseError(f"{option}={value!r}: expected an integer from {least}")
+def _authentication(auth: Auth) -> tuple[Any, Any]:
+    """Split `auth` into what is added to the prepared request once, and what is called for each request."""
+    if isinstance(auth, tuple):
+        user, password = (part.encode() for part in auth)  # UTF-8 (RFC 7617, section 2.1); requests would use latin-1
+        return HTTPBasicAuth(user, password), None
+    return None, auth

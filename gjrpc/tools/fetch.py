@@ -14,7 +14,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import msgspec
 
 from gjrpc.client.client import Client
-from gjrpc.client.transport import Transport, time_limits
+from gjrpc.client.options import Options
+from gjrpc.client.transport import Transport
 from gjrpc.client.urls import redirected, shown
 from gjrpc.errors import ClientError, MisuseError, ParseError, SettingsError, WireError
 from gjrpc.texts import quoted
@@ -195,7 +196,7 @@ def _get(url: str, name: str) -> bytes:
     """GET it as the client does: follow no redirect, ignore `.netrc`, and bound time and size."""
     try:
         page, auth = _page(url)
-        transport = Transport(page, True, None, time_limits(TIMEOUT), _REPEATS, 1, None, auth, exact=True)
+        transport = Transport(page, Options(timeout=TIMEOUT, retries=_REPEATS, pool=1, auth=auth), exact=True)
     except (MisuseError, ValueError) as error:
         raise SettingsError(f"{name}: can't be read: {error}") from error
     transport.url = name
