@@ -20,7 +20,7 @@ import gevent
 from gevent.hub import get_hub
 
 from gjrpc._version import __version__
-from gjrpc.auth.guard import Guard, Unasked
+from gjrpc.auth.guard import AnonymousGuard, Guard
 from gjrpc.commands import build, multiprocess, targets
 from gjrpc.commands.cli import Command
 from gjrpc.commands.foreign_options import HINTS
@@ -85,7 +85,7 @@ def _live(notifier: Notifier, interval: float) -> None:
 
 
 def _reload_on_signal(
-    context: ssl.SSLContext | None, chosen: Settings, guard: Guard | Unasked | None, notifier: Notifier
+    context: ssl.SSLContext | None, chosen: Settings, guard: Guard | AnonymousGuard | None, notifier: Notifier
 ) -> None:
     """SIGHUP reads certificate and credentials again; what is broken leaves the old ones in use, and the log says so."""
 

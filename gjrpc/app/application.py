@@ -13,7 +13,7 @@ from gjrpc.app import jsonrpc, native
 from gjrpc.app.environ import EnvironPeer, may_have_body, read_body, read_head
 from gjrpc.app.jsonrpc import Dialect
 from gjrpc.app.pages import Pages
-from gjrpc.auth.guard import Guard, Unasked
+from gjrpc.auth.guard import AnonymousGuard, Guard
 from gjrpc.auth.origins import Gate, is_probe, preflight
 from gjrpc.calls import context, exact
 from gjrpc.calls.binding import Binding
@@ -93,10 +93,10 @@ class Application:
         self._decode: Callable[[bytes], Any] = codec.Decoder(max_depth, max_values).decode
         self._decode_arguments = self._decode
         registry.when_exact(self._keep_digits)
-        self.guard: Guard | Unasked | None = guard
+        self.guard: Guard | AnonymousGuard | None = guard
         """Asks who calls, or None."""
         if guard is None and registry.scopes and not open_to_all:
-            self.guard = Unasked()
+            self.guard = AnonymousGuard()
         self._gate = Gate(allowed_hosts, allowed_origins)
         self._scheme_of = scheme_of
         self.grants = self._gate.grants
@@ -201,8 +201,8 @@ class Application:
             return "http"
         return peer.scheme if self._scheme_of is None else self._scheme_of(peer, head)
 
-    def _as_caller(self, guard: Guard | Unasked, handle: Handle, request: Request, peer: Peer | None) -> Response:
-        caller = guard.identify(request.head, peer, self.dispatcher.apart)
+    def _as_caller(self, guard: Guard | AnonymousGuard, handle: Handle, request: Request, peer: Peer | None) -> Response:
+        caller = guard.authenticate(request.head, peer, self.dispatcher.apart)
         entered = context.enter(caller)
         try:
             response = handle(request, peer)

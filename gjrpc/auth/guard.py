@@ -1,7 +1,7 @@
-"""Says who calls, and turns away who can't say it.
+"""Authenticates requests and rejects the rest.
 
-Owns the order in which a request's credentials are looked at, the challenge of a 401 (RFC 9110, section 11.6.1), and what is
-remembered of a head. The credentials themselves are kept by `Doors`, which it is given; it knows no file and no method.
+Owns the order in which a request's credentials are checked, the challenges of a 401 (RFC 9110, section 11.6.1), and what is
+remembered of a head. `Authenticators` check the credentials themselves; this module knows no file and no method.
 """
 
 import logging
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from gjrpc.auth.origins import is_cross_origin
-from gjrpc.auth.throttle import WINDOW, Failures
+from gjrpc.auth.throttle import WINDOW, LoginThrottle
 from gjrpc.calls.rights import ANYONE, Caller
 from gjrpc.errors import Forbidden, SettingsError
 from gjrpc.http.messages import Head, Headers
@@ -26,64 +26,72 @@ SCHEMES: dict[str, dict[str, str]] = {
     "basic": {"type": "http", "scheme": "basic"},
     "certificate": {"type": "mutualTLS"},
 }
-"""The ways to say who calls, as OpenAPI describes them."""
+"""The ways to authenticate, as OpenAPI's Security Scheme Objects."""
 
+_CREDENTIALS = {
+    "bearer": "a token (Authorization: Bearer TOKEN)",
+    "basic": "a name and password (HTTP Basic)",
+    "certificate": "a client certificate",
+}
 _CHALLENGES = {"bearer": 'Bearer realm="gjrpc"', "basic": 'Basic realm="gjrpc", charset="UTF-8"'}  # RFC 6750, 3; RFC 7617, 2.1
 
 
-class Apart(Protocol):
-    """Runs a function so that it holds up nobody, a few at a time."""
+class Offload(Protocol):
+    """Runs slow functions off the event loop, a few at a time."""
 
     def __call__(self, function: Callable[[], T], /) -> T:
-        """Run it and give what it returns."""
+        """Run a function and return its result."""
         ...
 
 
 class Tokens(Protocol):
-    """Knows tokens."""
+    """Authenticates callers by bearer tokens."""
 
     def find(self, token: str) -> Caller | None:
-        """Whose token it is, or None."""
+        """Return the caller with this token, or None."""
         ...
 
 
 class Passwords(Protocol):
-    """Knows passwords."""
+    """Authenticates callers by names and passwords."""
 
-    def find(self, credentials: str, blocked: Callable[[], bool], apart: Apart) -> Caller | None:
-        """Whose name and password these are, in Base64 as RFC 7617 has it, or None; nothing is found for who is blocked."""
+    def find(self, credentials: str, blocked: Callable[[], bool], offload: Offload) -> Caller | None:
+        """Return the caller with this name and password, which RFC 7617 encodes in Base64; None if there is none.
+
+        Also None if `blocked` returns True, because the client's address has failed too often.
+        """
         ...
 
 
 @dataclass(frozen=True)
-class Doors:
-    """What is known of callers now; any of the three lets one in.
+class Authenticators:
+    """The configured ways to authenticate, one attribute for each name in `SCHEMES`; a caller needs one of them.
 
     Attributes:
         bearer: tokens.
-        basic: names with passwords.
-        certificate: gives the caller of a client's certificate.
+        basic: names and passwords.
+        certificate: returns the caller that a client certificate names.
     """
 
     bearer: Tokens | None = None
     basic: Passwords | None = None
     certificate: Callable[[Mapping[str, Any]], Caller | None] | None = None
 
-    # Each challenge is a header of its own: some clients can't take several apart.
+    # Each challenge has its own header line: some clients can't split several in one line.
     challenges: Headers = field(init=False, default=())
 
     def __post_init__(self) -> None:
         offered = tuple(("WWW-Authenticate", words) for scheme, words in _CHALLENGES.items() if getattr(self, scheme) is not None)
-        # A 401 must have one (RFC 9110, 15.5.2), and there is none for certificates.
+        # A 401 must have a challenge (RFC 9110, 15.5.2), and none exists for certificates.
         object.__setattr__(self, "challenges", offered or (("WWW-Authenticate", _CHALLENGES["bearer"]),))
 
 
 class Guard:
-    """Lets in who can say who calls.
+    """Authenticates the callers of an application.
 
     Args:
-        load: reads what is known of callers; it is called again by `reload`.
-        failures: counts wrong credentials by address.
+        load: reads the credentials; `reload` calls it again.
+        throttle: counts failed logins by address.
         client_of: returns the client's address from the peer's socket address and the head, if there are trusted proxies.
 
     Raises:
@@ -91,51 +99,53 @@ class Guard:
     """
 
     def __init__(
-        self, load: Callable[[], Doors], failures: Failures, client_of: Callable[[Any, Head], str] | None = None
+        self, load: Callable[[], Authenticators], throttle: LoginThrottle, client_of: Callable[[Any, Head], str] | None = None
     ) -> None:
         self._load = load
-        self._failures = failures
+        self._throttle = throttle
         self._client_of = client_of
-        self._doors = load()
-        self.schemes = {name: words for name, words in SCHEMES.items() if getattr(self._doors, name) is not None}
-        """What is on offer, for the documents."""
+        self._authenticators = load()
+        self.schemes = {name: words for name, words in SCHEMES.items() if getattr(self._authenticators, name) is not None}
+        """The configured schemes, for the documents."""
 
     def reload(self) -> None:
-        """Read again what is known of callers; where that fails, all stays as it was, and the log says so."""
+        """Read the credentials again; if that fails, keep the old ones and log an error."""
         try:
-            self._doors = self._load()
+            self._authenticators = self._load()
         except SettingsError as error:
-            log.error("the old credentials stay in use: %s", error)
+            log.error("could not reload the credentials; the old ones stay in use: %s", error)
         else:
-            log.info("the credentials were read again")
+            log.info("reloaded the credentials")
 
-    def identify(self, head: Head, peer: Peer | None, apart: Apart) -> Caller:
-        """Say who calls.
+    def authenticate(self, head: Head, peer: Peer | None, offload: Offload) -> Caller:
+        """Return the caller of a request.
 
         Raises:
             Refused: the credentials are missing or wrong.
-            Forbidden: a browser added them to what a page of another site asked for.
+            Forbidden: a browser added the credentials to a request that a page of another site caused.
         """
-        doors, known = self._doors, head.known
-        # The same head has the same token; a password is not remembered so, as a blocked address could go on guessing then.
-        if known is not None and known[0] is doors:
+        authenticators, known = self._authenticators, head.known
+        # The same head has the same token. Passwords are not remembered here: a blocked address could then go on guessing.
+        if known is not None and known[0] is authenticators:
             return known[1]  # type: ignore[no-any-return]  # what was noted below
-        scheme, credentials = _authorization(head, doors)
-        if scheme == "bearer" and doors.bearer is not None:
-            caller = doors.bearer.find(credentials)
+        scheme, credentials = _authorization(head, authenticators)
+        if scheme == "bearer" and authenticators.bearer is not None:
+            caller = authenticators.bearer.find(credentials)
             if caller is None:
-                raise self._wrong(doors, self._address(peer, head), "unknown token")
-            head.known = (doors, caller)
+                raise self._failed(authenticators, self._address(peer, head), "unknown token")
+            head.known = (authenticators, caller)
             return caller
         _check_site(head)
-        if scheme == "basic" and doors.basic is not None:
-            return self._by_password(doors, doors.basic, credentials, self._address(peer, head), apart)
-        return _by_certificate(doors, peer)
+        if scheme == "basic" and authenticators.basic is not None:
+            return self._by_password(authenticators, authenticators.basic, credentials, self._address(peer, head), offload)
+        return _by_certificate(authenticators, peer)
 
-    def _by_password(self, doors: Doors, users: Passwords, credentials: str, address: str, apart: Apart) -> Caller:
-        caller = users.find(credentials, lambda: self._failures.blocked(address), apart)
+    def _by_password(
+        self, authenticators: Authenticators, users: Passwords, credentials: str, address: str, offload: Offload
+    ) -> Caller:
+        caller = users.find(credentials, lambda: self._throttle.blocked(address), offload)
         if caller is None:
-            raise self._wrong(doors, address, "wrong name or password")
+            raise self._failed(authenticators, address, "wrong name or password")
         return caller
 
     def _address(self, peer: Peer | None, head: Head) -> str:
@@ -143,56 +153,58 @@ class Guard:
             return "unknown"
         return peer.peer if self._client_of is None else self._client_of(peer.client_address, head)
 
-    def _wrong(self, doors: Doors, address: str, what: str) -> Refused:
-        if self._failures.blocked(address):
-            text = f"too many wrong credentials from this address; try again in {WINDOW} s"
+    def _failed(self, authenticators: Authenticators, address: str, reason: str) -> Refused:
+        """Count a failed login and return its error."""
+        if self._throttle.blocked(address):
+            text = f"too many failed logins from this address; try again in {WINDOW} s"
             return Refused(text, (("Retry-After", str(WINDOW)),), status=429)
-        self._failures.note(address, what)
+        self._throttle.note(address, reason)
         # RFC 6750, 3.1: invalid_token
-        return Refused(what, tuple((name, words + _ERRORS.get(words, "")) for name, words in doors.challenges))
+        return Refused(reason, tuple((name, words + _ERRORS.get(words, "")) for name, words in authenticators.challenges))
 
 
-class Unasked:
-    """Stands where nobody is asked who calls, and not all is open."""
+class AnonymousGuard:
+    """Replaces `Guard` if authentication is off but some methods need a scope: no caller has one."""
 
     schemes: Mapping[str, dict[str, str]] = {}
 
     def reload(self) -> None:
-        """There is nothing to read."""
+        """Do nothing: there are no credentials to read."""
 
-    def identify(self, head: Head, peer: Peer | None, apart: Apart) -> Caller:
-        """Anyone calls."""
+    def authenticate(self, head: Head, peer: Peer | None, offload: Offload) -> Caller:
+        """Return the anonymous caller."""
         return ANYONE
 
 
 _ERRORS = {_CHALLENGES["bearer"]: ', error="invalid_token"'}
 
 
-def _authorization(head: Head, doors: Doors) -> tuple[str, str]:
-    """The scheme in lower case (RFC 9110, 11.1) and its credentials; empty without any."""
+def _authorization(head: Head, authenticators: Authenticators) -> tuple[str, str]:
+    """Return the scheme in lower case (RFC 9110, 11.1) and its credentials; both are empty if there are none."""
     values = [value for name, value in head.headers if name == "authorization"]
-    if len(values) > 1:  # RFC 9110, 5.3: it is no list; whoever reads another one than this would see another caller
-        raise Refused("there are several Authorization headers; send one", doors.challenges)
+    if len(values) > 1:  # RFC 9110, 5.3: it is not a list; a proxy that reads another one than this would see another caller
+        raise Refused("the request has several Authorization headers; send one", authenticators.challenges)
     scheme, _, credentials = values[0].partition(" ") if values else ("", "", "")
     return scheme.lower(), credentials.strip()
 
 
-def _by_certificate(doors: Doors, peer: Peer | None) -> Caller:
+def _by_certificate(authenticators: Authenticators, peer: Peer | None) -> Caller:
     caller = None
-    if doors.certificate is not None and peer is not None and (certificate := peer.certificate):
-        caller = doors.certificate(certificate)
+    if authenticators.certificate is not None and peer is not None and (certificate := peer.certificate):
+        caller = authenticators.certificate(certificate)
     if caller is None:
-        raise Refused("say who calls: this server answers only callers that it knows", doors.challenges)
+        offered = " or ".join(words for scheme, words in _CREDENTIALS.items() if getattr(authenticators, scheme) is not None)
+        raise Refused(f"this server requires authentication: send {offered}", authenticators.challenges)
     return caller
 
 
 def _check_site(head: Head) -> None:
-    """Reject credentials that a browser adds by itself (passwords, certificates) to requests of another site's page.
+    """Reject credentials that a browser itself adds (passwords, certificates) to requests that another site's page caused.
 
-    This holds for pages of listed origins too: they may call, but not as the browser's user.
+    This includes pages of allowed origins: they may call, but not as the browser's user.
     """
     if is_cross_origin(head):
         raise Forbidden(
-            "a page of another site may not call with a password or a certificate, which the browser adds by itself: "
-            "let it send a token (Authorization: Bearer TOKEN)"
+            "a page of another site may not call with a password or a certificate, because the browser adds them itself; "
+            "make the page send a token (Authorization: Bearer TOKEN)"
         )

@@ -1,7 +1,7 @@
-"""Which hosts the application answers for, and which web pages may call it (CONVENTION, section 7).
+"""Which hosts an application answers for, and which web pages may call it (CONVENTION, section 7).
 
-Owns the checks against DNS rebinding and cross-site calls, and what a browser is told so that it lets an allowed page call (the
-CORS protocol, https://fetch.spec.whatwg.org/#http-cors-protocol). It knows the request's head and no method.
+Owns the checks against DNS rebinding and cross-site calls, and the headers by which a browser lets an allowed page call (the CORS
+protocol, https://fetch.spec.whatwg.org/#http-cors-protocol). It knows a request's head, but no method.
 """
 
 import logging
@@ -19,7 +19,7 @@ log = logging.getLogger("gjrpc.auth")
 
 _PROBES = frozenset({"/-/healthy", "/-/ready"})
 _CONSOLE = "/-/"
-_REMEMBERED = "600"  # seconds for which a browser need not ask again
+_REMEMBERED = "600"  # seconds for which a browser remembers the answer to a preflight
 
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _ELSEWHERE = frozenset({"cross-site", "same-site"})
@@ -27,14 +27,14 @@ _VARY = ("Vary", "Origin")
 
 
 class Gate:
-    """Lets a request in by its `Host` and `Origin`.
+    """Accepts or refuses requests by their `Host` and `Origin`.
 
     Args:
-        hosts: names without port; `*` or an empty list for any. None leaves the choice to the server that receives the request.
-        origins: `scheme://host[:port]`; `*` for any.
+        hosts: names without port; `*` or an empty list means any. None leaves the choice to the server that receives the request.
+        origins: `scheme://host[:port]`; `*` means any.
 
     Attributes:
-        has_list: whether there are origins on the list, so that answers depend on a request's origin.
+        has_list: whether any origin is allowed, so that answers depend on a request's origin.
     """
 
     def __init__(self, hosts: Iterable[str] | None, origins: Iterable[str]) -> None:
@@ -56,7 +56,7 @@ class Gate:
         return bool(server_hosts if self._hosts is None else self._hosts)
 
     def check_host(self, head: Head, server_hosts: frozenset[str] = frozenset()) -> None:
-        """Refuse a request for a host that is not on the list.
+        """Refuse a request for a host that is not allowed.
 
         Args:
             server_hosts: the server's hosts, if it decides; empty for any.
@@ -69,12 +69,11 @@ class Gate:
             return
         if not head.host:
             raise _noted(
-                Misdirected("the request names no host, and this server answers only for certain ones: send a Host header")
+                Misdirected("the request names no host, and this server answers only for some hosts: send a Host header")
             )
         refused = Misdirected(
-            f"this server does not answer for the host {quoted(head.host)}; if it should, start it with --allowed-hosts "
-            f"{excerpt(head.host)} "
-            "(in Python: Application(registry, allowed_hosts=[...]))"
+            f"this server does not answer for the host {quoted(head.host)}; to allow the host, start the server with "
+            f"--allowed-hosts {excerpt(head.host)} (in Python: Application(registry, allowed_hosts=[...]))"
         )
         raise _noted(refused)
 
@@ -85,7 +84,7 @@ class Gate:
             scheme: the client's scheme, `http` or `https`: the same host with the other scheme is another origin (RFC 6454, 5).
 
         Raises:
-            Forbidden: its origin is neither listed nor the server's own, or its body is not declared as JSON.
+            Forbidden: the page's origin is neither allowed nor the server's own, or the body is not declared as JSON.
         """
         foreign = is_cross_origin(head)
         if (head.origin is None and not foreign) or is_probe(head):
@@ -94,8 +93,8 @@ class Gate:
         if not (self.lists(origin) or (not foreign and _is_same(origin, head.host, scheme))):
             whose = "a page of another origin" if head.origin is None else f"the origin {quoted(head.origin)}"
             refused = Forbidden(
-                f"{whose} may not call {scheme}://{excerpt(head.host or '')}; if it should, start the server with "
-                "--allowed-origins, or with --trusted-proxies if a proxy speaks https for it"
+                f"{whose} may not call {scheme}://{excerpt(head.host or '')}; to allow it, start the server with "
+                "--allowed-origins, or with --trusted-proxies if a proxy in front of it speaks https"
             )
             raise _noted(refused)
         if head.verb == "POST" and _media_type(head.content_type) != "application/json":
@@ -103,37 +102,37 @@ class Gate:
             raise _noted(Forbidden(f"a call from a web page needs Content-Type: application/json, got {got}"))
 
     def grants(self, origin: str | None) -> Headers:
-        """Return the headers that let a page of a listed origin read the answer; none for other origins and the server's own.
+        """Return the headers that let a page of an allowed origin read the answer; none for other origins and the server's own.
 
-        With a list, each answer depends on the origin, and `Vary` tells caches so (RFC 9110, 12.5.5).
+        If any origin is allowed, each answer depends on the request's origin, and `Vary` tells caches so (RFC 9110, 12.5.5).
 
-        `Access-Control-Allow-Credentials` is never among them: what a browser would send by itself, as passwords that it keeps
-        and certificates, no other site's page can make use of. A page can give a token in `Authorization`.
+        `Access-Control-Allow-Credentials` is never among the headers: no other site's page can use what a browser itself sends,
+        stored passwords and certificates. A page can send a token in `Authorization`.
         """
         if not self.has_list:
             return ()
         return (("Access-Control-Allow-Origin", origin), _VARY) if origin and self.lists(origin) else (_VARY,)
 
     def lists(self, origin: str | None) -> bool:
-        """Whether an origin is on the list; what names none is only where any may call."""
+        """Return whether an origin is allowed; a request without one is allowed only if any origin is."""
         return "*" in self._origins or (origin is not None and origin.lower() in self._origins)
 
 
 def _noted(refused: E) -> E:
-    """Log a refusal: if a page or a host is not on a list, it is mostly the operator who must act, not the caller."""
+    """Log a refusal and return it: usually the operator must allow the page or host, not the caller."""
     log.warning("refused: %s", refused.message)
     return refused
 
 
 def is_probe(head: Head) -> bool:
-    """Whether it is a health probe, which anyone may send (CONVENTION, section 6)."""
+    """Return whether a request is a health probe, which anyone may send (CONVENTION, section 6)."""
     return head.target.partition("?")[0] in _PROBES
 
 
 def is_cross_origin(head: Head) -> bool:
-    """Whether the browser says that a page of another origin caused it (https://www.w3.org/TR/fetch-metadata, section 2.1).
+    """Return whether a page of another origin caused a request, as the browser reports it.
 
-    Following a link to the console is not a call: it shows the console's own page.
+    See https://www.w3.org/TR/fetch-metadata, section 2.1. A link to the console is not a call: it opens the console's own page.
     """
     if head.site is None:
         return False
@@ -146,12 +145,12 @@ def _opens_console(head: Head) -> bool:
 
 
 def _single_origin(head: Head) -> str | None:
-    """The origin, if no second one is named: a reader of the other one would let in another page."""
+    """Return the origin; "" if there are several, because a proxy that reads another one would admit another page."""
     return head.origin if sum(name == "origin" for name, _ in head.headers) == 1 else ""
 
 
 def _is_same(origin: str | None, host: str | None, scheme: str) -> bool:
-    """Whether a page's origin is this server's own: scheme, host and port (RFC 6454, 5)."""
+    """Return whether a page's origin is this server's own: scheme, host and port (RFC 6454, 5)."""
     if not origin or not host:
         return False
     port = _DEFAULT_PORTS.get(scheme, "")
@@ -159,13 +158,13 @@ def _is_same(origin: str | None, host: str | None, scheme: str) -> bool:
 
 
 def preflight(head: Head) -> Headers:
-    """What a browser asks before a page's call, answered; nothing where the request is no such question.
+    """Return the headers that answer a CORS preflight; none if the request is not one.
 
-    It comes without credentials, so it must be answered before anybody asks for them.
+    A preflight comes without credentials, so it must be answered before authentication.
     """
     if head.verb != "OPTIONS" or head.get("access-control-request-method") is None:
         return ()
-    # A header means nothing to this server but for those that it knows, so that any may be sent.
+    # A page may send any header: those that this server does not know have no effect.
     asked = head.get("access-control-request-headers")
     allowed = () if asked is None else (("Access-Control-Allow-Headers", asked),)
     return (("Access-Control-Allow-Methods", "GET, HEAD, POST"), *allowed, ("Access-Control-Max-Age", _REMEMBERED))

@@ -1,7 +1,7 @@
-"""Names with passwords from an htpasswd file (HTTP Basic, RFC 7617).
+"""Names and passwords from an htpasswd file (HTTP Basic, RFC 7617).
 
-Owns the file, of which only bcrypt's hashes are taken (`htpasswd -B`), and the memory of passwords found right. bcrypt is slow by
-intent, 50 to 250 ms: a password is checked apart from other calls, a few at a time, and then known for a while by a keyed hash.
+Owns the file, whose hashes must be bcrypt's (`htpasswd -B`), and the memory of correct passwords. bcrypt is slow on purpose, 50
+to 250 ms: passwords are checked off the event loop, a few at a time, and a keyed hash of a correct one is kept for a while.
 """
 
 import base64
@@ -15,30 +15,30 @@ from collections.abc import Callable
 import bcrypt
 
 from gjrpc.auth import exposure
-from gjrpc.auth.guard import Apart
+from gjrpc.auth.guard import Offload
 from gjrpc.auth.permissions import Permissions, text_lines
 from gjrpc.calls.rights import Caller
 from gjrpc.errors import SettingsError
 
 REMEMBERED = 300
-"""Seconds for which a password that was right is not checked again."""
+"""Seconds for which a correct password is not checked again."""
 
-# The 128 bits of a salt leave two for its last character.
+# A salt's 128 bits leave only two for its last character.
 _HASH = re.compile(r"\$2[aby]\$(0[4-9]|1[0-9]|2[0-4])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
-_MOST = 72  # bytes of a password that bcrypt looks at, and all that htpasswd has hashed
+_MOST = 72  # bytes of a password that bcrypt uses; htpasswd hashes no more either
 _ENTRIES = 1000
 
 
 class PasswordFile:
-    """The users of an htpasswd file.
+    """The users in an htpasswd file.
 
     Args:
         path: the file.
-        permissions: the rights of names.
-        clock: seconds, from any begin.
+        permissions: the rights of the users.
+        clock: seconds since any moment.
 
     Raises:
-        SettingsError: it can't be read, a line can't be understood, or a hash is not bcrypt's.
+        SettingsError: the file can't be read, a line is not valid, or a hash is not bcrypt's.
     """
 
     def __init__(self, path: str, permissions: Permissions, clock: Callable[[], float] = time.monotonic) -> None:
@@ -51,23 +51,23 @@ class PasswordFile:
             if line.strip() and not line.startswith("#"):
                 name, hashed = _read(where, line.strip())
                 if name in self._hashes:
-                    raise SettingsError(f"{where}: {name!r} stands here a second time; leave one line of it")
+                    raise SettingsError(f"{where}: {name!r} has a line already; keep one of them")
                 self._hashes[name] = hashed
                 self._callers[name] = Caller(name, permissions.of(name))
         exposure.warn("htpasswd file", path)
         self._dearest = max(map(_cost, self._hashes.values()), default=None)
 
-    def find(self, credentials: str, blocked: Callable[[], bool], apart: Apart) -> Caller | None:
-        """Whose name and password these are, or None; nothing is found for who is blocked.
+    def find(self, credentials: str, blocked: Callable[[], bool], offload: Offload) -> Caller | None:
+        """Return the user with this name and password; None if there is none or the client's address is blocked.
 
         Args:
-            credentials: both in Base64, as RFC 7617, section 2 has it.
-            blocked: whether the address that asks has failed too often.
-            apart: runs what takes long.
+            credentials: name and password in Base64 (RFC 7617, section 2).
+            blocked: returns whether the client's address has failed too often.
+            offload: runs the slow check.
         """
         try:
             name, colon, password = base64.b64decode(credentials, validate=True).decode().partition(":")
-        except (binascii.Error, ValueError):  # no credentials: whoever asked refuses them
+        except (binascii.Error, ValueError):  # not valid credentials: the guard rejects them as wrong ones
             return None
         if not colon or blocked():
             return None
@@ -77,19 +77,20 @@ class PasswordFile:
             return self._callers[name]
 
         def check() -> bool:
-            # Others were checked while this one waited: the same password was right, or this address has failed too often.
+            # While this check waited, another one may have found the same password correct, or blocked this address.
             return self._remembers(key) or (not blocked() and self._is_right(password.encode()[:_MOST], hashed))
 
-        if not apart(check) or hashed is None:
+        if not offload(check) or hashed is None:
             return None
         self._remember(key)
         return self._callers[name]
 
     def _is_right(self, password: bytes, hashed: bytes | None) -> bool:
-        """Check a password; a wrong one takes as long as the costliest hash of the file, whatever the name.
+        """Return whether a password is correct.
 
-        So the time reveals neither which names exist nor which of them have cheaper hashes. A cost of n is 2^n rounds, and
-        2^n + 2^n + 2^(n+1) + … + 2^(m-1) is 2^m.
+        Checking a wrong one takes as long as the costliest hash in the file, for any name, so the time reveals neither which
+        names exist nor which of them have cheaper hashes. A cost of n means 2^n rounds, and 2^n + 2^n + 2^(n+1) + … + 2^(m-1)
+        is 2^m.
         """
         if self._dearest is None:
             return False
@@ -107,7 +108,7 @@ class PasswordFile:
         return self._right.get(key, 0.0) > self._clock()
 
     def _remember(self, key: bytes) -> None:
-        if self._remembers(key):  # from another check, whose time it keeps
+        if self._remembers(key):  # another check remembered it meanwhile: keep the earlier expiry
             return
         if len(self._right) >= _ENTRIES:
             self._right = {}
@@ -119,7 +120,7 @@ def _cost(hashed: bytes) -> int:
 
 
 def _decoy(cost: int) -> bytes:
-    """A hash that practically no password has."""
+    """Return a hash that practically no password has."""
     return bcrypt.gensalt(cost) + b"." * 31
 
 
@@ -128,5 +129,5 @@ def _read(where: str, line: str) -> tuple[str, bytes]:
     if not colon or not name:
         raise SettingsError(f"{where}: expected NAME:HASH, as `htpasswd -B` writes it")
     if not _HASH.fullmatch(hashed):
-        raise SettingsError(f"{where}: the hash of {name!r} is not bcrypt's, and no other is safe; make it by `htpasswd -B`")
+        raise SettingsError(f"{where}: the hash of {name!r} is not bcrypt's, the only safe kind; make it with `htpasswd -B`")
     return name, hashed.encode()

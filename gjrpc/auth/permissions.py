@@ -1,10 +1,10 @@
-"""Who may call what: patterns of method names, and scopes.
+"""Authorization: which methods a caller may call, by patterns of their names and by scopes.
 
-Owns what a caller is, the words that grant rights, and the file that gives them to names. It knows neither requests nor how a
-caller was found out.
+Owns the words that grant rights, and the file that grants them to names. It knows neither requests nor how a caller was
+authenticated.
 
-A line of rights is words: a pattern of method names as of file names (`ping`, `stats.*`), or a scope behind an `@` (`@admin`,
-`@*` for all). Without a pattern all methods are meant. A method with a scope also needs that scope, whatever the patterns say.
+Rights are words. A word is a pattern of method names, as for file names (`ping`, `stats.*`), or a scope after an `@` (`@admin`,
+or `@*` for every scope). Without a pattern the rights are for every method. A method with a scope always needs that scope too.
 """
 
 import shlex
@@ -17,10 +17,10 @@ from gjrpc.errors import SettingsError
 
 
 class Permissions:
-    """The rights of names.
+    """The rights of callers, by name.
 
     Args:
-        rights: by name; `*` stands for all others. Without it others have none.
+        rights: by name; those of `*` are for all other names. Without `*`, other names have no rights.
     """
 
     def __init__(self, rights: Mapping[str, Rights]) -> None:
@@ -28,22 +28,22 @@ class Permissions:
         self._others = self._rights.get("*", Rights(()))
 
     def of(self, name: str) -> Rights:
-        """What this name may call."""
+        """Return the rights of a name."""
         return self._rights.get(name, self._others)
 
 
 def read_permissions(path: str | None) -> Permissions:
-    """Read the file: a name a line, and its rights behind it; without a file each name may call all that has no scope.
+    """Read the file, whose lines have a name and its rights; without a file, each name may call every method without a scope.
 
     Raises:
-        SettingsError: it can't be read, or a line can't be understood.
+        SettingsError: the file can't be read, or a line is not valid.
     """
     if path is None:
         return Permissions({"*": Rights()})
     found: dict[str, Rights] = {}
     for where, (name, *words) in read_lines(path):
         if name in found:
-            raise SettingsError(f"{where}: {name!r} stands here a second time; put its rights on one line")
+            raise SettingsError(f"{where}: {name!r} has a line already; put all its rights on one line")
         found[name] = read_rights(where, words)
     exposure.warn("permissions file", path, secret=False)
     return Permissions(found)
@@ -53,7 +53,7 @@ def read_rights(where: str, words: Iterable[str]) -> Rights:
     """Read the words of a line.
 
     Raises:
-        SettingsError: a word can't be understood; `where` begins the text.
+        SettingsError: a word is not valid; the message begins with `where`.
     """
     patterns, scopes = [], []
     for word in words:
@@ -67,10 +67,10 @@ def read_rights(where: str, words: Iterable[str]) -> Rights:
 
 
 def read_lines(path: str) -> Iterator[tuple[str, list[str]]]:
-    """The words of each line that has any, with where it stands; `#` begins a comment, quotes hold words with blanks.
+    """Yield the place and the words of each line that has any; `#` begins a comment, and quotes enclose words with blanks.
 
     Raises:
-        SettingsError: it can't be read, or a quotation does not end.
+        SettingsError: the file can't be read, or a closing quote is missing.
     """
     for where, line in text_lines(path):
         try:
@@ -82,15 +82,15 @@ def read_lines(path: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def text_lines(path: str) -> Iterator[tuple[str, str]]:
-    """The lines of a text file, each with where it stands: `FILE:LINE`.
+    """Yield the place (`FILE:LINE`) and the text of each line of a file.
 
     Raises:
-        SettingsError: it can't be read.
+        SettingsError: the file can't be read.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{path}: not a text in UTF-8: {error}") from error
+        raise SettingsError(f"{path}: expected text in UTF-8: {error}") from error
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror or error}") from error
     for number, line in enumerate(text.splitlines(), 1):

@@ -1,10 +1,11 @@
-"""Bearer tokens: the file that knows them, and `python -m gjrpc.tokens NAME`, which makes one.
+"""Bearer tokens: the token file, and the making of a token (`python -m gjrpc.tokens NAME`).
 
-Owns how a token looks, and how it is kept: as its SHA-256 only. A token is 256 random bits, so nobody can try them all and a slow
-hash, which passwords need, would protect nothing more. It knows no request.
+Owns the form of a token, and how it is stored: only as its SHA-256. A token is 256 random bits, too many to guess, so the slow
+hash that passwords need would add nothing. It knows no request.
 
-A line of the file: the caller's name, `sha256:` with 64 hexadecimal digits, and rights (see `gjrpc.auth.permissions`), as in
-`watch sha256:… ping stats.* @admin`. A name may have several tokens, so that an old one can go when the new one is in use.
+A line of the file has the caller's name, `sha256:` with 64 hexadecimal digits, and optionally rights (see
+`gjrpc.auth.permissions`): `watch sha256:… ping stats.* @admin`. A name may have several tokens, so that you can replace one
+without an interruption.
 """
 
 import hashlib
@@ -20,21 +21,19 @@ from gjrpc.errors import SettingsError
 _KIND = "sha256:"
 _DIGEST = re.compile(_KIND + "[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*")
-_NAMES = "letters, digits and . _ @ - are allowed in a name"
-_PREFIX = 4  # bytes of a digest by which its line is found; the whole is compared in constant time
+_NAMES = "a name has letters, digits and . _ @ -, and begins with a letter or digit"
+_PREFIX = 4  # bytes of a digest that find its line; the whole digest is then compared in constant time
 
 
 class TokenFile:
-    """The tokens of a file.
+    """The tokens in a file. The logger `gjrpc.auth` gets a warning if other users can read or change the file.
 
     Args:
         path: the file.
-        permissions: the rights of those whose line has none.
+        permissions: the rights of callers whose line has none.
 
     Raises:
-        SettingsError: it can't be read, or a line can't be understood.
-
-    A warning goes to the logger `gjrpc.auth` if others can read or change it.
+        SettingsError: the file can't be read, or a line is not valid.
     """
 
     def __init__(self, path: str, permissions: Permissions) -> None:
@@ -43,14 +42,14 @@ class TokenFile:
         for where, (name, *rest) in read_lines(path):
             digest = _read_digest(where, name, rest)
             if digest in seen:
-                raise SettingsError(f"{where}: the same token stands at {seen[digest]}; make another for {name!r}")
+                raise SettingsError(f"{where}: {seen[digest]} has the same token; make another one for {name!r}")
             seen[digest] = where
             rights = read_rights(where, rest[1:]) if rest[1:] else permissions.of(name)
             self._known.setdefault(digest[:_PREFIX], []).append((digest, Caller(name, rights)))
         exposure.warn("token file", path)
 
     def find(self, token: str) -> Caller | None:
-        """Whose token it is, or None."""
+        """Return the caller with this token, or None."""
         digest = _digest(token)
         for known, caller in self._known.get(digest[:_PREFIX], ()):
             if hmac.compare_digest(known, digest):
@@ -59,21 +58,21 @@ class TokenFile:
 
 
 def make(name: str, rights: str = "") -> tuple[str, str]:
-    """Make a token.
+    """Make a new token.
 
     Args:
-        name: its caller's.
-        rights: words as they stand in the file.
+        name: the caller's name.
+        rights: the rights, as the file has them.
 
     Returns:
-        The token, which is kept nowhere, and the line for the file.
+        The token, which is stored nowhere, and its line for the file.
 
     Raises:
-        SettingsError: the name or the rights can't stand in the file.
+        SettingsError: the name or the rights are not valid.
     """
     _check_name("NAME", name)
     read_rights("RIGHTS", rights.split())
-    token = "gjrpc_" + secrets.token_urlsafe(32)  # the prefix is for those who search files for secrets
+    token = "gjrpc_" + secrets.token_urlsafe(32)  # the prefix helps tools that search files for secrets
     return token, " ".join([name, _KIND + _digest(token).hex(), *rights.split()])
 
 
@@ -89,6 +88,6 @@ def _check_name(where: str, name: str) -> None:
 def _read_digest(where: str, name: str, rest: list[str]) -> bytes:
     _check_name(where, name)
     if not rest or not _DIGEST.fullmatch(rest[0]):
-        made = f"`python -m gjrpc.tokens {name}` makes a line"
-        raise SettingsError(f"{where}: expected NAME sha256:HASH [RIGHTS], with 64 digits 0 to f; {made}")
+        made = f"`python -m gjrpc.tokens {name}` makes such a line"
+        raise SettingsError(f"{where}: expected NAME sha256:HASH [RIGHTS], where HASH is 64 hexadecimal digits; {made}")
     return bytes.fromhex(rest[0].removeprefix(_KIND))

@@ -20,7 +20,7 @@ import gevent
 from gjrpc._version import __version__
 from gjrpc.app.application import Application
 from gjrpc.auth import credentials
-from gjrpc.auth.guard import Guard, Unasked
+from gjrpc.auth.guard import AnonymousGuard, Guard
 from gjrpc.calls.registry import Registry
 from gjrpc.commands import settings
 from gjrpc.commands.settings import Settings
@@ -143,7 +143,7 @@ def credentials_of(chosen: Settings) -> Guard | None:
     return made
 
 
-def guard_of(served: Any) -> Guard | Unasked | None:
+def guard_of(served: Any) -> Guard | AnonymousGuard | None:
     """What asks who calls an application, or None."""
     return served.guard if isinstance(served, Application) else None
 

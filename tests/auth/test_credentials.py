@@ -97,7 +97,7 @@ def test_the_name_in_a_certificate(certificate, name):
 def test_without_files_nobody_is_asked():
     """Without any credentials there is no guard, and permissions alone are an error."""
     assert guard() is None
-    with pytest.raises(SettingsError, match="--permissions is about callers"):
+    with pytest.raises(SettingsError, match="--permissions needs authenticated callers"):
         guard(permissions="x")
 
 
@@ -164,11 +164,11 @@ def test_tokens_are_read_again_on_sighup(run, files, tmp_path):
         lines = (tmp_path / "tokens").read_text().splitlines()
         (tmp_path / "tokens").write_text(lines[0])
         server.process.send_signal(signal.SIGHUP)
-        server.wait_for("the credentials were read again")
+        server.wait_for("reloaded the credentials")
         assert session.get(url, timeout=60).status_code == 401
     (tmp_path / "tokens").write_text("nonsense")
     server.process.send_signal(signal.SIGHUP)
-    server.wait_for("the old credentials stay in use: --token-file: tokens:1: expected NAME")
+    server.wait_for("the old ones stay in use: --token-file: tokens:1: expected NAME")
     assert get(url, alice) == (200, {"who": "alice"})
 
 
@@ -345,7 +345,7 @@ def test_an_application_without_credentials_is_served(run, files):
     [
         (["app:registry", "--token-file", "missing"], "missing: No such file"),
         (["app:registry", "--htpasswd", "tokens"], "tokens:1: the hash of 'alice sha256' is not bcrypt's"),
-        (["app:registry", "--permissions", "tokens"], "--permissions is about callers"),
+        (["app:registry", "--permissions", "tokens"], "--permissions needs authenticated callers"),
         (["app:registry", "--open", "--token-file", "tokens"], "--open lets anyone call"),
         (["app:registry", "--max-failures", "0"], "0 is not in the range"),
         (["mounted:application", "--token-file", "tokens"], "can't protect it: the target is an application"),

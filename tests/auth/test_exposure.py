@@ -23,7 +23,7 @@ HASHED = "me:$2b$04$abcdefghijklmnopqrstuuX6dZjqyA3XQ0iGJrl0mmaGYCdfXxYIy\n"
 
 @pytest.fixture(autouse=True)
 def _nothing_told(monkeypatch):
-    monkeypatch.setattr(exposure, "_told", set())
+    monkeypatch.setattr(exposure, "_warned", set())
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_modes(file, told, mode, words):
     """What others can read or change is told with the file, its mode, and the command that forbids it."""
     path = file(mode)
     exposure.warn("token file", path)
-    expected = f"token file {str(path)!r} has mode {mode:03o}: {words}; to forbid that: chmod 600 '{path}'"
+    expected = f"token file {str(path)!r} has mode {mode:03o}: {words}; to prevent that, run: chmod 600 '{path}'"
     assert told() == ([expected] if words else [])
 
 
@@ -183,5 +183,5 @@ def test_a_server_warns_once(launch, tmp_path, workers):
     served = launch("-m", "gjrpc.serve", "--bind", "127.0.0.1:0", "--token-file", str(tokens), *workers)
     served.wait_for("try: curl")
     served.process.send_signal(signal.SIGHUP)
-    served.wait_for("new workers serve" if workers else "read again")
+    served.wait_for("new workers serve" if workers else "reloaded the credentials")
     assert served.output.count("has mode 644: everyone on this host can read it") == 1

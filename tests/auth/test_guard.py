@@ -421,7 +421,7 @@ def test_a_broken_file_leaves_all_as_it_was(shop, caplog):
     shop.tokens.write_text("nonsense")
     shop.application.guard.reload()
     assert shop.call("who", bearer(shop.token))[0] == 200
-    assert "the old credentials stay in use: " in caplog.text
+    assert "could not reload the credentials; the old ones stay in use: " in caplog.text
     assert "tokens:1: expected NAME" in caplog.text
 
 

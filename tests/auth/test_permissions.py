@@ -107,10 +107,10 @@ def test_without_a_file():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"alice ping\nalice add\n", ":2: 'alice' stands here a second time"),
+        (b"alice ping\nalice add\n", ":2: 'alice' has a line already"),
         (b"\nalice @\n", ":2: '@': expected a pattern"),
         (b"alice 'ping\n", ":1: no closing quotation"),
-        (b"\xff\n", "not a text in UTF-8"),
+        (b"\xff\n", "expected text in UTF-8"),
     ],
 )
 def test_a_broken_file_is_told_with_its_line(tmp_path, text, said):

@@ -1,4 +1,4 @@
-"""Wrong credentials, counted by address."""
+"""Failed logins, counted by address."""
 
 import itertools
 import logging
@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from gjrpc.auth import throttle
-from gjrpc.auth.throttle import WINDOW, Failures, network
+from gjrpc.auth.throttle import WINDOW, LoginThrottle, network
 
 ERAS = itertools.count(1)
 
@@ -37,7 +37,7 @@ def fail(counted, address, times):
 
 def test_an_address_is_blocked_at_the_limit(clock):
     """So many failures as the limit block their address, and no other."""
-    counted = Failures(3, clock)
+    counted = LoginThrottle(3, clock)
     fail(counted, "192.0.2.1", 2)
     assert not counted.blocked("192.0.2.1")
     fail(counted, "192.0.2.1", 1)
@@ -48,7 +48,7 @@ def test_an_address_is_blocked_at_the_limit(clock):
 @pytest.mark.parametrize(("after", "blocked"), [(0, True), (WINDOW, True), (2 * WINDOW, False), (100 * WINDOW, False)])
 def test_failures_are_forgotten(clock, after, blocked):
     """A failure counts for at least one window and at most two."""
-    counted = Failures(3, clock)
+    counted = LoginThrottle(3, clock)
     fail(counted, "192.0.2.1", 3)
     clock.now += after
     assert counted.blocked("192.0.2.1") == blocked
@@ -56,7 +56,7 @@ def test_failures_are_forgotten(clock, after, blocked):
 
 def test_failures_across_windows_add_up(clock):
     """Failures in one window and the next are counted together."""
-    counted = Failures(3, clock)
+    counted = LoginThrottle(3, clock)
     fail(counted, "192.0.2.1", 2)
     clock.now += WINDOW
     fail(counted, "192.0.2.1", 1)
@@ -65,7 +65,7 @@ def test_failures_across_windows_add_up(clock):
 
 def test_memory_is_bounded(clock):
     """Any number of addresses takes no more memory, and one that has failed often is not pushed out by those that have seldom."""
-    counted = Failures(3, clock)
+    counted = LoginThrottle(3, clock)
     size = len(throttle._CELLS)
     fail(counted, "198.51.100.1", 3)
     for number in range(40_000):
@@ -80,7 +80,7 @@ def test_memory_is_bounded(clock):
 
 def test_each_guard_counts_for_itself(clock):
     """Of two guards in one process none counts the other's failures."""
-    one, other = Failures(1, clock), Failures(1, clock)
+    one, other = LoginThrottle(1, clock), LoginThrottle(1, clock)
     fail(one, "192.0.2.1", 1)
     assert (one.blocked("192.0.2.1"), other.blocked("192.0.2.1")) == (True, False)
 
@@ -89,8 +89,8 @@ def test_processes_count_together():
     """What a process counts, those hear of that were forked before and after."""
     program = """
 import os
-from gjrpc.auth.throttle import Failures
-counted = Failures(10)
+from gjrpc.auth.throttle import LoginThrottle
+counted = LoginThrottle(10)
 for worker in range(5):
     if os.fork() == 0:
         for _ in range(2):
@@ -105,7 +105,7 @@ for worker in range(5):
 
 def test_a_count_does_not_run_over(clock):
     """More failures than a count has room for stay as many as it has."""
-    counted = Failures(3, clock)
+    counted = LoginThrottle(3, clock)
     key, cells = counted._place("192.0.2.1")
     throttle._CELLS[cells[0]] = key
     throttle._CELLS[cells[0] + 1] = throttle._packed(counted._generation(), throttle._MOST, throttle._MOST)
@@ -133,7 +133,7 @@ def test_an_address_counts_for_its_network(address, key):
 def test_the_log_is_not_flooded(clock, caplog):
     """However many failures there are, the log gets a bounded number of lines, and later the number of those left out."""
     caplog.set_level(logging.WARNING)
-    counted = Failures(3, clock)
+    counted = LoginThrottle(3, clock)
     for number in range(1000):
         counted.note(f"192.0.2.{number % 256}", "wrong")
     assert len(caplog.records) == 20
@@ -141,6 +141,6 @@ def test_the_log_is_not_flooded(clock, caplog):
     clock.now += WINDOW
     counted.note("192.0.2.1", "wrong")
     assert caplog.messages[20:] == [
-        "980 more wrong credentials were not logged",
-        "192.0.2.1: wrong; too many, so it is answered with 429 for a while",
+        "980 more failed logins were not logged",
+        "192.0.2.1: wrong; too many failed logins: this address now gets 429 for 60 to 120 s",
     ]

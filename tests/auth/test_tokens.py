@@ -61,9 +61,9 @@ def test_a_line_without_rights_has_those_of_its_name(read):
         ("\nalice secret", r":2: expected NAME sha256:HASH"),
         (f"alice {HASH[:-1]}", ":1: expected NAME"),
         (f"alice {HASH.upper()}", ":1: expected NAME"),
-        (f"-x {HASH}", ":1: '-x': letters"),
+        (f"-x {HASH}", ":1: '-x': a name has letters"),
         (f"alice {HASH} @", ":1: '@': expected a pattern"),
-        (f"alice {HASH}\nbob {HASH}", ":2: the same token stands at .*:1"),
+        (f"alice {HASH}\nbob {HASH}", ":2: .*:1 has the same token"),
         ("alice 'x", ":1: no closing quotation"),
     ],
 )

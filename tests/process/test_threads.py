@@ -11,10 +11,10 @@ import pytest
 from conftest import TIMEOUT, wait_until
 
 from gjrpc import Application, Registry
-from gjrpc.auth.guard import Doors, Guard
+from gjrpc.auth.guard import Authenticators, Guard
 from gjrpc.auth.passwords import PasswordFile
 from gjrpc.auth.permissions import read_permissions
-from gjrpc.auth.throttle import Failures
+from gjrpc.auth.throttle import LoginThrottle
 from gjrpc.calls.runtime import FEW
 from gjrpc.errors import Overloaded
 from gjrpc.process.threads import Threads
@@ -192,7 +192,7 @@ def test_passwords_are_checked_while_methods_hang(serve, registry, stuck, tmp_pa
     """Passwords have threads of their own: a caller is known although all threads for methods are stuck."""
     path = tmp_path / "users"
     path.write_text("alice:" + bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode() + "\n")
-    guard = Guard(lambda: Doors(basic=PasswordFile(str(path), read_permissions(None))), Failures(10))
+    guard = Guard(lambda: Authenticators(basic=PasswordFile(str(path), read_permissions(None))), LoginThrottle(10))
     served = serve(Application(registry, guard=guard), threads=1)
     line = b"Authorization: Basic " + base64.b64encode(b"alice:secret") + b"\r\n\r\n"
     with served.wire() as busy, served.wire() as other:
@@ -215,7 +215,7 @@ class SlowPasswords:
 
 def test_a_flood_of_passwords_is_bounded(serve, registry, stuck):
     """Beyond those that may wait to be checked a password is answered with 503, and nobody's call in flight counts for it."""
-    guard = Guard(lambda: Doors(basic=SlowPasswords(stuck)), Failures(10))
+    guard = Guard(lambda: Authenticators(basic=SlowPasswords(stuck)), LoginThrottle(10))
     served = serve(Application(registry, guard=guard), max_calls=10)
     request = PING[:-2] + b"Authorization: Basic eDp5\r\n\r\n"
     with contextlib.ExitStack() as stack:

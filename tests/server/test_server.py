@@ -341,7 +341,7 @@ def test_whatever_raises_it_there_is_an_answer(serve, registry, name):
 
     class Doorkeeper:
         schemes = MappingProxyType({})
-        identify = fail
+        authenticate = fail
 
     registry.register(lambda: Odd(a=1), "odd")
     served = serve(Application(registry, observers=[fail]), access_log=Log())
