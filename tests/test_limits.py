@@ -12,7 +12,7 @@ from gjrpc.app.application import Application
 from gjrpc.app.jsonrpc import Dialect
 from gjrpc.auth import credentials
 from gjrpc.client.client import Client
-from gjrpc.client.transport import Transport
+from gjrpc.client.options import Options
 from gjrpc.commands.settings import Settings
 from gjrpc.limits import Limits, Timeouts
 from gjrpc.process.threads import Threads
@@ -56,7 +56,10 @@ OTHERS = [
     (limits.CLIENT_RETRIES, Client, "retries"),
     (limits.CLIENT_POOL, Client, "pool"),
     (limits.CLIENT_MAX_ANSWER, Client, "max_answer"),
-    (limits.CLIENT_MAX_ANSWER, Transport, "max_answer"),
+    (limits.CLIENT_TIMEOUT, Options, "timeout"),
+    (limits.CLIENT_RETRIES, Options, "retries"),
+    (limits.CLIENT_POOL, Options, "pool"),
+    (limits.CLIENT_MAX_ANSWER, Options, "max_answer"),
 ]
 
 FILES = sorted(path for path in Path(gjrpc.__file__).parent.rglob("*.py") if path.name != "limits.py")
