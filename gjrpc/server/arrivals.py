@@ -19,7 +19,7 @@ from gjrpc.http.peer import peer_name
 from gjrpc.http.problems import refusal
 from gjrpc.http.proxy_protocol import MAX_HEADER, ProxyHeaderError, Unnamed, header_end, source
 from gjrpc.process import forks
-from gjrpc.server.sending import HURRY
+from gjrpc.server.output import HURRY
 
 log = logging.getLogger("gjrpc.server")
 

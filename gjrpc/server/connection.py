@@ -1,7 +1,7 @@
 """One client's connection: bytes in, answers out, for as long as the client keeps to its time.
 
-Owns the order of reading and answering on a socket, and the time that both may take. How one request is answered is `answering`'s
-for an `Application`, `foreign`'s for any other WSGI callable. Syntax is `gjrpc.http`'s; the set of connections is the server's.
+Owns the order of reading and answering on a socket, and the time that both may take. `responders` answers one request for an
+`Application`, `foreign` for any other WSGI callable. The syntax is in `gjrpc.http`; the server has the set of connections.
 """
 
 import logging
@@ -22,10 +22,10 @@ from gjrpc.http.problems import refusal
 from gjrpc.http.reader import Reader
 from gjrpc.http.writer import CONTINUE
 from gjrpc.process import forks
-from gjrpc.server.answering import Answering, way
 from gjrpc.server.foreign import GoneError
 from gjrpc.server.gevent_runtime import passes
-from gjrpc.server.sending import HURRY
+from gjrpc.server.output import HURRY
+from gjrpc.server.responders import Answering, way
 
 log = logging.getLogger("gjrpc.server")
 

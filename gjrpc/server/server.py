@@ -151,7 +151,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
 
     def __repr__(self) -> str:
         state = "draining" if self.draining else "serving" if self.started else "not started"
-        return f"<Server {self.url}, {state}, {len(self.connections)} connections>"
+        return f"<Server {self.url}, {state}, {_counted(len(self.connections), 'connection')}>"
 
     @property
     def url(self) -> str:
@@ -198,7 +198,8 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         for connection in self.connections:
             connection.drain()
         if not self.connections.wait_empty(grace) and len(self.connections):  # another stop may have ended them meanwhile
-            log.warning("%d connections were still open at the end of the grace period and are closed", len(self.connections))
+            left = _counted(len(self.connections), "open connection")
+            log.warning("the grace period is over: the server closes %s", left)
             for connection in self.connections:
                 connection.abandon()
         self.greenlets.stop()
@@ -347,6 +348,11 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             log.warning(
                 "no room for more than %d bytes of request bodies: %d unfinished ones were dropped", self.bodies.most, dropped
             )
+
+
+def _counted(count: int, noun: str) -> str:
+    """Return a number with its noun, in the plural where that is right."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _cooperative(context: ssl.SSLContext) -> ssl.SSLContext:

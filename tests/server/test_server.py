@@ -225,9 +225,9 @@ def test_repr(serve, application, gate):
     with served.wire() as wire:
         wire.send(get("hold"))
         wait_until(lambda: gate.entered, "the call")
-        assert repr(served.server) == f"<Server {served.url}, serving, 1 connections>"
+        assert repr(served.server) == f"<Server {served.url}, serving, 1 connection>"
         served.stop()
-        wait_until(lambda: repr(served.server) == f"<Server {served.url}, draining, 1 connections>", "draining")
+        wait_until(lambda: repr(served.server) == f"<Server {served.url}, draining, 1 connection>", "draining")
 
 
 def test_the_limit_of_a_body_is_the_application_s(serve, registry):
@@ -507,7 +507,7 @@ def test_the_end_of_the_grace_period(serve, application, gate, caplog):
         gate.opened.set()
     served.join()
     assert time.monotonic() - begin < AT_ONCE
-    assert "1 connections were still open" in caplog.text
+    assert "the grace period is over: the server closes 1 open connection" in caplog.text
 
 
 def test_the_end_of_the_grace_period_in_an_answer(serve, gate):

@@ -2,7 +2,7 @@
 
 Owns the ways to an answer (the application's own door, the same with a note in the access log, the refusal of a server that has
 too much to do), and how a request is refused so that its client can read why. When a request is read and answered is
-`connection`'s, how bytes leave is `sending`'s.
+`connection`'s, how bytes leave is `output`'s.
 """
 
 import logging
@@ -17,7 +17,7 @@ from gjrpc.http.messages import Head, Request, Response
 from gjrpc.http.problems import refusal
 from gjrpc.http.reader import Reader
 from gjrpc.server.foreign import GoneError
-from gjrpc.server.sending import Sending
+from gjrpc.server.output import Sending
 
 log = logging.getLogger("gjrpc.server")
 
