@@ -1,1 +1,1 @@
-"""Measurements that anyone can repeat; each module says how to run it and what it shows."""
+"""Measurements that anyone can repeat; each module says how to run it and what it measures."""

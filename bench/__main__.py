@@ -1,4 +1,4 @@
-"""`python -m bench [SECTION…]`: measure, and write Markdown, JSON and pictures. All sections by default.
+"""Measure the sections (default: all), and write the results as Markdown, JSON and plots: `python -m bench [SECTION…]`.
 
 Owns the command line and the table of sections.
 """
@@ -17,34 +17,37 @@ from bench.peers import PEERS
 from bench.servers import ROOT, Unavailable, raise_descriptor_limit
 
 SECTIONS = {
-    "peers": "gjrpc beside other servers: rates and latencies",
-    "connections": "1,000 and 10,000 connections, memory for each, fairness, new connections",
-    "tls": "TLS beside plain, and whether sessions are resumed",
-    "curves": "cost as methods, bodies, connections, arguments and pipelining grow",
-    "extras": "access log, observer, annotations",
-    "workers": "two workers beside one",
-    "client": "gjrpc.Client beside a bare requests.Session",
-    "instructions": "instructions of a call, by callgrind: without noise",
-    "dialects": "native, JSON-RPC 2.0, and batches of 100",
-    "dispatch": "a message in the process, beside pjrpc and jsonrpcserver",
-    "keepalive": "one call on a kept connection, beside gevent.pywsgi",
+    "peers": "gjrpc compared with other servers: rates and latencies",
+    "connections": "1,000 and 10,000 connections: rate, memory, fairness, new connections",
+    "tls": "the rate over TLS relative to plain HTTP, and whether sessions are resumed",
+    "curves": "the cost of a call as methods, bodies, connections, arguments and pipelining grow",
+    "extras": "what the access log, an observer and annotations cost",
+    "workers": "two workers compared with one",
+    "client": "gjrpc.Client compared with a bare requests.Session",
+    "instructions": "instructions per call, counted by callgrind: a figure without noise",
+    "dialects": "native calls, JSON-RPC 2.0, and batches of 100",
+    "dispatch": "dispatching a message without HTTP, compared with pjrpc and jsonrpcserver",
+    "keepalive": "one call on a kept connection, compared with gevent.pywsgi",
 }
-"""What there is to run, in this order; each is the module of its name, with a function `run`."""
+"""The sections in the order in which they run; each is the module of that name, with a function `run`."""
 QUICK = ("peers", "tls", "extras")
 
 
-@click.command(help=__doc__, epilog="SECTIONS: " + "; ".join(f"{name}: {text}" for name, text in SECTIONS.items()) + ".")
-@click.argument("sections", nargs=-1, type=click.Choice(list(SECTIONS)), metavar="[SECTION]...")
-@click.option("--quick", is_flag=True, help="Only see that it works: tiny rounds, few peers, nothing installed.")
-@click.option("--rounds", type=click.IntRange(min=1), help="Turns of each subject. [default: 5]")
-@click.option("--seconds", type=click.FloatRange(min=1), help="Length of a turn; wrk takes whole seconds. [default: 2]")
-@click.option("--peer", "peers", multiple=True, type=click.Choice(list(PEERS)), help="Compare with this one; repeatable.")
-@click.option("--scenario", "scenarios", multiple=True, type=click.Choice(list(SCENARIOS)), help="Kind of request; repeatable.")
-@click.option("--install/--no-install", default=None, help="Install missing peers by pip into this environment. [default: yes]")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Where to write. [default: bench/results, or build/bench with --quick]"
+@click.command(
+    help=(__doc__ or "").partition("\n\n")[0],
+    epilog="SECTIONS: " + "; ".join(f"{name}: {text}" for name, text in SECTIONS.items()) + ".",
 )
-@click.option("--readme", is_flag=True, help="Put the comparison into the README.")
+@click.argument("sections", nargs=-1, type=click.Choice(list(SECTIONS)), metavar="[SECTION]...")
+@click.option("--quick", is_flag=True, help="Only check that everything works: short rounds, few peers, nothing installed.")
+@click.option("--rounds", type=click.IntRange(min=1), help="Rounds; in each, every subject runs once. [default: 5]")
+@click.option("--seconds", type=click.FloatRange(min=1), help="Length of a run; wrk takes whole seconds. [default: 2]")
+@click.option("--peer", "peers", multiple=True, type=click.Choice(list(PEERS)), help="Peer to compare with; repeatable.")
+@click.option("--scenario", "scenarios", multiple=True, type=click.Choice(list(SCENARIOS)), help="Kind of request; repeatable.")
+@click.option("--install/--no-install", default=None, help="Install missing peers with pip in this environment. [default: yes]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for the results. [default: bench/results, or build/bench with --quick]"
+)
+@click.option("--readme", is_flag=True, help="Put the comparison with other servers into the README.")
 def main(
     sections: tuple[str, ...],
     quick: bool,
@@ -79,7 +82,7 @@ def main(
 
 
 def _measure(name: str, plan: Plan) -> Section:
-    """Run a section; one that can't be run here is told as skipped, with its reason."""
+    """Run a section; if it can't run here, return it as skipped, with the reason."""
     try:
         section: Section = importlib.import_module(f"bench.{name}").run(plan)
     except (Unavailable, ModuleNotFoundError) as reason:

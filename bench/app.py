@@ -1,7 +1,7 @@
-"""What the bench and locust call: `python -m gjrpc.serve bench.app:registry`.
+"""The methods that the bench and locust call: `python -m gjrpc.serve bench.app:registry`.
 
-`BENCH_METHODS` in the environment is how many methods the registry has at least; the ones that are filled in are called `filler0`
-and so on.
+The environment variable `BENCH_METHODS` sets the least number of methods in the registry; it is filled up with `filler0`,
+`filler1` and so on.
 """
 
 import os
@@ -13,7 +13,7 @@ import gevent
 from gjrpc import Application, Registry
 
 ARGUMENTS = (0, 1, 2, 5, 10, 20, 50)
-"""There is a method `arguments0`, `arguments1` and so on for each of these counts of parameters."""
+"""For each of these numbers of parameters there is a method `arguments0`, `arguments1` and so on."""
 
 registry = Registry()
 
@@ -25,7 +25,7 @@ def ping() -> str:
 
 
 @registry.method
-def add(a, b=10):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, RUF100  what is measured is a method without annotations
+def add(a, b=10):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, RUF100  measured without annotations
     """Add two values of any type."""
     return a + b
 
@@ -38,13 +38,13 @@ def three(a, b, c):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, RUF
 
 @registry.method
 def three_typed(a: int, b: int, c: int) -> int:
-    """Add three numbers, which are checked to be such."""
+    """Add three numbers, checked by their annotations."""
     return a + b + c
 
 
 @registry.method
 def slow() -> str:
-    """Answer after a tenth of a second, in which others are served."""
+    """Answer after a tenth of a second; other calls run meanwhile."""
     gevent.sleep(0.1)
     return "slow"
 
@@ -63,7 +63,7 @@ def length(text: str) -> int:
 
 @registry.method
 def worker() -> int:
-    """Tell which process answers."""
+    """Return the process that answers."""
     return os.getpid()
 
 
@@ -83,14 +83,14 @@ for number in range(int(os.environ.get("BENCH_METHODS", "0")) - len(registry)):
 
 
 class Counting:
-    """An observer that counts calls, errors and seconds of each method."""
+    """An observer that counts the calls and seconds of each method."""
 
     def __init__(self) -> None:
         self.calls: dict[str, int] = {}
         self.seconds: dict[str, float] = {}
 
     def __call__(self, finished: Any) -> None:
-        """Note one call."""
+        """Count one call."""
         name = finished.method
         self.calls[name] = self.calls.get(name, 0) + 1
         self.seconds[name] = self.seconds.get(name, 0.0) + finished.seconds

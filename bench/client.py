@@ -1,4 +1,4 @@
-"""What `gjrpc.Client` costs beside a bare `requests.Session`, and how many connections greenlets that share it open."""
+"""`gjrpc.Client` compared with a bare `requests.Session`, and how many connections greenlets that share a client open."""
 
 import json
 import subprocess
@@ -48,14 +48,14 @@ def run(plan: Plan) -> Section:
         opened = connections(server)
     section.data = {name: spread([one * 1000 for one in found]) for name, found in times.items()} | {"connections": opened}
     section.rows = [
-        ["a call of Client beside requests.Session", shown(ratio(times["client"], times["session"])), "≤ 1.15"],
-        [f"connections for {GREENLETS} greenlets of {CALLS} calls each, pool of {POOL}", str(opened), f"≤ {POOL}"],
+        ["time of a call by Client, relative to requests.Session", shown(ratio(times["client"], times["session"])), "≤ 1.15"],
+        [f"connections opened by {GREENLETS} greenlets with {CALLS} calls each, pool of {POOL}", str(opened), f"≤ {POOL}"],
     ]
     return section
 
 
 def _seconds(call: Callable[[], Any], expected: Any, calls: int) -> float:
-    """Seconds of one call, over many."""
+    """Return the mean seconds of a call, over many calls."""
     begin = time.perf_counter()
     for _ in range(calls):
         if call() != expected:
@@ -64,7 +64,7 @@ def _seconds(call: Callable[[], Any], expected: Any, calls: int) -> float:
 
 
 def connections(server: Server) -> int:
-    """How many connections greenlets open that share one client, counted by Python's audit events in a process of its own."""
+    """Count the connections that greenlets sharing one client open, by Python's audit events in a separate process."""
     command = [sys.executable, "-c", _SHARED, server.url, str(GREENLETS), str(CALLS), str(POOL)]
     told = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
     return int(told)

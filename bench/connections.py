@@ -1,4 +1,4 @@
-"""Many connections: the rate with 64 to 10,000 of them, memory for an idle one, how long a new one waits, new ones a second."""
+"""Many connections: the rate with 64 to 10,000, memory per idle one, wait of a new one, new ones a second."""
 
 import http.client
 import resource
@@ -19,21 +19,21 @@ GET = SCENARIOS["get"]
 CLOSING = Request(**{**vars(GET), "headers": {"Connection": "close"}})
 _SERVERS = {"gjrpc": gjrpc(), "pywsgi": foreign("pywsgi")}
 _ROOM = 200
-"""Descriptors that are left for other things than connections."""
+"""File descriptors reserved for other things than connections."""
 
 
 def counts(plan: Plan, section: Section) -> list[int]:
-    """How many connections to try: as many of these as there may be descriptors."""
+    """Return the numbers of connections to try, as far as the limit of file descriptors allows."""
     wanted = [64, 1000] if plan.quick else [64, 1000, 10_000]
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1] - _ROOM
     for count in wanted:
         if count > limit:
-            section.skipped[f"{count} connections"] = f"only {limit} descriptors may be open"
+            section.skipped[f"{count} connections"] = f"the limit of file descriptors allows only {limit}"
     return [count for count in wanted if count <= limit]
 
 
 def run(plan: Plan) -> Section:
-    """Measure all four."""
+    """Measure rates, fairness, new connections and memory."""
     section = Section("Connections", ["what", "measured", "target"])
     tried = counts(plan, section)
     with ExitStack() as stack:
@@ -52,14 +52,14 @@ def run(plan: Plan) -> Section:
 
 
 def steady(server: Server, count: int, seconds: float) -> Measured:
-    """The rate once all connections are open: two runs of different length, so that opening them cancels out."""
+    """Measure the rate once all connections are open: of two runs of different length, so that opening them cancels out."""
     short, long = (load(server, GET, seconds=length, connections=count) for length in (2 * seconds, 5 * seconds))
     answers = long.rate * 5 - short.rate * 2
     return Measured(answers / 3, long.latency, short.errors + long.errors, long.loader)
 
 
 def _rates(servers: dict[str, Server], tried: list[int], plan: Plan, section: Section) -> None:
-    plan = replace(plan, rounds=min(plan.rounds, 3))  # each is seven turns long
+    plan = replace(plan, rounds=min(plan.rounds, 3))  # each run takes seven times as long
     subjects = {(name, count): partial(steady, servers[name], count, round(plan.seconds)) for count in tried for name in servers}
     runs = interleave({f"{name} {count}": run for (name, count), run in subjects.items()}, plan)
     rates = {subject: [one.rate for one in found] for subject, found in runs.items()}
@@ -67,22 +67,24 @@ def _rates(servers: dict[str, Server], tried: list[int], plan: Plan, section: Se
     section.data["rates"] = {subject: {**spread(found), "errors": errors[subject]} for subject, found in rates.items()}
     for name, count in [(name, count) for name in servers for count in tried[1:]]:
         told = f"{shown(ratio(rates[f'{name} {count}'], rates[f'{name} 64']))}, {errors[f'{name} {count}']} errors"
-        section.rows.append([f"rate with {count:,} connections beside 64, {name}", told, "≥ 0.85" if name == "gjrpc" else ""])
+        section.rows.append(
+            [f"rate with {count:,} connections relative to 64, {name}", told, "≥ 0.85" if name == "gjrpc" else ""]
+        )
     if "bjoern" in servers:
         section.rows.append(
             [
-                f"gjrpc beside bjoern, {tried[-1]:,} connections",
+                f"gjrpc relative to bjoern, {tried[-1]:,} connections",
                 shown(ratio(rates[f"gjrpc {tried[-1]}"], rates[f"bjoern {tried[-1]}"])),
                 "",
             ]
         )
     section.notes.append(
-        "All connections are busy; two runs of wrk are subtracted, so that the time to open them is not in the rate."
+        "All connections are busy. A rate is the difference of two wrk runs, which leaves out the time to open the connections."
     )
 
 
 def first_answer(port: int) -> float:
-    """Milliseconds from a new connection's beginning to its first answer."""
+    """Return the milliseconds from the start of a new connection to its first answer."""
     begin = time.perf_counter()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("GET", "/ping")
@@ -101,7 +103,7 @@ def _fairness(servers: dict[str, Server], plan: Plan, section: Section) -> None:
         end, waits = time.monotonic() + seconds, []
         while time.monotonic() < end - 0.5:
             waits.append(first_answer(server.port))
-            time.sleep(0.01)  # so that these are not themselves the load
+            time.sleep(0.01)  # so that these calls do not load the server themselves
         busy.wait(timeout=60)
         waits.sort()
         figures = {"median": waits[len(waits) // 2], "p99": waits[int(len(waits) * 0.99)], "count": len(waits)}
@@ -123,14 +125,14 @@ def _closing(servers: dict[str, Server], plan: Plan, section: Section) -> None:
     rates = {name: [one.rate for one in found] for name, found in interleave(loads, plan).items()}
     section.data["closing"] = {name: spread(found) for name, found in rates.items()}
     told = f"{section.data['closing']['gjrpc']['median']:,.0f} a second, {shown(ratio(rates['gjrpc'], rates['pywsgi']))}"
-    section.rows.append(["new connections (`Connection: close`) beside pywsgi", told, "≥ 3"])
+    section.rows.append(["new connections (`Connection: close`), relative to pywsgi", told, "≥ 3"])
 
 
 def _memory(count: int, plan: Plan, section: Section) -> None:
     for name, command in _SERVERS.items():
         plan.say(f"  memory of {count} idle connections, {name}")
         with started(command) as server, ExitStack() as stack:
-            for _ in range(64):  # what is made once is not counted
+            for _ in range(64):  # so that one-time allocations are not counted
                 first_answer(server.port)
             before = server.resident
             for _ in range(count):
@@ -142,4 +144,4 @@ def _memory(count: int, plan: Plan, section: Section) -> None:
         section.data.setdefault("bytes_each", {})[name] = each
         target = "≤ 5 KiB" if name == "gjrpc" else ""
         section.rows.append([f"memory of an idle connection, {name}", f"{each / 1024:.1f} KiB", target])
-    section.notes.append(f"Memory: resident, with {count:,} connections that have each had one answer.")
+    section.notes.append(f"Memory: resident memory, with {count:,} connections that have each had one answer.")

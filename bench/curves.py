@@ -1,4 +1,4 @@
-"""How cost grows with methods, bodies, connections, arguments and pipelining; each is a curve."""
+"""Curves of the cost of a call as methods, bodies, connections, arguments and pipelining grow."""
 
 import http.client
 import statistics
@@ -22,7 +22,7 @@ Points = list[tuple[float, float]]
 
 
 def run(plan: Plan) -> Section:
-    """Draw all curves."""
+    """Measure all curves."""
     plan = replace(plan, rounds=min(plan.rounds, 3))  # there are many points
     section = Section("Cost as work grows", ["what", "measured", "target"])
     _methods(plan, section)
@@ -53,7 +53,7 @@ def _rates(
     plan: Plan,
     what: str,
 ) -> Points:
-    """The median rate for each point, round by round."""
+    """Measure each point once in each round, and return the median rates."""
     found: dict[int, list[float]] = {point: [] for point in over}
     for number in range(plan.rounds):
         for point, rates in found.items():
@@ -69,11 +69,11 @@ def _curve(section: Section, name: str, title: str, x: str, series: dict[str, Po
     section.data[name] = series
     for label, points in series.items():
         first, last = points[0], points[-1]
-        section.rows.append([f"{label}, {last[0]:,} {x} beside {first[0]:,}", f"{last[1] / first[1]:.2f} of the rate", ""])
+        section.rows.append([f"{label}, {last[0]:,} {x} relative to {first[0]:,}", f"{last[1] / first[1]:.2f} of the rate", ""])
 
 
 def _methods(plan: Plan, section: Section) -> None:
-    """All registries are served at once, so that they have their turns in the same rounds."""
+    """Measure the rate by the number of methods; all registries are served at once, so that they are compared within rounds."""
     points: dict[str, Points] = {}
     with ExitStack() as stack:
         servers = {count: stack.enter_context(started(gjrpc(), environ={"BENCH_METHODS": str(count)})) for count in METHODS}
@@ -109,7 +109,7 @@ def _bodies(plan: Plan, section: Section) -> None:
 
 
 def _post(server: Server, size: int) -> float:
-    """Milliseconds of one call with a body of a size, on a new connection."""
+    """Return the milliseconds of one call with a body of this size, on a new connection."""
     text = "x" * (size - len('{"length":""}'))
     body = f'{{"length":"{text}"}}'.encode()
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
@@ -119,5 +119,5 @@ def _post(server: Server, size: int) -> float:
     took = (time.perf_counter() - begin) * 1000
     connection.close()
     if answer != b'{"length":%d}' % len(text):
-        raise SystemExit(f"a body of {size} bytes is answered {answer!r:.200}")
+        raise SystemExit(f"unexpected answer to a body of {size} bytes: {answer!r:.200}")
     return took

@@ -1,4 +1,4 @@
-"""Calls a second over HTTP in each dialect: native, JSON-RPC 2.0, and in JSON-RPC 2.0 batches of 100."""
+"""Calls a second over HTTP: native, in JSON-RPC 2.0, and in JSON-RPC 2.0 batches of 100."""
 
 from functools import partial
 
@@ -19,7 +19,7 @@ _REQUESTS = {
 
 def run(plan: Plan) -> Section:
     """Load one server with each kind of message."""
-    section = Section("Dialects", ["dialect", "calls a second", "beside native"])
+    section = Section("Dialects", ["dialect", "calls a second", "relative to native"])
     with started(gjrpc()) as server:
         for name, (request, _) in _REQUESTS.items():
             check(server, request, name)

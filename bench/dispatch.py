@@ -1,9 +1,9 @@
-"""How long a JSON-RPC 2.0 message takes in the process, without a network: gjrpc beside pjrpc and jsonrpcserver.
+"""How long it takes to dispatch a JSON-RPC 2.0 message without a network: gjrpc compared with pjrpc and jsonrpcserver.
 
-Run `python -m bench dispatch`; it needs `pip install gjrpc[bench]`. The same message, one call and a batch of 100, goes
-from JSON to JSON through each dispatcher in turn, round by round in one run, so that all see the same machine; shown are the
-medians. gjrpc's way includes its HTTP answer, `Application.respond` from a request to a response, with batches on gevent as its
-server runs them. Its native dialect, `{"add": [1, 2]}`, stands beside.
+Run `python -m bench dispatch`; it needs `pip install gjrpc[bench]`. Each dispatcher in turn takes the same messages, a call and a
+batch of 100, from JSON to JSON, so that all see the same machine; the results are medians. gjrpc's figures include its HTTP
+response (`Application.respond`, from a request to a response), with batches on gevent as in its server. Its native dialect,
+`{"add": [1, 2]}`, is measured too.
 """
 
 import json
@@ -25,7 +25,7 @@ SINGLE = json.dumps({"jsonrpc": "2.0", "method": "add", "params": [1, 2], "id": 
 MANY = json.dumps([{"jsonrpc": "2.0", "method": "add", "params": [1, 2], "id": number} for number in range(BATCH)])
 NATIVE = json.dumps({"add": [1, 2]})
 SLICE = 0.02
-"""Seconds that one dispatcher runs before the next has its turn."""
+"""Seconds that one dispatcher runs before the next one."""
 
 Dispatch = Callable[[str], Any]
 
@@ -36,7 +36,7 @@ def add(a: Any, b: Any = 10) -> Any:
 
 
 def of_gjrpc() -> Dispatch:
-    """gjrpc's dispatcher, from the text of a message to its answer."""
+    """Return gjrpc's dispatcher, from the text of a message to its answer."""
     registry = Registry()
     registry.register(lambda a, b=10: a + b, "add")
     respond, head = Application(registry, runtime=Green()).respond, Head("POST", "/")
@@ -44,7 +44,7 @@ def of_gjrpc() -> Dispatch:
 
 
 def of_pjrpc() -> Dispatch:
-    """pjrpc's dispatcher."""
+    """Return pjrpc's dispatcher."""
     registry = pjrpc.server.MethodRegistry()
     registry.add_method(add)
     dispatcher: Any = pjrpc.server.Dispatcher()
@@ -53,7 +53,7 @@ def of_pjrpc() -> Dispatch:
 
 
 def of_jsonrpcserver() -> Dispatch:
-    """jsonrpcserver's dispatcher."""
+    """Return jsonrpcserver's dispatcher."""
     methods = {"add": lambda a, b=10: jsonrpcserver.Success(a + b)}
     return lambda message: jsonrpcserver.dispatch(message, methods=methods)
 
@@ -63,15 +63,15 @@ DISPATCHERS: dict[str, Callable[[], Dispatch]] = {GJRPC: of_gjrpc, PJRPC: of_pjr
 
 
 def check(name: str, dispatch: Dispatch) -> None:
-    """Make sure that a dispatcher really answers."""
+    """Check that a dispatcher answers correctly."""
     expected = [{"jsonrpc": "2.0", "result": 3, "id": number} for number in range(BATCH)]
     for message, answer in ((SINGLE, expected[0]), (MANY, expected)):
         if json.loads(dispatch(message)) != answer:
-            raise SystemExit(f"{name} answers {dispatch(message)!r}")
+            raise SystemExit(f"{name}: unexpected answer {dispatch(message)!r}")
 
 
 def measure(dispatch: Dispatch, message: str, calls: int) -> float:
-    """Dispatch a message for a while and give the microseconds that one of its calls took."""
+    """Dispatch a message for a while, and return the microseconds per call."""
     count, begin = 0, time.perf_counter()
     while True:
         for _ in range(max(1, BATCH // calls)):  # the clock is read once for many calls
@@ -83,7 +83,7 @@ def measure(dispatch: Dispatch, message: str, calls: int) -> float:
 
 
 def run(plan: Plan) -> Section:
-    """Dispatch in turn, and compare the median microseconds a call."""
+    """Run the dispatchers in turn, and compare the median microseconds per call."""
     dispatchers = {name: make() for name, make in DISPATCHERS.items()}
     for name, dispatch in dispatchers.items():
         check(name, dispatch)
@@ -96,7 +96,8 @@ def run(plan: Plan) -> Section:
             times[subject].append(measure(*work))
     medians = {subject: statistics.median(found) for subject, found in times.items()}
     section = Section(
-        "A message in the process", ["microseconds a call", "one call", f"in a batch of {BATCH}", "gjrpc's is less by"]
+        "Dispatching a message, without HTTP",
+        ["microseconds per call", "one call", f"in a batch of {BATCH}", "relative to gjrpc"],
     )
     section.data = {" ".join(subject): median for subject, median in medians.items()}
     for name in DISPATCHERS:

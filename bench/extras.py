@@ -1,4 +1,4 @@
-"""What the extras cost: the access log, an observer, annotations. Each beside the same server without."""
+"""What the access log, an observer and annotations cost, each compared with the same server without them."""
 
 import tempfile
 from contextlib import ExitStack
@@ -11,15 +11,15 @@ from bench.servers import gjrpc, started
 
 _THREE = {name: post({method: [1, 2, 3]}, {method: 6}) for name, method in (("untyped", "three"), ("annotated", "three_typed"))}
 _TOLD = {
-    ("log to /dev/null", "plain"): ("access log to /dev/null beside none", "≥ 0.85"),
-    ("log to a file", "plain"): ("access log to a file beside none", "≥ 0.85"),
-    ("observer", "plain"): ("an observer of calls and latencies beside none", "≥ 0.95"),
-    ("annotated", "untyped"): ("three annotated arguments beside unannotated ones", "≥ 0.85"),
+    ("log to /dev/null", "plain"): ("access log to /dev/null, relative to none", "≥ 0.85"),
+    ("log to a file", "plain"): ("access log to a file, relative to none", "≥ 0.85"),
+    ("observer", "plain"): ("an observer of calls and latencies, relative to none", "≥ 0.95"),
+    ("annotated", "untyped"): ("three annotated arguments, relative to unannotated ones", "≥ 0.85"),
 }
 
 
 def run(plan: Plan) -> Section:
-    """Load all in turn."""
+    """Load all of them in turn."""
     section = Section("Extras", ["what", "measured", "target"])
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -1,6 +1,6 @@
-"""The peers' side of the comparison: the same two methods, with msgspec, as WSGI, FastAPI, pjrpc, and as a canned reply.
+"""The peers of the comparison: the same two methods, with msgspec, in WSGI, FastAPI and pjrpc, and as a canned reply.
 
-`python -m bench.foreign NAME PORT` serves where a peer has no command line of its own. Nothing here imports gjrpc.
+`python -m bench.foreign NAME PORT` serves them with a peer that has no command line of its own. Nothing here imports gjrpc.
 """
 
 import os
@@ -29,7 +29,7 @@ METHODS: dict[str, Callable[..., Any]] = {"ping": ping, "add": add}
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """The two methods as a WSGI application, with no checks at all."""
+    """Serve the two methods as a WSGI application, without any checks."""
     if environ["REQUEST_METHOD"] == "GET":
         name = environ["PATH_INFO"][1:]
         result = METHODS[name]()
@@ -42,7 +42,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 
 
 def fastapi_application() -> Any:
-    """The two methods on FastAPI; uvicorn calls this as a factory."""
+    """Return the two methods as a FastAPI application; uvicorn calls this as a factory."""
     import fastapi  # noqa: PLC0415  each peer needs its own package only
 
     api = fastapi.FastAPI()
@@ -86,7 +86,7 @@ def _waitress(port: int) -> None:
 
 
 def _pjrpc(port: int) -> None:
-    """pjrpc on werkzeug under bjoern, which was 1.4 to 2.1 times as fast as on aiohttp; it speaks JSON-RPC 2.0 by POST only."""
+    """Serve pjrpc on werkzeug under bjoern, which was 1.4 to 2.1 times as fast as on aiohttp; only JSON-RPC 2.0 by POST."""
     import bjoern  # noqa: PLC0415  as above
     import pjrpc.server  # noqa: PLC0415  as above
     from pjrpc.server.integration import werkzeug  # noqa: PLC0415  as above
@@ -99,7 +99,7 @@ def _pjrpc(port: int) -> None:
 
 
 def _naive(port: int) -> None:
-    """A reply for each read, whatever was read; one kind of reply for GET and one for POST."""
+    """Send a canned reply for each read, one for GET and one for POST, without parsing."""
     from gevent.server import StreamServer  # noqa: PLC0415  as above
 
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"

@@ -1,8 +1,8 @@
-"""Instructions that one call takes in this process, counted by callgrind: a figure without noise, unlike time.
+"""Instructions per call, counted by callgrind: a figure without noise, unlike time.
 
-Run `python -m bench instructions`. Needs valgrind (Debian's package of that name) and takes about a minute. A call goes the short
-way without its system calls: bytes in, `Reader`, `Application.respond`, `Writer`, bytes out. Counted are two runs of different
-length, so that starting Python cancels out.
+Run `python -m bench instructions`. It needs valgrind (Debian's package of that name) and takes about a minute. A call takes the
+direct path without its system calls: bytes in, `Reader`, `Application.respond`, `Writer`, bytes out. The count is the difference
+of two runs of different length, so that starting Python cancels out.
 """
 
 import re
@@ -49,7 +49,7 @@ assert b" 200 OK" in answer, answer
 
 
 def count(data: bytes, calls: int) -> int:
-    """Count the instructions of a process that makes so many calls."""
+    """Count the instructions of a process that makes this number of calls."""
     with tempfile.TemporaryDirectory() as folder:
         command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={Path(folder) / 'out'}"]
         command += [sys.executable, "-X", "frozen_modules=on", "-c", SCRIPT, str(calls), repr(data)]
@@ -58,14 +58,14 @@ def count(data: bytes, calls: int) -> int:
         ).stderr
     found = re.search(r"Collected : (\d+)", said)
     if found is None:
-        raise SystemExit(f"callgrind did not say what it collected:\n{said}")
+        raise SystemExit(f"callgrind printed no count:\n{said}")
     return int(found[1])
 
 
 def measure() -> dict[str, int]:
-    """Instructions a call, by kind of call."""
+    """Count the instructions per call, by kind of call."""
     fewer, more = RUNS
-    count(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n", 1)  # so that the counted runs find all modules compiled
+    count(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n", 1)  # compiles all modules, so that the counted runs need not
     return {name: (count(data, more) - count(data, fewer)) // (more - fewer) for name, data in CALLS.items()}
 
 
@@ -75,6 +75,6 @@ def run(plan: Plan) -> Section:
         raise Unavailable("valgrind is not installed")
     plan.say("  counting, for about a minute")
     data = measure()
-    section = Section("Instructions of a call", ["call", "instructions"], data=data)
+    section = Section("Instructions per call", ["call", "instructions"], data=data)
     section.rows = [[name, f"{instructions:,}"] for name, instructions in data.items()]
     return section

@@ -1,7 +1,7 @@
-"""How long one call takes on a kept connection: gjrpc beside plain `gevent.pywsgi`.
+"""How long one call takes on a kept connection: gjrpc compared with plain `gevent.pywsgi`.
 
-One connection to each is asked in turn. pywsgi sends head and body in two writes with Nagle's algorithm on, which waits for the
-delayed acknowledgement of the client: 40 ms.
+Calls alternate between one connection to each. pywsgi sends head and body in two writes; with Nagle's algorithm on, the second
+one waits for the client's delayed acknowledgement: 40 ms.
 """
 
 import http.client
@@ -16,7 +16,7 @@ SERVERS = {"gjrpc": gjrpc(), "pywsgi": foreign("pywsgi")}
 
 
 def call(connection: http.client.HTTPConnection) -> float:
-    """Call `ping` and give the milliseconds that it took."""
+    """Call `ping` and return the milliseconds that it took."""
     begin = time.perf_counter()
     connection.request("GET", "/ping")
     answer = connection.getresponse().read()
@@ -27,7 +27,7 @@ def call(connection: http.client.HTTPConnection) -> float:
 
 
 def run(plan: Plan) -> Section:
-    """Ask both in turn, and compare the medians."""
+    """Call both in turn, and compare the medians."""
     calls = 20 * plan.rounds
     times: dict[str, list[float]] = {name: [] for name in SERVERS}
     with ExitStack() as stack:

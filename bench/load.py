@@ -1,6 +1,6 @@
-"""Load a server over HTTP: run wrk and read what it says; a loader in Python stands in where there is no wrk.
+"""Loads a server over HTTP: runs wrk and parses its output, or runs a loader in Python if wrk is missing.
 
-Owns the kinds of request. Which server is loaded, and how often, is not known here.
+Owns the kinds of request. It does not know which server is loaded, and how often.
 """
 
 import json
@@ -30,7 +30,7 @@ BROWSER = {
     "Sec-Fetch-Mode": "navigate",
     "Sec-Fetch-Site": "none",
 }
-"""With Host these are twelve."""
+"""The headers of a browser; twelve with Host."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Request:
     """A kind of request.
 
     Attributes:
-        verb, path, body: what is asked.
+        verb, path, body: of the request.
         headers: besides Host and Content-Length.
         changing: whether each request has a request id of its own in its head.
-        depth: how many are sent before the first answer is waited for.
-        answer: the body that is expected.
+        depth: how many requests are sent before the client waits for an answer.
+        answer: the expected body, decoded from JSON.
     """
 
     verb: str
@@ -54,7 +54,7 @@ class Request:
     answer: Any = None
 
     def head(self, port: int) -> str:
-        """The head without its end, so that a line can be added."""
+        """Return the head without its final blank line, so that a line can be added."""
         lines = [f"{self.verb} {self.path} HTTP/1.1", f"Host: 127.0.0.1:{port}"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         if self.body:
@@ -63,7 +63,7 @@ class Request:
 
 
 def post(message: Any, answer: Any = None, **options: Any) -> Request:
-    """A POST of a message in JSON."""
+    """Return a POST of a message as JSON."""
     return Request("POST", "/", json.dumps(message, separators=(",", ":")), answer=answer, **options)
 
 
@@ -81,7 +81,7 @@ SCENARIOS = {
 
 @dataclass(frozen=True)
 class Measured:
-    """What one run says: answers a second, latencies in milliseconds by percentile, and requests without a good answer."""
+    """The result of one run: answers a second, latencies in milliseconds by percentile, and the number of failed requests."""
 
     rate: float
     latency: dict[str, float]
@@ -90,7 +90,7 @@ class Measured:
 
 
 def script(request: Request, port: int) -> str:
-    """The request in Lua for wrk; only one that changes, or several at once, is made by a function."""
+    """Return the request as a Lua script for wrk; only changing or pipelined requests need a function."""
     head, end = json.dumps(request.head(port)), json.dumps("\r\n" + request.body)
     if request.changing:
         return (
@@ -107,10 +107,10 @@ def script(request: Request, port: int) -> str:
 
 
 def check(server: Server, request: Request, name: str) -> None:
-    """Make sure that a server gives the right answer.
+    """Check that a server answers correctly.
 
     Raises:
-        Unavailable: it does not.
+        Unavailable: it does not answer, or not correctly.
     """
     context = ssl._create_unverified_context() if server.tls else None  # noqa: S323  a throw-away certificate on loopback
     asked = urllib.request.Request(  # noqa: S310  our own server
@@ -128,7 +128,7 @@ def check(server: Server, request: Request, name: str) -> None:
 def load(
     server: Server, request: Request, *, seconds: float = 2, connections: int = 64, core: int | None = LOAD_CORE
 ) -> Measured:
-    """Load a server with one kind of request, and give what came of it."""
+    """Load a server with one kind of request and return the result."""
     wrk = shutil.which("wrk")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "request"
@@ -138,7 +138,7 @@ def load(
             said = _run(pinned(core, [*command, "-s", str(path), server.url]), seconds)
             return read(said)
         if server.tls:
-            raise Unavailable("wrk is not installed, and the loader in Python speaks no TLS")
+            raise Unavailable("wrk is not installed, and the Python loader has no TLS")
         path.write_text((request.head(server.port) + "\r\n" + request.body) * request.depth, encoding="utf-8", newline="")
         command = [sys.executable, str(Path(__file__).parent / "pyload.py"), str(server.port), str(connections), str(seconds)]
         said = _run(pinned(core, [*command, str(request.depth), str(path)]), seconds)
@@ -156,10 +156,10 @@ _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
 
 def read(said: str) -> Measured:
-    """What wrk said, in numbers."""
+    """Parse the output of wrk."""
     rate = re.search(r"Requests/sec:\s+([\d.]+)", said)
     if rate is None:
-        raise Unavailable(f"wrk says nothing of a rate: {said.strip()[-300:]}")
+        raise Unavailable(f"wrk printed no rate: {said.strip()[-300:]}")
     latency = {
         percent: float(value) * _UNITS[unit]
         for percent, value, unit in re.findall(r"^\s+(50|90|99)%\s+([\d.]+)(us|ms|s|m)\s*$", said, re.MULTILINE)

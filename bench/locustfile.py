@@ -1,13 +1,13 @@
-"""Load for a running gjrpc server, by locust: GET and POST, also mixed with a slow method, and the project's own client.
+"""Loads a running gjrpc server with locust: GET and POST, also mixed with a slow method, and calls by gjrpc's own client.
 
-Serve the bench's methods, `python -m gjrpc.serve bench.app:registry`, or anything else that has `ping`, `add` and, for
-`MixedCalls`, a `slow` that answers "slow". Then, for twenty seconds and without the web page:
+Serve the bench's methods, `python -m gjrpc.serve bench.app:registry`, or any others with `ping`, `add` and, for `MixedCalls`, a
+`slow` that answers "slow". Then run, for twenty seconds and without locust's web page:
 
     locust -f bench/locustfile.py --headless -u 64 -r 64 -t 20s -H http://127.0.0.1:9999
 
-Name a class behind the command to run it alone: `FastCalls` and `MixedCalls` use locust's fast HTTP user, `ClientCalls` is
-`gjrpc.Client`, as a Python caller sees it. Over TLS, `-H https://…`, `BENCH_CA=ca.pem` in the environment names the authority to
-trust, and `BENCH_INSECURE=1` trusts anyone. `bench/README.md` tells how to load from several processes.
+To run one class only, name it at the end of the command: `FastCalls` and `MixedCalls` use locust's fast HTTP user, `ClientCalls`
+uses `gjrpc.Client`. Over TLS (`-H https://…`), the environment variable `BENCH_CA=ca.pem` names the authority to trust, and
+`BENCH_INSECURE=1` turns verification off. `bench/README.md` describes how to load from several processes.
 """
 
 import os
@@ -24,7 +24,7 @@ INSECURE = os.environ.get("BENCH_INSECURE") == "1"
 
 
 def _context() -> ssl.SSLContext:
-    """What servers are trusted."""
+    """Return a TLS context with the trusted authorities."""
     context = ssl.create_default_context(cafile=CA)
     if INSECURE:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -32,21 +32,21 @@ def _context() -> ssl.SSLContext:
 
 
 class _Fast(FastHttpUser):
-    """The fast HTTP user, for which an answer that is not the right one is a failure."""
+    """The fast HTTP user; counts a wrong answer as a failure."""
 
     abstract = True
-    insecure = INSECURE  # locust's own default is to trust anyone
+    insecure = INSECURE  # locust's default is to verify nothing
     ssl_context_factory = staticmethod(_context)
 
     def expect(self, verb: str, path: str, body: bytes | None, answer: bytes) -> None:
-        """Send one request."""
+        """Send a request and check its answer."""
         with self.client.request(verb, path, data=body, catch_response=True, name=f"{verb} {path}") as response:
             if response.content != answer:
                 response.failure(f"expected {answer!r}, got {response.status_code} {response.content!r:.100} {response.error}")
 
 
 class FastCalls(_Fast):
-    """Three POSTs to each GET."""
+    """Three POSTs for each GET."""
 
     @task
     def get(self) -> None:
@@ -60,23 +60,23 @@ class FastCalls(_Fast):
 
 
 class MixedCalls(FastCalls):
-    """The same with a slow method between: one call of five takes a tenth of a second."""
+    """The same with a slow method: one call in five takes a tenth of a second."""
 
     @task
     def slow(self) -> None:
-        """Call `slow` by GET; the quick calls of others must not wait for it."""
+        """Call `slow` by GET; other calls must not wait for it."""
         self.expect("GET", "/slow", None, b'{"slow":"slow"}')
 
 
 class ClientCalls(User):
-    """Calls by the project's own client, one connection for each user."""
+    """Calls by `gjrpc.Client`, one connection for each user."""
 
     def on_start(self) -> None:
-        """Make the client."""
+        """Create the client."""
         self.server = Client(self.host, pool=1, timeout=10, verify=False if INSECURE else CA or True)
 
     def on_stop(self) -> None:
-        """Close it."""
+        """Close the client."""
         self.server.close()
 
     @task

@@ -1,7 +1,7 @@
-"""Runs side by side: each subject has its turn in each round, and is compared within the round.
+"""Compares subjects that run in turn, once in each round.
 
-A machine's speed drifts by two within minutes, so only what ran in the same round is divided; shown is the median of the
-ratios.
+A machine's speed can change by a factor of two within minutes, so ratios are taken only within a round; the result is their
+median.
 """
 
 import statistics
@@ -14,13 +14,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Plan:
-    """What the command line asks for.
+    """The options of the command line.
 
     Attributes:
-        rounds, seconds: how often each subject has its turn, and for how long.
+        rounds, seconds: how often each subject runs, and for how long.
         peers, scenarios: names of what to compare, in `bench.peers` and `bench.load`.
-        quick: whether to see only that it works.
-        install: whether peers that are missing may be installed.
+        quick: whether to check only that everything works.
+        install: whether missing peers may be installed.
         say: shows progress.
     """
 
@@ -35,15 +35,15 @@ class Plan:
 
 @dataclass
 class Section:
-    """What one part of the bench has found.
+    """The results of one section.
 
     Attributes:
         title: its heading.
         columns, rows: its table.
         notes: sentences below it.
         skipped: what could not be measured, and why.
-        plots: pictures, as `bench.plots` draws them.
-        data: everything that was measured, for the JSON.
+        plots: descriptions of plots for `bench.plots`.
+        data: all measurements, for the JSON file.
     """
 
     title: str
@@ -56,7 +56,7 @@ class Section:
 
 
 def interleave(subjects: Mapping[str, Callable[[], T]], plan: Plan) -> dict[str, list[T]]:
-    """Give each subject its turn, round by round; the order turns around each time, so that none is always first."""
+    """Run each subject once in each round; the order is reversed after each round, so that none is always first."""
     found: dict[str, list[T]] = {name: [] for name in subjects}
     for number in range(plan.rounds):
         for name in list(subjects)[:: -1 if number % 2 else 1]:
@@ -66,7 +66,7 @@ def interleave(subjects: Mapping[str, Callable[[], T]], plan: Plan) -> dict[str,
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """The median and the extremes."""
+    """Return the median and the extremes."""
     return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 
 

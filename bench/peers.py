@@ -1,4 +1,4 @@
-"""The comparison: gjrpc beside other servers, each with the same methods, on one core.
+"""The comparison of gjrpc with other servers, each with the same methods, on one core.
 
 Owns the table of peers: how each is started, and the packages it needs. `python -m bench peers` runs it.
 """
@@ -31,7 +31,7 @@ _UWSGI = [
     "--need-app",
     "--die-on-term",
 ]
-# Its own HTTP/1.1 socket breaks kept connections, so its router stands in front, on the same core.
+# uWSGI's own HTTP/1.1 socket breaks kept connections, so its router runs in front of it, on the same core.
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Peer:
     """A server to compare with.
 
     Attributes:
-        command: what starts it on `{port}`.
-        packages: what pip installs for it, by the name of the module that shows whether it is there.
-        jsonrpc: whether it speaks nothing but JSON-RPC 2.0, so that GET and the native POST can't be asked.
+        command: starts it on `{port}`.
+        packages: the packages that it needs, by the module whose presence shows that they are installed.
+        jsonrpc: whether it speaks only JSON-RPC 2.0, and so answers neither GET nor the native POST.
     """
 
     command: list[str]
@@ -88,16 +88,16 @@ PEERS: dict[str, Peer] = {
     "pjrpc": Peer(foreign("pjrpc"), {"pjrpc": "pjrpc", "werkzeug": "werkzeug", "bjoern": "bjoern"}, jsonrpc=True),
     "pywsgi": Peer(foreign("pywsgi"), {}),
 }
-"""naive answers every read with a canned reply; uwsgi and gunicorn run gevent, fastapi runs on uvicorn, pjrpc on bjoern."""
+"""naive sends a canned reply for each read; uwsgi and gunicorn run gevent, fastapi runs on uvicorn, pjrpc on bjoern."""
 
 _JSONRPC = post({"jsonrpc": "2.0", "method": "add", "params": [1, 2], "id": 1}, {"jsonrpc": "2.0", "id": 1, "result": 3})
 
 
 def prepare(name: str, install: bool) -> None:
-    """Install what a peer lacks.
+    """Install the packages that a peer lacks.
 
     Raises:
-        Unavailable: it is missing and stays so.
+        Unavailable: a package is missing and can't or may not be installed.
     """
     peer = PEERS[name]
     missing = [package for module, package in peer.packages.items() if importlib.util.find_spec(module) is None]
@@ -112,7 +112,7 @@ def prepare(name: str, install: bool) -> None:
 
 
 def requests_of(peer: Peer, scenarios: tuple[str, ...]) -> dict[str, Request]:
-    """What a peer is asked, by scenario; one of JSON-RPC 2.0 only is asked by POST, in its own dialect."""
+    """Return the requests for a peer by scenario; one that speaks only JSON-RPC 2.0 gets POSTs in that dialect."""
     if not peer.jsonrpc:
         return {name: SCENARIOS[name] for name in scenarios}
     asked = {"post": _JSONRPC, "post-ids": Request(**{**vars(_JSONRPC), "changing": True})}
@@ -120,10 +120,10 @@ def requests_of(peer: Peer, scenarios: tuple[str, ...]) -> dict[str, Request]:
 
 
 def run(plan: Plan) -> Section:
-    """Start all peers, load each in each round, and compare."""
+    """Start all peers, load each of them in each round, and compare."""
     scenarios = plan.scenarios or (("get", "post") if plan.quick else tuple(SCENARIOS))
     names = dict.fromkeys([GJRPC, *(plan.peers or (QUICK if plan.quick else PEERS))])
-    section = Section("gjrpc beside other servers", ["requests a second", *scenarios])
+    section = Section("gjrpc compared with other servers", ["requests a second", *scenarios])
     with ExitStack() as stack:
         servers: dict[str, Server] = {}
         for name in names:
@@ -144,8 +144,8 @@ def run(plan: Plan) -> Section:
     for name in servers:
         section.rows.append([name, *(_cell(found[scenario].get(name), name) for scenario in scenarios)])
     if "pjrpc" in servers:
-        section.notes.append("pjrpc speaks JSON-RPC 2.0 only: it is asked by POST in that dialect, and not by GET.")
-    section.notes.append("In brackets: how many times the rate gjrpc had in the same rounds; median of the ratios by round.")
+        section.notes.append("pjrpc speaks only JSON-RPC 2.0, so it was measured by POST in that dialect, and not by GET.")
+    section.notes.append("In brackets: gjrpc's rate divided by this server's, as the median of the ratios within each round.")
     _plots(section, found, list(servers))
     return section
 

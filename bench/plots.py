@@ -1,4 +1,4 @@
-"""Draws what the sections found, as PNG. Owns how pictures look; knows no server."""
+"""Draws the plots of the sections as PNG files. Owns how they look; it knows no server."""
 
 from pathlib import Path
 from typing import Any
@@ -7,13 +7,13 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 
-from matplotlib import pyplot  # the backend is chosen before it loads
+from matplotlib import pyplot  # imported after the backend is chosen
 
 _FIRST, _OTHERS = "#c0392b", ("#2c3e50", "#2980b9", "#27ae60", "#e67e22", "#8e44ad")
 
 
 def draw(plot: dict[str, Any], folder: Path) -> Path:
-    """Draw a plot that a section declares, into a folder; gives its file."""
+    """Draw a plot that a section describes, and return the path of its file in this folder."""
     figure, axes = pyplot.subplots(figsize=(9, 5), layout="constrained")
     {"bars": _bars, "curves": _curves}[plot["kind"]](axes, plot)
     axes.set_title(plot["title"], loc="left")
@@ -27,7 +27,7 @@ def draw(plot: dict[str, Any], folder: Path) -> Path:
 
 
 def _bars(axes: Any, plot: dict[str, Any]) -> None:
-    """Groups of horizontal bars, the first label on top."""
+    """Draw groups of horizontal bars, the first label at the top."""
     labels, series = plot["labels"], plot["series"]
     height = 0.8 / len(series)
     for number, (name, values) in enumerate(series.items()):
@@ -43,7 +43,7 @@ def _bars(axes: Any, plot: dict[str, Any]) -> None:
 
 
 def _curves(axes: Any, plot: dict[str, Any]) -> None:
-    """Lines over a logarithmic axis, with a point for each measurement."""
+    """Draw lines over a logarithmic axis, with a point for each measurement."""
     for number, (name, points) in enumerate(plot["series"].items()):
         axes.plot(*zip(*points, strict=True), marker="o", label=name, color=(_FIRST, *_OTHERS)[number % 6])
     if plot.get("log", True):

@@ -1,6 +1,6 @@
-"""A loader in Python for where there is no wrk: `python pyload.py PORT CONNECTIONS SECONDS DEPTH FILE`, the requests in FILE.
+"""A loader in Python, used if wrk is missing: `python pyload.py PORT CONNECTIONS SECONDS DEPTH FILE`, with the requests in FILE.
 
-It is slower than the faster servers, so that what it shows of them is less than what they can do; the results name it.
+It is slower than the fastest servers, so it shows rates below what they can do; the results name it.
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def main(port: int, connections: int, seconds: float, depth: int, data: bytes) -> dict[str, object]:
-    """Keep each connection busy for so long, and give what `bench.load.Measured` holds."""
+    """Keep all connections busy for this time, and return the fields of `bench.load.Measured`."""
     selector, sent, times, errors = selectors.DefaultSelector(), {}, [], 0
     for _ in range(connections):
         connection = socket.create_connection(("127.0.0.1", port), timeout=10)

@@ -1,9 +1,9 @@
-"""Whether a reload loses a call: clients call over kept TLS connections while the workers are reloaded again and again.
+"""Checks that reloads lose no call: clients call over kept TLS connections while the workers are reloaded repeatedly.
 
-Run `python -m bench.reloads [--seconds 20] [--reloads 5] [--clients 64]`. Each client sends one call after the other on a kept
-connection, and opens a new one only where an answer said `Connection: close`. A call has failed if its answer is not 200, or if
-the connection ends before the answer is there, for whatever reason; nothing is tried again. Halfway the certificate is changed;
-how long it takes from SIGHUP until a new handshake shows the new one is told. Exit code 1 if a call has failed.
+Run `python -m bench.reloads [--seconds 20] [--reloads 5] [--clients 64]`. Each client sends one call after another on a kept
+connection, and opens a new one only after an answer with `Connection: close`. A call fails if its answer is not 200, or if the
+connection ends before the answer, for whatever reason; clients do not retry. Halfway, the certificate is replaced, and the time
+from SIGHUP until a new handshake shows the new one is measured. The exit code is 1 if a call failed.
 """
 
 import argparse
@@ -28,7 +28,7 @@ CALL = b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class Load:
-    """What the clients have seen."""
+    """The clients, and the calls and failures that they counted."""
 
     def __init__(self, port: int, trust: ssl.SSLContext) -> None:
         self.port = port
@@ -43,20 +43,20 @@ class Load:
         return await asyncio.open_connection("127.0.0.1", self.port, ssl=self.trust, server_hostname="localhost")
 
     async def client(self) -> None:
-        """Call until the end."""
+        """Call until the measurement ends."""
         while not self.ending:
             try:
                 reader, writer = await self.connect()
                 while not self.ending and await self.call(reader, writer):
                     pass
                 writer.close()
-                with contextlib.suppress(OSError):  # the call had its answer: how the connection ends does not count
+                with contextlib.suppress(OSError):  # the call was answered, so it does not matter how the connection ends
                     await writer.wait_closed()
             except (OSError, EOFError, ValueError) as error:
                 self.failures.append(f"{type(error).__name__}: {error}")
 
     async def call(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Call once; say whether the connection goes on."""
+        """Call once; return whether the connection stays open."""
         writer.write(CALL)
         head = await reader.readuntil(b"\r\n\r\n")
         body = await reader.readexactly(len(b'{"ping":"pong"}'))
@@ -66,7 +66,7 @@ class Load:
         return b"connection: close" not in head.lower()
 
     async def certificate(self) -> bytes:
-        """The certificate that a new connection shows."""
+        """Return the certificate that the server presents on a new connection."""
         _, writer = await self.connect()
         shown: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
         writer.close()
@@ -74,7 +74,7 @@ class Load:
 
 
 def write_certificate(ca: trustme.CA, path: Path) -> bytes:
-    """Make a new certificate, put it in the place of the old one, and give it."""
+    """Make a new certificate, replace the old one by it, and return it."""
     leaf = ca.issue_cert("localhost")
     fresh = path.with_suffix(".new")
     leaf.private_key_and_cert_chain_pem.write_to_path(fresh)
@@ -83,7 +83,7 @@ def write_certificate(ca: trustme.CA, path: Path) -> bytes:
 
 
 async def reload(server: asyncio.subprocess.Process, load: Load, expected: bytes | None) -> float:
-    """Reload, and give the seconds until a new handshake shows the expected certificate."""
+    """Reload, and return the seconds until a new handshake shows the expected certificate."""
     server.send_signal(signal.SIGHUP)
     begin = time.monotonic()
     while expected is not None and await load.certificate() != expected:
@@ -92,7 +92,7 @@ async def reload(server: asyncio.subprocess.Process, load: Load, expected: bytes
 
 
 async def measure(folder: Path, seconds: float, reloads: int, clients: int) -> dict[str, object]:
-    """Serve, load, reload, and tell what came of it."""
+    """Serve, load and reload, and return the figures."""
     (folder / "app.py").write_text(APP)
     ca = trustme.CA()
     write_certificate(ca, folder / "cert.pem")
@@ -126,7 +126,7 @@ async def measure(folder: Path, seconds: float, reloads: int, clients: int) -> d
 
 
 async def port_of(server: asyncio.subprocess.Process) -> int:
-    """The port that the server says it listens on."""
+    """Return the port that the server prints."""
     assert server.stderr is not None  # noqa: S101  for mypy: it is a pipe
     while line := (await server.stderr.readline()).decode():
         if line.startswith("gjrpc "):
@@ -135,11 +135,11 @@ async def port_of(server: asyncio.subprocess.Process) -> int:
 
 
 def main() -> None:
-    """Measure, print the figures as JSON, and tell by the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m bench.reloads", description="Whether a reload loses a call.")
-    parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--reloads", type=int, default=5)
-    parser.add_argument("--clients", type=int, default=64)
+    """Measure, print the figures as JSON, and exit with 1 if a call failed."""
+    parser = argparse.ArgumentParser(prog="python -m bench.reloads", description="Check that reloads under load lose no call.")
+    parser.add_argument("--seconds", type=float, default=20, help="length of the measurement [default: 20]")
+    parser.add_argument("--reloads", type=int, default=5, help="number of reloads in this time [default: 5]")
+    parser.add_argument("--clients", type=int, default=64, help="number of clients that call [default: 64]")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         told = asyncio.run(measure(Path(folder), asked.seconds, asked.reloads, asked.clients))

@@ -1,6 +1,6 @@
-"""Writes what the sections found: results.json, results.md, PNGs, and the README's part.
+"""Writes the results: results.json, results.md, plots, and the table in the README.
 
-Owns the files and their form. A section that is run alone replaces itself in the JSON and leaves the others as they are.
+Owns these files and their format. A section that is run alone replaces only its own results.
 """
 
 import datetime
@@ -20,11 +20,11 @@ from bench.pairs import Section
 from bench.servers import ROOT
 
 MARKS = ("<!-- measured -->", "<!-- /measured -->")
-"""What stands around the README's table."""
+"""The marks around the README's table."""
 
 
 def environment() -> dict[str, Any]:
-    """When and on what something was measured."""
+    """Return when and on what the measurement ran."""
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "commit": _commit(),
@@ -37,7 +37,7 @@ def environment() -> dict[str, Any]:
 
 
 def _commit() -> str:
-    """The commit of this tree; an sdist is unpacked without one, also where there is no git."""
+    """Return the commit of this tree, or "unknown" in an unpacked sdist or without git."""
     command = ["git", "rev-parse", "--short", "HEAD"]
     try:
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
@@ -46,12 +46,12 @@ def _commit() -> str:
 
 
 def _optimized() -> bool:
-    """Whether this Python was built with what it learnt from a profile, which makes it a good deal faster."""
+    """Return whether this Python was built with profile-guided optimization, which makes it much faster."""
     return "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
 
 
 def write(folder: Path, name: str, section: Section, plan: dict[str, Any]) -> None:
-    """Put a section's results into the folder."""
+    """Write a section's results to the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / "results.json"
     results: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {"sections": {}}
@@ -63,12 +63,12 @@ def write(folder: Path, name: str, section: Section, plan: dict[str, Any]) -> No
 
 
 def markdown(results: dict[str, Any]) -> str:
-    """All results as Markdown."""
+    """Return all results as Markdown."""
     return "# Measured\n\n" + "\n".join(part(name, found) for name, found in results["sections"].items())
 
 
 def part(name: str, found: dict[str, Any]) -> str:
-    """One section as Markdown."""
+    """Return one section as Markdown."""
     on, plan = found["environment"], found["plan"]
     where = f"{on['date'][:10]}, commit {on['commit']}, Python {on['python']}, {on['cores']} cores"
     how = f"{plan['rounds']} rounds of {plan['seconds']:g} s{', quick' if plan['quick'] else ''}"
@@ -79,13 +79,13 @@ def part(name: str, found: dict[str, Any]) -> str:
 
 
 def table(found: dict[str, Any]) -> list[str]:
-    """The table of a section, in lines of Markdown."""
+    """Return the table of a section as lines of Markdown."""
     rows = [found["columns"], ["---"] * len(found["columns"]), *found["rows"]]
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
 
 
 def readme_part(results: dict[str, Any]) -> str:
-    """What stands in the README: the comparison."""
+    """Return the README's part: the comparison with other servers."""
     found = results["sections"]["peers"]
     on = found["environment"]
     skipped = "".join(f" Skipped: {what}: {why}." for what, why in found["skipped"].items())
@@ -94,7 +94,7 @@ def readme_part(results: dict[str, Any]) -> str:
 
 
 def publish(folder: Path, readme: Path) -> None:
-    """Put the comparison between the README's marks."""
+    """Write the comparison between the README's marks."""
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     begin, end = MARKS
     text = readme.read_text(encoding="utf-8")

@@ -1,8 +1,8 @@
-"""What a call costs in processor time: gjrpc alone, and behind each proxy of deploy/; deploy/SCALING.md does sums with it.
+"""The CPU time of a call: gjrpc alone, and behind each proxy of deploy/; deploy/SCALING.md calculates with it.
 
-Run `python -m bench.scaling [SECONDS]`; it needs wrk, and takes those of nginx, HAProxy and Caddy that are installed. Counted is
-the time that the processes themselves were on a core, user and system, so that it matters little what else the machine does;
-calls a second, told beside it, depend on that very much. The proxies run as shipped, ending TLS, in front of two processes.
+Run `python -m bench.scaling [SECONDS]`; it needs wrk, and measures those of nginx, HAProxy and Caddy that are installed. It
+counts the CPU time of the processes themselves, user and system, so other work on the machine matters little; the calls a second,
+also shown, depend on it very much. The proxies run as shipped, terminating TLS, in front of two processes.
 """
 
 import re
@@ -39,7 +39,7 @@ PROXIES = {
 
 
 def spent(process: psutil.Process) -> float:
-    """Seconds that a process and its children have been on a core."""
+    """Return the CPU seconds of a process and its children."""
     times = [each.cpu_times() for each in [process, *process.children(recursive=True)]]
     return sum(each.user + each.system for each in times)
 
@@ -56,7 +56,7 @@ def running(command: list[str], folder: Path) -> Iterator[psutil.Process]:
 
 
 def wait_for(url: str) -> None:
-    """Wait until something answers."""
+    """Wait until a server answers."""
     for _ in range(400):
         with suppress(requests.ConnectionError):
             if requests.get(f"{url}/ping", verify=False, timeout=5, headers={"Host": HOST}).ok:  # noqa: S501  our own throw-away one
@@ -66,13 +66,13 @@ def wait_for(url: str) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on."""
+    """Return ports on which nothing listens."""
     with ExitStack() as held:
         return [held.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(count)]
 
 
 def backend(port: int, folder: Path, *options: str) -> list[str]:
-    """The command of one gjrpc process."""
+    """Return the command of one gjrpc process."""
     command = [sys.executable, "-m", "gjrpc.serve", "app:registry", "--bind", f"127.0.0.1:{port}", "--allowed-hosts", HOST]
     return [*command, "--trusted-proxies", "127.0.0.1", *options]
 
@@ -80,13 +80,13 @@ def backend(port: int, folder: Path, *options: str) -> list[str]:
 def measure(
     name: str, url: str, servers: list[psutil.Process], proxy: psutil.Process | None, script: list[str], seconds: int
 ) -> str:
-    """Load a URL, and give a row of the table: calls a second, and microseconds of a core for each call."""
+    """Load a URL and return a row of the table: calls a second, and microseconds of CPU time per call."""
     before, ahead = sum(map(spent, servers)), spent(proxy) if proxy else 0.0
     command = ["wrk", "-t1", "-c64", f"-d{seconds}", "-H", f"Host: {HOST}", *script, url]
     said = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=True).stdout
     calls, rate = re.search(r"(\d+) requests in", said), re.search(r"Requests/sec: +([\d.]+)", said)
     if calls is None or rate is None or "Non-2xx" in said:
-        raise SystemExit(f"{name} did not answer as it should:\n{said}")
+        raise SystemExit(f"{name} did not answer correctly:\n{said}")
     server = (sum(map(spent, servers)) - before) / int(calls[1]) * 1e6
     front = (spent(proxy) - ahead) / int(calls[1]) * 1e6 if proxy else 0.0
     told = f"| {front:.0f} | {1e6 / front:,.0f} |" if proxy else "| | |"
@@ -94,7 +94,7 @@ def measure(
 
 
 def placed(name: str, folder: Path, ports: list[int]) -> Path:
-    """A shipped configuration with these ports and this folder's paths."""
+    """Write a shipped configuration with these ports and this folder's paths, and return its path."""
     text = (DEPLOY / name).read_text(encoding="utf-8")
     secure, plain, one, two = ports
     places = {
@@ -118,8 +118,8 @@ def placed(name: str, folder: Path, ports: list[int]) -> Path:
 
 
 def main(seconds: int = 4, show: Callable[[str], None] = print) -> None:
-    """Measure and show one row after the other, as a Markdown table."""
-    show("| what | calls a second | gjrpc: µs a call | gjrpc: calls a core-second | proxy: µs | proxy: calls a core-second |")
+    """Measure, and show the rows of a Markdown table one by one."""
+    show("| what | calls a second | gjrpc: µs per call | per core-second | proxy: µs per call | per core-second |")
     show("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as name, ExitStack() as processes:
         folder = Path(name)
@@ -139,7 +139,7 @@ def main(seconds: int = 4, show: Callable[[str], None] = print) -> None:
         options = ["--cert", str(folder / "cert.pem"), "--key", str(folder / "key.pem")]
         with running(backend(tls, folder, *options), folder) as server:
             wait_for(f"https://127.0.0.1:{tls}")
-            show(measure("one process, GET, its own TLS", f"https://127.0.0.1:{tls}/ping", [server], None, [], seconds))
+            show(measure("one process that terminates TLS, GET", f"https://127.0.0.1:{tls}/ping", [server], None, [], seconds))
         for program, (shipped, command) in PROXIES.items():
             path = shutil.which(program)
             if path is None:
@@ -148,7 +148,16 @@ def main(seconds: int = 4, show: Callable[[str], None] = print) -> None:
             configuration = placed(shipped, folder, [secure, plain, one, two])
             with running([path, *command[1:], str(configuration)], folder) as proxy:
                 wait_for(f"https://127.0.0.1:{secure}")
-                show(measure(f"{program}, GET", f"https://127.0.0.1:{secure}/ping", servers, proxy, [], seconds))
+                show(
+                    measure(
+                        f"behind {program}, which terminates TLS, GET",
+                        f"https://127.0.0.1:{secure}/ping",
+                        servers,
+                        proxy,
+                        [],
+                        seconds,
+                    )
+                )
 
 
 if __name__ == "__main__":

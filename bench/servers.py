@@ -1,4 +1,4 @@
-"""Start a server, pin it, wait until it answers, stop it. The one place that starts processes which are then loaded."""
+"""Starts a server pinned to a core, waits until it listens, and stops it: the only module that starts servers to be loaded."""
 
 import os
 import resource
@@ -21,11 +21,11 @@ START = 30.0
 
 
 class Unavailable(Exception):
-    """Something can't be measured here; the text says why."""
+    """Something can't be measured on this machine; the text says why."""
 
 
 def _cores() -> tuple[int | None, int | None]:
-    """The core for the server and the one for the load; None where there is only one."""
+    """Return the core for the server and the core for the load, or None for both if there is only one core."""
     cores = sorted(os.sched_getaffinity(0))
     return (cores[0], cores[1]) if len(cores) > 1 else (None, None)
 
@@ -34,19 +34,19 @@ SERVER_CORE, LOAD_CORE = _cores()
 
 
 def pinned(core: int | None, command: Sequence[str]) -> list[str]:
-    """A command that stays on one core, with all that it starts."""
+    """Return a command that keeps a program and its children on one core."""
     return list(command) if core is None else ["taskset", "-c", str(core), *command]
 
 
 def raise_descriptor_limit() -> int:
-    """Use all file descriptors that this process, and what it starts, may have; gives how many."""
+    """Raise the limit of file descriptors for this process and its children to the hard limit, and return it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
 
 
 def free_port() -> int:
-    """A port that was free just now; not every peer can be given port 0 and say which it got."""
+    """Return a port that was free just now; not every peer can listen on port 0 and report the port it got."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -54,7 +54,7 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Server:
-    """A server that runs."""
+    """A running server."""
 
     port: int
     process: "subprocess.Popen[bytes]"
@@ -62,31 +62,31 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where it is, without a slash at the end."""
+        """Its URL, without a slash at the end."""
         return f"http{'s' * self.tls}://127.0.0.1:{self.port}"
 
     @property
     def resident(self) -> int:
-        """Bytes of memory that it and its children hold now."""
+        """Resident memory of the server and its children now, in bytes."""
         parent = psutil.Process(self.process.pid)
         return sum(one.memory_info().rss for one in [parent, *parent.children(recursive=True)])
 
     @property
     def peak(self) -> int:
-        """Bytes of memory that it has held at most, by the kernel's VmHWM."""
+        """Peak resident memory of the server in bytes (the kernel's VmHWM)."""
         for line in Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-        raise Unavailable("the kernel does not tell VmHWM")
+        raise Unavailable("the kernel does not report VmHWM")
 
 
 def gjrpc(*options: str, target: str = "bench.app:registry") -> list[str]:
-    """The command that serves the bench's methods with gjrpc on `{port}`."""
+    """Return the command that serves the bench's methods with gjrpc on `{port}`."""
     return [sys.executable, "-m", "gjrpc.serve", target, "--bind", "127.0.0.1:{port}", "--log-level", "error", *options]
 
 
 def foreign(name: str) -> list[str]:
-    """The command that serves the same with one of `bench.foreign`."""
+    """Return the command that serves the same methods with a server of `bench.foreign`."""
     return [sys.executable, "-m", "bench.foreign", name, "{port}"]
 
 
@@ -99,17 +99,17 @@ def started(
     environ: Mapping[str, str] | None = None,
     output: str | os.PathLike[str] = os.devnull,
 ) -> Iterator[Server]:
-    """Run a server until the block ends; `{port}` in its command is filled in.
+    """Run a server until the block ends.
 
     Args:
-        command: what to run.
-        tls: whether it speaks TLS.
-        core: the core that it stays on.
-        environ: more of the environment.
-        output: where its standard output goes.
+        command: starts the server; `{port}` in it is replaced by a free port.
+        tls: whether the server speaks TLS.
+        core: the core to pin it to.
+        environ: additional environment variables.
+        output: file for its standard output.
 
     Raises:
-        Unavailable: it can't be started, or does not listen; the text has its last words.
+        Unavailable: it can't be started, or does not listen; the text has the last line of its standard error.
     """
     port = free_port()
     filled = pinned(core, [word.replace("{port}", str(port)) for word in command])
@@ -129,7 +129,7 @@ def started(
 
 
 def _wait(process: "subprocess.Popen[bytes]", port: int, errors: Any) -> None:
-    """Wait until a connection is accepted."""
+    """Wait until the server accepts a connection."""
     limit = time.monotonic() + START
     while time.monotonic() < limit and process.poll() is None:
         with socket.socket() as probe:
@@ -137,12 +137,12 @@ def _wait(process: "subprocess.Popen[bytes]", port: int, errors: Any) -> None:
                 return
         time.sleep(0.02)
     errors.seek(0)
-    last = (errors.read().decode(errors="replace").strip().splitlines() or ["it says nothing"])[-1]
+    last = (errors.read().decode(errors="replace").strip().splitlines() or ["it printed nothing"])[-1]
     raise Unavailable(f"it does not listen: {last}")
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Stop the process and what it started."""
+    """Stop the process and its children."""
     try:
         children = psutil.Process(process.pid).children(recursive=True)
     except psutil.NoSuchProcess:

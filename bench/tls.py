@@ -1,4 +1,4 @@
-"""TLS: its rate beside the same server's plain rate, and whether a session is resumed."""
+"""TLS: the rate relative to the same server's plain HTTP, and whether sessions are resumed."""
 
 import socket
 import ssl
@@ -11,7 +11,7 @@ from bench.servers import Server, gjrpc, started
 
 
 def run(plan: Plan) -> Section:
-    """Measure the rate, and try to resume in both versions of TLS."""
+    """Measure the rate, and try to resume a session in both versions of TLS."""
     section = Section("TLS", ["what", "measured", "target"])
     with ExitStack() as stack:
         plain = stack.enter_context(started(gjrpc()))
@@ -31,11 +31,11 @@ def _rate(scenario: str, servers: dict[str, Server], plan: Plan, section: Sectio
     )
     rates = {name: [one.rate for one in found] for name, found in runs.items()}
     section.data[scenario] = {name: spread(found) for name, found in rates.items()}
-    section.rows.append([f"{scenario} over TLS beside plain", shown(ratio(rates["tls"], rates["plain"])), "≥ 0.5"])
+    section.rows.append([f"{scenario} over TLS, relative to plain HTTP", shown(ratio(rates["tls"], rates["plain"])), "≥ 0.5"])
 
 
 def resumes(server: Server, version: ssl.TLSVersion) -> bool:
-    """Whether a second connection of one version goes on with the session of the first."""
+    """Return whether a second connection with this version of TLS resumes the session of the first."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # a throw-away certificate on loopback
     context.minimum_version = context.maximum_version = version
@@ -46,7 +46,7 @@ def resumes(server: Server, version: ssl.TLSVersion) -> bool:
             context.wrap_socket(raw, session=session) as connection,
         ):
             connection.sendall(b"GET /ping HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
-            while connection.recv(4096):  # in TLS 1.3 the session's ticket comes after the handshake
+            while connection.recv(4096):  # in TLS 1.3 the server sends the session ticket after the handshake
                 pass
             session, resumed = connection.session, connection.session_reused
     return bool(resumed)

@@ -1,4 +1,4 @@
-"""Two workers beside one, where the load shares the cores with them; and how connections spread."""
+"""Two workers compared with one while the load shares their cores, and how connections are distributed."""
 
 import collections
 import http.client
@@ -20,7 +20,7 @@ _CALLS = {
 
 
 def run(plan: Plan) -> Section:
-    """Measure both, or say that there are no workers."""
+    """Measure the rates with one and two workers, and the distribution of connections."""
     told = subprocess.run([sys.executable, "-m", "gjrpc.serve", "--help"], capture_output=True, text=True, check=True).stdout
     if "--workers" not in told:
         raise Unavailable("this gjrpc.serve has no option --workers")
@@ -33,19 +33,19 @@ def run(plan: Plan) -> Section:
             }
             rates = {number: [one.rate for one in found] for number, found in interleave(loads, plan).items()}
             section.data[what] = {number: spread(found) for number, found in rates.items()}
-            section.rows.append([f"two workers beside one, {what}", shown(ratio(rates["2"], rates["1"])), "≥ 1.3"])
+            section.rows.append([f"two workers relative to one, {what}", shown(ratio(rates["2"], rates["1"])), "≥ 1.3"])
         shares = [largest_share(servers["2"]) for _ in range(plan.rounds)]
     section.data["largest_share"] = spread(shares)
     section.rows.append([f"largest share of {CONNECTIONS} connections on one worker", f"{max(shares):.0%}", "≤ 65 %"])
     section.notes.append(
-        "The load runs on the same cores. For a small call wrk computes about as long as the server: on two cores there is "
-        "little left for a second worker."
+        "The load runs on the same cores. For a small call, wrk uses about as much CPU time as the server, so two cores leave "
+        "little for a second worker."
     )
     return section
 
 
 def largest_share(server: Server) -> float:
-    """The part of new connections that the busier worker takes."""
+    """Return the share of new connections that the busier worker accepts."""
     with ExitStack() as stack:
         asked = []
         for _ in range(CONNECTIONS):

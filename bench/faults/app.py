@@ -1,4 +1,4 @@
-"""What the servers of these measurements serve: methods that wait, work, are large, and tell of the process they run in."""
+"""The methods of the measured servers: they wait, compute, return large results, and describe their process."""
 
 import collections
 import gc
@@ -36,7 +36,7 @@ def large() -> str:
 
 @registry.method
 def nap(seconds: float) -> str:
-    """Wait, as for a database."""
+    """Wait, as if for a database."""
     _ran["napping"] += 1
     try:
         time.sleep(seconds)
@@ -58,35 +58,35 @@ def work(milliseconds: float, wait: float) -> str:
 
 @registry.method
 def visible(what: Any = None) -> str:
-    """Note that the request which everybody sees has run."""
+    """Count that the visible request has run."""
     _ran["visible"] += 1
     return "seen"
 
 
 @registry.method
 def hidden(name: str = "?") -> str:
-    """Note that a request has run which was hidden in another one."""
+    """Count that a request has run that was hidden in another one."""
     _ran[f"hidden {name}"] += 1
     return "smuggled"
 
 
 @registry.method
 def ran() -> dict[str, int]:
-    """How often what has run, and how many naps go on."""
+    """Return how often each method has run, and how many naps are in progress."""
     return dict(_ran)
 
 
 @registry.method
 def held(collect: bool = True) -> dict[str, int]:
-    """What the process holds: descriptors, greenlets, connections, all objects; with or without what the collector would take."""
+    """Count the process's descriptors, greenlets, connections and objects, after a garbage collection or without one."""
     if collect:
         gc.collect()
     else:
-        gc.disable()  # from now on: what is closed has to go by itself
+        gc.disable()  # from now on, closed connections must be freed without the collector
     objects = gc.get_objects()
     base = next(kind for kind in type(getcurrent()).__mro__ if kind.__name__ == "greenlet")
     return {
-        "descriptors": len(os.listdir("/dev/fd")) - 1,  # but for the one that lists them
+        "descriptors": len(os.listdir("/dev/fd")) - 1,  # without the one that lists them
         "greenlets": sum(isinstance(one, base) and not one.dead for one in objects),
         "connections": sum(type(one) is Connection for one in objects),
         "objects": len(objects),

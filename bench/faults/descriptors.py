@@ -1,4 +1,4 @@
-"""More connections than a process may have descriptors for: who is there goes on, the oldest idle connection makes room.
+"""More connections than file descriptors: connected clients keep calling, and the oldest idle connection makes room.
 
 Run `python -m bench.faults.descriptors [--quick]`; the full form takes some 20 seconds. The server gets a limit of 256.
 """
@@ -13,7 +13,7 @@ import gevent
 from bench.faults.rig import Answers, Bound, Report, Serving, get, main
 
 BOUNDS = {
-    "kept clients' calls that failed": Bound("keep-alive clients go on", most=0, quick=0),
+    "failed calls of kept connections": Bound("keep-alive clients go on", most=0, quick=0),
     "new connections not answered": Bound("the oldest idle connection makes room", most=0, quick=0),
     "a new connection's slowest answer": Bound("the oldest idle connection makes room", most=1, quick=5, unit="s"),
     "closed before one that was idle longer": Bound("the oldest idle connection makes room", most=0, quick=0),
@@ -27,7 +27,7 @@ LIMIT = 256
 
 @dataclass(frozen=True)
 class Size:
-    """Connections attempted, clients among them that keep calling, seconds that all stay and between two of them."""
+    """Connections to attempt, clients that keep calling, seconds that all stay open, and seconds between two of them."""
 
     attempts: int = 400
     callers: int = 20
@@ -40,7 +40,7 @@ QUICK = Size(seconds=1, gap=0.008)
 
 @dataclass
 class Kept:
-    """Clients that call all the time on connections of their own."""
+    """Clients that call repeatedly, each on its own connection."""
 
     serving: Serving
     going: bool = True
@@ -48,7 +48,7 @@ class Kept:
     failed: list[str] = field(default_factory=list)
 
     def call(self) -> None:
-        """Call some ten times a second until it ends."""
+        """Call about ten times a second until the measurement ends."""
         with self.serving.connect() as sock:
             answers = Answers(sock)
             while self.going and not self.failed:
@@ -66,7 +66,7 @@ class Kept:
 
 @dataclass
 class Crowd:
-    """Connections that make one call each and stay."""
+    """Connections that make one call each and stay open."""
 
     serving: Serving
     socks: list[Any] = field(default_factory=list)
@@ -75,7 +75,7 @@ class Crowd:
     unanswered: int = 0
 
     def come(self) -> None:
-        """One more."""
+        """Open one more connection and call once."""
         begin = time.monotonic()
         sock = self.serving.connect()
         sock.settimeout(5)
@@ -89,12 +89,12 @@ class Crowd:
         self.socks.append(sock)
 
     def unfair(self, closed: list[int]) -> int:
-        """How many were closed before one that was idle for at least a second longer; the server's clock ticks."""
+        """Count those closed before one that was idle at least a second longer (the resolution of the server's clock)."""
         oldest = min((since for number, since in enumerate(self.since) if number not in set(closed)), default=0.0)
         return sum(self.since[number] > oldest + 1 for number in closed)
 
     def closed(self) -> list[int]:
-        """Which of them the server has closed, by their order."""
+        """Return the numbers of the connections that the server has closed."""
         found = []
         for number, sock in enumerate(self.socks):
             sock.settimeout(0)
@@ -103,13 +103,13 @@ class Crowd:
                     found.append(number)
             except BlockingIOError:
                 pass
-            except OSError:  # reset: closed as well
+            except OSError:  # reset: also closed
                 found.append(number)
         return found
 
 
 def run(quick: bool, report: Report) -> None:
-    """Fill it up, look at it, empty it, look again."""
+    """Fill the server with connections, measure, close them, and measure again."""
     size = QUICK if quick else Size()
     with Serving(descriptors=LIMIT) as serving:
         kept, crowd = Kept(serving), Crowd(serving)
@@ -128,11 +128,11 @@ def run(quick: bool, report: Report) -> None:
         closed = crowd.closed()
         for sock in crowd.socks:
             sock.close()
-        normal = serving.wait_until(lambda: _answers(serving), "it is normal again")
+        normal = serving.wait_until(lambda: _answers(serving), "new connections are answered fast again")
         kept.going = False
         gevent.joinall(callers)
         busy = (after.user + after.system - before.user - before.system) / size.seconds * 100
-        report.note("kept clients' calls that failed", len(kept.failed), f"of {kept.calls:,} {kept.failed[:1]}")
+        report.note("failed calls of kept connections", len(kept.failed), f"of {kept.calls:,} {kept.failed[:1]}")
         missing = crowd.unanswered + size.attempts - len(crowd.socks)
         report.note("new connections not answered", missing, f"of {size.attempts}")
         report.note("a new connection's slowest answer", max(crowd.times))
@@ -144,7 +144,7 @@ def run(quick: bool, report: Report) -> None:
 
 
 def _answers(serving: Serving) -> bool:
-    """Whether a new connection is answered within a tenth of a second."""
+    """Return whether a new connection is answered within a tenth of a second."""
     with serving.connect() as sock:
         sock.settimeout(0.1)
         try:

@@ -1,6 +1,6 @@
-"""An honest caller: `python -m bench.faults.honest HOST PORT SECONDS` calls `ping` and prints its times as one JSON object.
+"""An honest caller: `python -m bench.faults.honest HOST PORT SECONDS` calls `ping` and prints its latencies as a JSON object.
 
-It makes some 250 calls a second on a kept connection, each tenth on a new one, with plain blocking sockets.
+It makes about 250 calls a second on a kept connection, every tenth on a new one, with plain blocking sockets.
 """
 
 import json
@@ -13,7 +13,7 @@ GAP = 0.004
 
 
 def call(sock: socket.socket) -> bool:
-    """Make one call and say whether it was answered well."""
+    """Make one call; return whether the answer was right."""
     sock.sendall(CALL)
     answer = b""
     while not answer.endswith(b'{"ping":"pong"}'):
@@ -25,7 +25,7 @@ def call(sock: socket.socket) -> bool:
 
 
 def main(host: str, port: int, seconds: float) -> dict[str, float]:
-    """Call for so many seconds."""
+    """Call for this many seconds, and return the figures."""
     times, failed, kept = [], 0, None
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -1,7 +1,7 @@
-"""What is left behind by many calls, many connections and much that is malformed.
+"""What many calls, connections and malformed messages leave behind in the server.
 
-Run `python -m bench.faults.leaks [--quick]`; the full form takes about two minutes. A first part of the same kind fills what is
-meant to be full (memories of heads and targets, pools, the allocator's arenas); against the level after it the rest is held.
+Run `python -m bench.faults.leaks [--quick]`; the full form takes about two minutes. A warm-up with the same load fills the caches
+of heads and targets, the pools and the allocator's arenas; the level after it is the baseline.
 """
 
 import itertools
@@ -16,27 +16,27 @@ from bench.faults.rig import Answers, Bound, Report, Serving, get, main
 from bench.faults.smuggling import exchange
 
 BOUNDS = {
-    "memory beside the level after warm-up": Bound("resident memory within 5 %", most=1.05, quick=1.25, unit="x"),
+    "memory relative to the level after warm-up": Bound("resident memory within 5 %", most=1.05, quick=1.25, unit="x"),
     "descriptors above baseline": Bound("descriptors and greenlets at baseline", most=0, quick=0),
     "greenlets above baseline": Bound("greenlets at baseline; up to 64 idle ones are kept", most=64, quick=64),
     "connections above baseline": Bound("each connection is forgotten", most=0, quick=0),
     "objects above baseline": Bound("nothing is kept for each call", most=2000, quick=2000),
-    "connections left to the collector": Bound("a closed connection keeps nothing", most=0, quick=0),
-    "kept of bodies that were cut off": Bound("resident memory at the level after warm-up", most=15, unit="MiB"),
+    "connections left to the garbage collector": Bound("a closed connection keeps nothing", most=0, quick=0),
+    "memory kept of bodies that were cut off": Bound("resident memory at the level after warm-up", most=15, unit="MiB"),
     "tracebacks in the log": Bound("no traceback in the log", most=0, quick=0),
     "answers that are 5xx": Bound("no 5xx", most=0, quick=0),
-    "calls not answered as they should be": Bound("no 5xx", most=0, quick=0),
+    "calls with a wrong answer": Bound("no 5xx", most=0, quick=0),
 }
-KEPT = 8  # connections that make the calls
-ROW = 20  # calls that are sent in a row
+KEPT = 8  # connections that make calls
+ROW = 20  # calls pipelined in a row
 MIB = 1024 * 1024
 BODY = 9 * MIB
-HEADS = 4000  # distinct heads among them: more than a server may remember
+HEADS = 4000  # distinct heads: more than the server may cache
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much of each; the warm-up is `warm` times that."""
+    """How many of each; the warm-up makes `warm` times as many."""
 
     calls: int = 300_000
     churns: int = 50_000
@@ -49,7 +49,7 @@ QUICK = Size(calls=6_000, churns=1_000, malformed=200, bodies=10, warm=1)
 
 
 class Load:
-    """Calls, churns and malformed messages on one server, with what came of them."""
+    """Calls, short connections and malformed messages for one server, and their failures."""
 
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
@@ -59,12 +59,12 @@ class Load:
         self.failed = 0
 
     def run(self, calls: int, churns: int, malformed: int) -> None:
-        """Make so many of each, all kinds at the same time."""
+        """Make this many of each, all kinds at the same time."""
         shares = [(self._call, calls, KEPT), (self._churn, churns, KEPT), (self._break, malformed, KEPT)]
         gevent.joinall([gevent.spawn(do, count // parts) for do, count, parts in shares for _ in range(parts)], raise_error=True)
 
     def _requests(self) -> Iterator[tuple[bytes, bytes]]:
-        """A call and the body of its answer, each time another one."""
+        """Yield a call, different each time, and the body of its answer."""
         number = next(self._numbers)
         kind, odd = number % 6, b"X-Number: %d" % (number % HEADS)
         if kind == 0:
@@ -99,9 +99,9 @@ class Load:
     def _churn(self, count: int) -> None:
         for number in range(count):
             with self._serving.connect() as sock:
-                if number % 4:  # each fourth says nothing and goes
+                if number % 4:  # every fourth closes without a request
                     sock.sendall(get("ping"))
-                    if number % 4 > 1:  # and one does not wait for its answer
+                    if number % 4 > 1:  # and another does not wait for its answer
                         self._look(b"churn", b'{"ping":"pong"}', Answers(sock))
 
     def _break(self, count: int) -> None:
@@ -116,7 +116,7 @@ def _post(body: bytes, *lines: bytes) -> bytes:
 
 
 def run(quick: bool, report: Report) -> None:
-    """Warm up, look, go on, look again."""
+    """Warm up, measure, load, and measure again."""
     size = QUICK if quick else Size()
     with Serving("--log-level", "warning") as serving:
         descriptors = serving.descriptors
@@ -125,33 +125,35 @@ def run(quick: bool, report: Report) -> None:
         before, level = _settled(serving, descriptors)
         load.run(size.calls, size.churns, size.malformed)
         after, memory = _settled(serving, descriptors)
-        report.note("memory beside the level after warm-up", memory / level, f"{level / 1024:.1f} and {memory / 1024:.1f} MiB")
+        report.note(
+            "memory relative to the level after warm-up", memory / level, f"{level / 1024:.1f} and {memory / 1024:.1f} MiB"
+        )
         for name in ("descriptors", "greenlets", "connections", "objects"):
             report.note(f"{name} above baseline", max(after[name] - before[name], 0), f"{before[name]} and {after[name]}")
         kept, left = cut_off(serving, size.bodies, descriptors)
-        report.note("connections left to the collector", left)
-        report.note("kept of bodies that were cut off", kept, f"{size.bodies} of {BODY / MIB:.1f} MiB")
+        report.note("connections left to the garbage collector", left)
+        report.note("memory kept of bodies that were cut off", kept, f"{size.bodies} of {BODY / MIB:.1f} MiB")
         report.note("tracebacks in the log", serving.tracebacks)
         report.note("answers that are 5xx", load.failed)
-        report.note("calls not answered as they should be", len(load.wrong), " ".join(load.wrong[:3]))
+        report.note("calls with a wrong answer", len(load.wrong), " ".join(load.wrong[:3]))
 
 
 def _settled(serving: Serving, descriptors: int) -> tuple[dict[str, int], float]:
-    """What the server holds once all clients are gone, and its memory in KiB."""
+    """Return what the server holds once all clients are gone, and its memory in KiB."""
     serving.wait_until(lambda: serving.descriptors <= descriptors, "the connections are closed")
     return serving.ask("held"), serving.memory
 
 
 def cut_off(serving: Serving, count: int, descriptors: int) -> tuple[float, int]:
-    """Send large bodies at the same time, each but for its end.
+    """Send large bodies at the same time, each without its end.
 
-    Give the MiB that stay resident of them and the connections that are closed and still there, both without a collection.
+    Return the MiB of them that stay resident, and how many closed connections still exist, both without a garbage collection.
     """
     serving.ask("held?collect=false")
     before = serving.memory
     gevent.joinall([gevent.spawn(_cut_off, serving, number % 2 == 0) for number in range(count)], raise_error=True)
     serving.wait_until(lambda: serving.descriptors <= descriptors, "the connections are closed")
-    left = serving.ask("held?collect=false")["connections"] - 1  # but for the one that asks
+    left = serving.ask("held?collect=false")["connections"] - 1  # without the one of this call
     return max(serving.memory - before, 0) / 1024, left
 
 

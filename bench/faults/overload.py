@@ -1,8 +1,8 @@
-"""More calls than the server takes at a time: what is admitted is as good as before, and the rest is told at once.
+"""More calls than the server accepts at a time: admitted calls are as fast as before, and the rest is refused at once.
 
-Run `python -m bench.faults.overload [--quick]`; the full form takes about a minute. The method computes a little and waits a
-little, and once it only computes. At first as many clients call as there may be calls in flight: that is saturation. Then ten
-times as many keep a pace that makes five times those calls. Both take turns, since machines drift.
+Run `python -m bench.faults.overload [--quick]`; the full form takes about a minute. In one run the method computes and waits, in
+another it only computes. At saturation, as many clients call as there may be calls in flight. In the overload, ten times as many
+clients offer five times the calls. The two alternate, since a machine's speed drifts.
 """
 
 import random
@@ -16,26 +16,28 @@ from bench.faults.rig import Answers, Bound, Report, Serving, get, main, quantil
 
 _EXCESS = "the excess gets 503 with Retry-After within 100 ms"
 BOUNDS = {
-    "waiting: goodput beside the peak": Bound("goodput >= 80 % of peak at five times the capacity", least=0.8, unit="x"),
-    "waiting: p99 beside that at saturation": Bound("admitted p99 <= 3x that at saturation", most=3, unit="x"),
+    "waiting: goodput relative to the peak": Bound("goodput >= 80 % of peak at five times the capacity", least=0.8, unit="x"),
+    "waiting: p99 relative to saturation": Bound("admitted p99 <= 3x that at saturation", most=3, unit="x"),
     "waiting: p99 of 503": Bound(_EXCESS, most=100, quick=3000, unit="ms"),
-    "computing: goodput beside the peak": Bound("goodput >= 80 % of peak at five times the capacity", least=0.8, unit="x"),
-    "computing: p99 beside that at saturation": Bound("admitted p99 <= 3x that at saturation", most=3, unit="x"),
+    "computing: goodput relative to the peak": Bound("goodput >= 80 % of peak at five times the capacity", least=0.8, unit="x"),
+    "computing: p99 relative to saturation": Bound("admitted p99 <= 3x that at saturation", most=3, unit="x"),
     "computing: p99 of 503": Bound(_EXCESS, most=100, quick=3000, unit="ms"),
     "answers that are neither 200 nor 503": Bound(_EXCESS, most=0, quick=0),
     "503 without Retry-After": Bound(_EXCESS, most=0, quick=0),
     "memory grows by": Bound("memory bounded", most=16, quick=32, unit="MiB"),
-    "/-/healthy at the limit that is not 200": Bound("a server that is busy is not to be killed for it", most=0, quick=0),
-    "calls refused for those who don't read": Bound("too many clients cost the attacker, not the honest caller", most=0, quick=0),
+    "/-/healthy not answered 200 at the limit": Bound("a busy server must not be killed for it", most=0, quick=0),
+    "calls refused because others don't read": Bound(
+        "too many clients cost the attacker, not the honest caller", most=0, quick=0
+    ),
     "tracebacks in the log": Bound("no traceback in the log", most=0, quick=0),
 }
 MOST = 16
-"""Calls that may be in flight."""
+"""The server's limit of calls in flight."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """Seconds that each load goes on, and how many turns the two have."""
+    """Seconds of each load, and the number of turns."""
 
     seconds: float = 2.5
     turns: int = 5
@@ -47,11 +49,11 @@ WORK = {"waiting": "work?milliseconds=0.5&wait=20", "computing": "work?milliseco
 
 @dataclass
 class Load:
-    """Clients on connections of their own that make one call after another.
+    """Clients that make one call after another, each on its own connection.
 
     Attributes:
-        times: by status, the seconds that each answer took.
-        silent: how many 503 did not say when to come back.
+        times: by status, the seconds of each answer.
+        silent: the number of 503 without `Retry-After`.
     """
 
     serving: Serving
@@ -61,23 +63,23 @@ class Load:
     seconds: float = 0
 
     def run(self, clients: int, period: float, seconds: float) -> None:
-        """Call for so many seconds, each client once in a period, or as soon as it has its answer."""
+        """Call for this many seconds; each client once per period, or as soon as it has its answer."""
         end = time.monotonic() + seconds
         gevent.joinall([gevent.spawn(self._call, period, end) for _ in range(clients)], raise_error=True)
         self.seconds += seconds
 
     @property
     def goodput(self) -> float:
-        """Calls answered with 200, a second."""
+        """Calls a second answered with 200."""
         return len(self.times[200]) / self.seconds
 
     @property
     def offered(self) -> float:
-        """Calls made, a second."""
+        """Calls made a second."""
         return sum(map(len, self.times.values())) / self.seconds
 
     def p99(self, status: int) -> float:
-        """The milliseconds of which 1 % of the answers with this status take more."""
+        """Return the 99th percentile of the answers with this status, in milliseconds."""
         return quantile(self.times[status], 0.99) * 1000
 
     def _call(self, period: float, end: float) -> None:
@@ -98,7 +100,7 @@ class Load:
 
 
 def run(quick: bool, report: Report) -> None:
-    """Saturate, overload, and look at who else suffers."""
+    """Saturate and overload the server, and check health checks and other callers."""
     size = QUICK if quick else Size()
     with Serving("--max-calls", str(MOST), "--log-level", "warning") as serving:
         odd = silent = 0
@@ -115,24 +117,24 @@ def run(quick: bool, report: Report) -> None:
         report.note("answers that are neither 200 nor 503", odd)
         report.note("503 without Retry-After", silent)
         report.note("memory grows by", (serving.memory - memory) / 1024)
-        report.note("/-/healthy at the limit that is not 200", healthy(serving))
-        report.note("calls refused for those who don't read", unread(serving))
+        report.note("/-/healthy not answered 200 at the limit", healthy(serving))
+        report.note("calls refused because others don't read", unread(serving))
         report.note("tracebacks in the log", serving.tracebacks)
 
 
 def compare(kind: str, full: Load, over: Load, report: Report) -> None:
-    """Hold an overload against saturation."""
+    """Compare an overload with saturation."""
     report.say(f"{kind}: {full.goodput:,.0f} calls a second at saturation; then {over.offered:,.0f} offered")
-    report.note(f"{kind}: goodput beside the peak", over.goodput / full.goodput, f"{over.goodput:,.0f} a second")
+    report.note(f"{kind}: goodput relative to the peak", over.goodput / full.goodput, f"{over.goodput:,.0f} a second")
     p99, before = over.p99(200), full.p99(200)
-    report.note(f"{kind}: p99 beside that at saturation", p99 / before, f"{p99:.0f} and {before:.0f} ms")
+    report.note(f"{kind}: p99 relative to saturation", p99 / before, f"{p99:.0f} and {before:.0f} ms")
     refused = over.times[503] or [0.0]
     remark = f"of {len(over.times[503]):,}; the slowest {max(refused) * 1000:.0f} ms"
     report.note(f"{kind}: p99 of 503", quantile(refused, 0.99) * 1000, remark)
 
 
 def healthy(serving: Serving) -> bool:
-    """Whether the health check fails while as many calls are in flight as there may be."""
+    """Return whether the health check fails while the limit of calls is in flight."""
     naps = [_begin(serving, get("nap?seconds=0.7")) for _ in range(MOST)]
     gevent.sleep(0.3)
     check = _begin(serving, get("-/healthy"))
@@ -145,7 +147,7 @@ def healthy(serving: Serving) -> bool:
 
 
 def unread(serving: Serving) -> int:
-    """How many honest calls are refused while that many clients don't read their answers."""
+    """Return how many honest calls are refused while as many clients don't read their answers."""
     ignoring = [_begin(serving, get("large") * 8, receive=4096) for _ in range(MOST)]
     gevent.sleep(0.3)
     calls = [_begin(serving, get("ping")) for _ in range(5)]

@@ -1,7 +1,7 @@
-"""Malformed and smuggling messages, a few thousand: what must be refused, and what must be read as one request and no more.
+"""A few thousand malformed and smuggling messages: some must be refused, the others must be read as exactly one request.
 
-Owns bytes only. Wherever some reader could see another request in a message there is `hidden`, which tells its message's number
-if it ever runs.
+Owns bytes only. Wherever some parser could see a second request in a message, that request calls `hidden` with the message's
+number, which shows if it ever runs.
 """
 
 import itertools
@@ -22,10 +22,10 @@ class Payload:
     """One message.
 
     Attributes:
-        kind: what it tries.
+        kind: what it attempts.
         data: its bytes.
-        good: whether it is a request that must be answered; else it must be refused, and nothing may run.
-        answers: how many answers come to it, the refusal included.
+        good: whether it must be answered; else it must be refused, and nothing may run.
+        answers: the number of answers, the refusal included.
     """
 
     kind: str
@@ -35,7 +35,7 @@ class Payload:
 
 
 def payloads() -> list[Payload]:
-    """All of them, each with its number in place of the mark."""
+    """Return all messages, each with its number in place of the mark."""
     found = itertools.chain(
         lengths(), codings(), both(), lines(), folds(), characters(), versions(), targets(), hosts(), chunks(), trailers(), cut()
     )
@@ -52,7 +52,7 @@ def payloads() -> list[Payload]:
 
 
 def head(*fields: bytes, first: bytes = POST, host: bytes = HOST) -> bytes:
-    """A whole head with these fields."""
+    """Return a complete head with these fields."""
     return first + host + b"".join(field + b"\r\n" for field in fields) + b"\r\n"
 
 
@@ -83,7 +83,7 @@ _WELL_CODED = {b"chunked", b"Chunked"}
 
 
 def lengths() -> Iterator[Payload]:
-    """Content-Lengths that are none, or two."""
+    """Invalid and repeated Content-Lengths."""
     for value in LENGTHS:
         for name in (b"Content-Length: ", b"content-length:", b"CONTENT-LENGTH:\t"):
             yield Payload("malformed Content-Length", head(name + value) + b'"1234"' + HIDDEN)
@@ -123,7 +123,7 @@ def codings() -> Iterator[Payload]:
 
 
 def both() -> Iterator[Payload]:
-    """Content-Length with Transfer-Encoding, so that one of the two hides a request."""
+    """Content-Length together with Transfer-Encoding: one of the two hides a request."""
     chunked = b"0\r\n\r\n"
     for name, coding in itertools.product(NAMES, CODINGS):
         for size in (5, 5 + len(HIDDEN)):
@@ -133,23 +133,23 @@ def both() -> Iterator[Payload]:
 
 
 def lines() -> Iterator[Payload]:
-    """Every end of a line as something else than CR LF."""
+    """Each line ending replaced by something other than CR LF."""
     parts = [GET[:-2], HOST[:-2], b"X: y", b"Z: w", b""]
     for at, end in itertools.product(
         range(len(parts)), [b"\n", b"\r", b"\n\r", b"\r\r\n", b"\x0b", b"\x0c", b"\x85", b"\r\n\n", b" \n", b""]
     ):
-        if at == 2 and end in (b"", b"\x85"):  # no end: the two fields become a longer one
+        if at == 2 and end in (b"", b"\x85"):  # no line ending: the two fields become one
             continue
         ends = [b"\r\n"] * len(parts)
         ends[at] = end
-        whole = at == 4 and end == b"\r\n\n"  # the next message is what begins with a bare LF
+        whole = at == 4 and end == b"\r\n\n"  # the next message begins with a bare LF
         yield Payload("an end of a line", b"".join(map(bytes.__add__, parts, ends)) + HIDDEN, answers=1 + whole)
     for before in (b"\r\n" * 3, b"\n", b"\r", b"\r\r\n", b" ", b"\x00", b"\t\r\n", b"\n\n"):
         yield Payload("before the request line", before + head(first=GET) + HIDDEN)
 
 
 def folds() -> Iterator[Payload]:
-    """obs-fold, and blanks where none may be."""
+    """obs-fold, and whitespace where it is not allowed."""
     for blank, name in itertools.product(
         (b" ", b"\t", b"  ", b" \t"), (b"X", b"Content-Length", b"Transfer-Encoding", b"Connection")
     ):
@@ -166,7 +166,7 @@ def folds() -> Iterator[Payload]:
 
 
 def characters() -> Iterator[Payload]:
-    """Every control character in every part of a head."""
+    """Every control character, in every part of a head."""
     for code in [*range(9), *range(10, 32), 127]:
         odd = bytes([code])
         yield Payload("a control character", head(b"X: a" + odd + b"b") + HIDDEN)
@@ -180,7 +180,7 @@ def characters() -> Iterator[Payload]:
 
 
 def versions() -> Iterator[Payload]:
-    """Versions that there are not, or not here."""
+    """Versions that do not exist or are not supported."""
     for version in (
         b"", b" ", b" HTTP/0.9", b" HTTP/1.2", b" HTTP/1.10", b" HTTP/1.", b" HTTP/1", b" HTTP/2.0", b" HTTP/2",
         b" HTTP/3.0", b" http/1.1", b" HTTP/01.1", b" HTTP/1.01", b" HTTP/+1.1", b" HTTP/1,1", b" HTTP/ 1.1", b" HTTP /1.1",
@@ -207,7 +207,7 @@ def targets() -> Iterator[Payload]:
 
 
 def hosts() -> Iterator[Payload]:
-    """Host missing, twice, or none."""
+    """Host missing, repeated or invalid."""
     yield Payload("no Host", head(first=GET, host=b"") + HIDDEN)
     for second in (HOST, b"Host: other\r\n", b"host: localhost\r\n", b"HOST:\r\n"):
         yield Payload("two Hosts", head(first=GET, host=HOST + second) + HIDDEN)
@@ -221,7 +221,7 @@ def hosts() -> Iterator[Payload]:
 
 
 def chunks() -> Iterator[Payload]:
-    """Chunk sizes, extensions and ends that some readers let pass."""
+    """Chunk sizes, extensions and line endings that some parsers accept."""
     field = b"Transfer-Encoding: chunked"
     for size in (
         b"", b" ", b"g", b"0x6", b"+6", b"-6", b"-0", b" 6", b"\t6", b"6 ", b"6\t", b"6 6", b"6,", b"6\x00", b"\x006",
@@ -229,7 +229,7 @@ def chunks() -> Iterator[Payload]:
         b"6;a\nb", b"6;a\rb", b"6;a\x00b", b"6;a\x7fb", b"6 x", b"6\"", b"6=", b"6:", b"10000000000000006",
         b"fffffffffffffff6", b"80000000000000006", b"6;" + b"x" * 300, b"6;a=\"\n0\r\n\r\n\"", b"0" * 20 + b"6",
     ):  # fmt: skip
-        if size not in (b"6e",):  # a size: of a chunk that is longer
+        if size not in (b"6e",):  # a valid size, of a longer chunk
             yield Payload("a chunk size", head(field) + size + b'\r\n"1234"\r\n0\r\n\r\n' + HIDDEN)
     for size in (b"f" * 15, b"7fffffffffffffff"[:15], b"ffffffff", b"a00001"):
         yield Payload("a chunk beyond the limit", head(field) + size + b'\r\n"1234"\r\n0\r\n\r\n' + HIDDEN)
@@ -248,7 +248,7 @@ def chunks() -> Iterator[Payload]:
 
 
 def trailers() -> Iterator[Payload]:
-    """Fields in a trailer that must not be there, or are none."""
+    """Trailer fields that are forbidden or malformed."""
     body = head(b"Transfer-Encoding: chunked") + b'6\r\n"1234"\r\n0\r\n'
     for name in (
         b"Content-Length", b"Transfer-Encoding", b"Host", b"Authorization", b"Cookie", b"Content-Encoding", b"Trailer",
@@ -269,7 +269,7 @@ def trailers() -> Iterator[Payload]:
         b"GET / HTTP/1.1",
         b"X: " + b"y" * 33000,
     ):
-        yield Payload("a trailer that is none", body + line + b"\r\n\r\n" + HIDDEN)
+        yield Payload("a malformed trailer", body + line + b"\r\n\r\n" + HIDDEN)
     ignored = (b"Connection: close", b"Content-Type: a/b", b"TE: x", b"Upgrade: x", b"Expect: 100-continue", b"Keep-Alive: 6")
     for line in (b"X: y", b"X:", b"X:y\r\nZ:w", b"X: " + b"y" * 1000, *ignored):
         yield Payload("a trailer", body + line + b"\r\n\r\n", good=True)
@@ -283,7 +283,7 @@ WHOLE = {
 
 
 def cut() -> Iterator[Payload]:
-    """Whole messages, alone and in a row, and their beginnings up to every byte."""
+    """Whole messages, alone and in a row, and cut off after each byte."""
     for kind, data in WHOLE.items():
         yield Payload(kind, data, good=True)
         yield Payload(f"{kind}, three times", data * 3, good=True, answers=3)
@@ -293,6 +293,6 @@ def cut() -> Iterator[Payload]:
 
 
 def pieces(data: bytes, chance: random.Random) -> list[bytes]:
-    """The same bytes in some pieces."""
+    """Split the bytes into a few random pieces."""
     cuts = sorted({0, len(data), *(chance.randrange(len(data) + 1) for _ in range(chance.randint(1, 6)))})
     return [data[begin:end] for begin, end in itertools.pairwise(cuts)]

@@ -1,4 +1,4 @@
-"""What the measurements share: a server in a process, raw connections to it, and figures held against bounds.
+"""What the measurements share: a server in a process, raw connections to it, and the comparison of figures with bounds.
 
 It owns no measurement. Connections are gevent's, so that thousands of clients are plain functions; nothing is patched.
 """
@@ -24,18 +24,18 @@ from gevent import socket, subprocess
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
-"""Seconds after which something that a measurement waits for has failed."""
+"""Seconds after which a measurement stops waiting and fails."""
 
 
 @dataclass(frozen=True)
 class Bound:
-    """What a figure has to keep to.
+    """The bound of a figure.
 
     Attributes:
-        promise: the issue's words.
-        most, least: the bound, whichever side it is on.
-        quick: the same bound in the small form, which runs on busy machines and asserts no speed; None: not held against any.
-        unit: of the figure.
+        promise: in the words of the issue.
+        most, least: the bound; one of them is set.
+        quick: the bound in the small form, which runs on busy machines and asserts no speed; None: no bound.
+        unit: the figure's unit.
     """
 
     promise: str
@@ -45,7 +45,7 @@ class Bound:
     unit: str = ""
 
     def kept(self, figure: float, quick: bool) -> bool:
-        """Whether a figure keeps to it."""
+        """Return whether a figure is within the bound."""
         if not quick:
             return self.least <= figure <= self.most
         if self.quick is None:
@@ -53,18 +53,18 @@ class Bound:
         return figure <= self.quick if self.most < math.inf else figure >= self.quick
 
     def limit(self, quick: bool) -> str:
-        """The bound in words."""
+        """Return the bound as text."""
         chosen = self.quick if quick else self.most if self.most < math.inf else self.least
         if chosen is None:
-            return "not held"
+            return "no bound"
         return f"{'<=' if self.most < math.inf else '>='} {chosen:g} {self.unit}".rstrip()
 
 
 class Report:
-    """The figures of one run, shown as they come.
+    """The figures of one run, shown as they are measured.
 
     Args:
-        bounds: by the name of the figure.
+        bounds: by the figure's name.
         quick: whether it is the small form.
     """
 
@@ -75,7 +75,7 @@ class Report:
         self.missing = set(bounds)
 
     def note(self, name: str, figure: float, remark: str = "") -> None:
-        """Hold a figure against its bound and show both."""
+        """Compare a figure with its bound and show both."""
         bound = self._bounds[name]
         self.missing.discard(name)
         kept = bound.kept(figure, self._quick)
@@ -93,9 +93,10 @@ class Report:
 
 
 def main(run: Callable[[bool, Report], None], bounds: Mapping[str, Bound], about: str) -> None:
-    """The command line of a measurement: runs it, and exits with 1 where a bound is broken or was not measured."""
-    parser = argparse.ArgumentParser(description=about.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="a small form of some seconds")
+    """Run a measurement from the command line; exit with 1 if a figure breaks its bound or was not measured."""
+    prog = f"python -m bench.faults.{Path(sys.argv[0]).stem}"
+    parser = argparse.ArgumentParser(prog=prog, description=about.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="run a small form of a few seconds")
     quick = parser.parse_args().quick
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
@@ -103,23 +104,25 @@ def main(run: Callable[[bool, Report], None], bounds: Mapping[str, Bound], about
     report = Report(bounds, quick)
     run(quick, report)
     load, processors = os.getloadavg()[0], os.cpu_count()
-    report.say(f"the machine had {load:.1f} programs ready for {processors} processors: beyond one each, times mean little")
+    report.say(f"load average {load:.1f} on {processors} processors: above one per processor, times mean little")
     for name in sorted(report.missing):
         print(f"{name:42} {'not measured':>12}")
     if report.broken or report.missing:
-        sys.exit(f"broken: {', '.join(report.broken) or 'none'}; not measured: {', '.join(sorted(report.missing)) or 'none'}")
+        sys.exit(
+            f"out of bounds: {', '.join(report.broken) or 'none'}; not measured: {', '.join(sorted(report.missing)) or 'none'}"
+        )
 
 
 class Serving:
-    """`python -m gjrpc.serve` with the methods of `app`, in a process of its own; ends with its `with` block.
+    """`python -m gjrpc.serve` with the methods of `app`, in a separate process that ends with the `with` block.
 
     Args:
-        options: of the command line.
-        descriptors: the limit of open files that the process gets, soft and hard.
+        options: command-line options.
+        descriptors: the process's limit of open files, soft and hard.
 
     Attributes:
         address: where it listens.
-        process: the process, for psutil.
+        process: the process, as psutil sees it.
     """
 
     def __init__(self, *options: str, descriptors: int | None = None) -> None:
@@ -151,14 +154,14 @@ class Serving:
 
     @property
     def log(self) -> str:
-        """All that it has said on standard error."""
-        # The descriptor is shared with the child: its position must stay where the child writes on.
+        """Its standard error so far."""
+        # The child shares this descriptor, so reading must not move its position.
         with open(f"/dev/fd/{self._log.fileno()}", "rb") as again:
             return again.read().decode(errors="replace")
 
     @property
     def tracebacks(self) -> int:
-        """How many tracebacks are in the log."""
+        """The number of tracebacks in the log."""
         return self.log.count("Traceback (most recent call last)")
 
     @property
@@ -172,7 +175,7 @@ class Serving:
         return int(self.process.num_fds())
 
     def connect(self, receive: int | None = None) -> Any:
-        """A connection; with `receive` bytes of room for what comes and is not read."""
+        """Open a connection; `receive` sets the size of its receive buffer in bytes."""
         sock = socket.socket()
         if receive is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
@@ -182,23 +185,23 @@ class Serving:
         return sock
 
     def ask(self, target: str) -> Any:
-        """The result of one call on a connection of its own."""
+        """Return the result of one call on a new connection."""
         with self.connect() as sock:
             sock.sendall(get(target, b"Connection: close\r\n"))
             return json.loads(Answers(sock).next().body)[target.partition(";")[0].partition("?")[0]]
 
     def wait_until(self, holds: Callable[[], bool], what: str, patience: float = PATIENCE) -> float:
-        """Wait for a condition and give the seconds that it took."""
+        """Wait for a condition and return the seconds that it took."""
         begin = time.monotonic()
         while not holds():
             if time.monotonic() - begin > patience:
-                raise SystemExit(f"waited {patience:g} s in vain: {what}\nthe server's log:\n{self.log[-3000:]}")
+                raise SystemExit(f"after {patience:g} s, still waiting until {what}\nthe server's log:\n{self.log[-3000:]}")
             gevent.sleep(0.02)
         return time.monotonic() - begin
 
 
 def get(target: str, *lines: bytes) -> bytes:
-    """The bytes of a GET."""
+    """Return the bytes of a GET."""
     return b"GET /" + target.encode() + b" HTTP/1.1\r\nHost: localhost\r\n" + b"".join(lines) + b"\r\n"
 
 
@@ -212,22 +215,22 @@ class Answer:
 
     @property
     def closes(self) -> bool:
-        """Whether it says that the connection closes."""
+        """Whether it has `Connection: close`."""
         return b"\r\nConnection: close\r\n" in self.head
 
 
 class Answers:
-    """Reads responses from a connection, one by one."""
+    """Reads responses from a connection one by one."""
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
         self._buffer = b""
 
     def next(self) -> Answer:
-        """The next response.
+        """Return the next response.
 
         Raises:
-            EOFError: the connection was closed before it was complete.
+            EOFError: the connection was closed before the response was complete.
             OSError: the connection broke.
         """
         while (end := self._buffer.find(b"\r\n\r\n") + 4) < 4:
@@ -248,13 +251,13 @@ class Answers:
 
 
 def quantile(values: list[float], part: float) -> float:
-    """The value below which this part of them lies; NaN of none."""
+    """Return the value below which this part of the values lies; NaN if there are none."""
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * part), len(ordered) - 1)] if ordered else math.nan
 
 
 class Honest:
-    """A caller in a process of its own, so that what this one does is not in its figures; see `honest`."""
+    """A caller in a separate process, so that this process's load does not distort its figures; see `honest`."""
 
     def __init__(self, serving: Serving, seconds: float) -> None:
         host, port = serving.address
@@ -262,7 +265,7 @@ class Honest:
         self._child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
 
     def result(self) -> dict[str, float]:
-        """Wait for its end: calls, failed, and p50, p99, worst in milliseconds."""
+        """Wait until it ends; return calls, failed, and p50, p99, worst in milliseconds."""
         said, _ = self._child.communicate(timeout=PATIENCE * 2)
         told: dict[str, float] = json.loads(said)
         return told

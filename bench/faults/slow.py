@@ -1,7 +1,7 @@
-"""Clients that are slow on purpose: dripping heads and bodies, answers that nobody takes, silent TLS handshakes.
+"""Clients that are slow on purpose: trickled heads and bodies, answers that nobody reads, silent TLS handshakes.
 
-Run `python -m bench.faults.slow [--quick]`; the full form takes about a minute and a half. All of them sit on one server while an
-honest caller goes on.
+Run `python -m bench.faults.slow [--quick]`; the full form takes about a minute and a half. All of them load one server while an
+honest caller keeps calling.
 """
 
 import math
@@ -17,15 +17,15 @@ from bench.faults.rig import Bound, Honest, Report, Serving, get, main, quantile
 
 LATE = "each closed within its deadline + 1 s"
 BOUNDS = {
-    "dripping heads: past the deadline": Bound(LATE, most=1, quick=4, unit="s"),
-    "dripping bodies: past the deadline": Bound(LATE, most=1, quick=4, unit="s"),
+    "trickled heads: past the deadline": Bound(LATE, most=1, quick=4, unit="s"),
+    "trickled bodies: past the deadline": Bound(LATE, most=1, quick=4, unit="s"),
     "non-readers of 1 MB: past the deadline": Bound(LATE, most=1, quick=4, unit="s"),
     "silent handshakes: past the deadline": Bound(LATE, most=1, quick=4, unit="s"),
     "cut off before the deadline": Bound("deadlines are absolute", most=0, quick=0),
     "not answered 408": Bound("the contract's status: client too slow", most=0, quick=0),
-    "honest p99 beside an idle server's": Bound("honest calls' p99 <= 2x idle meanwhile", most=2, unit="x"),
-    "honest calls failed": Bound("the honest caller does not pay", most=0, quick=0),
-    "honest calls failed where room is short": Bound("unfinished requests lock nobody out", most=0, quick=0),
+    "honest p99 relative to an idle server's": Bound("honest calls' p99 <= 2x idle meanwhile", most=2, unit="x"),
+    "honest calls failed": Bound("the honest caller is not affected", most=0, quick=0),
+    "honest calls failed at the limit": Bound("unfinished requests lock nobody out", most=0, quick=0),
     "memory of a parked connection": Bound("<= 25 KiB resident for each parked connection", most=25, quick=40, unit="KiB"),
     "descriptors left open": Bound("each closed", most=0, quick=0),
     "tracebacks in the log": Bound("no traceback in the log", most=0, quick=0),
@@ -34,7 +34,7 @@ BOUNDS = {
 
 @dataclass(frozen=True)
 class Size:
-    """How many clients of each kind, the server's time limits in seconds, and how often a byte drips."""
+    """How many clients of each kind, the server's time limits, and the interval between two bytes; times are in seconds."""
 
     heads: int = 3000
     bodies: int = 500
@@ -51,7 +51,7 @@ QUICK = Size(heads=150, bodies=50, readers=20, handshakes=50, limit=1, write=1, 
 
 @dataclass
 class Ends:
-    """How the connections of one kind ended: seconds past their deadline, and what was wrong."""
+    """How the connections of one kind ended: seconds past their deadline, and missing answers."""
 
     limit: float
     past: list[float] = field(default_factory=list)
@@ -59,17 +59,17 @@ class Ends:
 
     @property
     def worst(self) -> float:
-        """The seconds by which the last one was late; infinite if none ended."""
+        """The seconds by which the latest one passed its deadline; infinite if none ended."""
         return max(self.past, default=math.inf)
 
     @property
     def early(self) -> int:
-        """How many were closed before their time; what the two clocks may differ by is let pass."""
+        """How many were closed too early, with a tolerance for the difference of the two clocks."""
         return sum(past < -0.05 for past in self.past)
 
 
 def drip(serving: Serving, start: bytes, ends: Ends, gap: float) -> None:
-    """Send the start of a request, then byte after byte, until the server has had enough."""
+    """Send the start of a request, then byte after byte, until the server closes the connection."""
     with serving.connect() as sock:
         begin = time.monotonic()
         sock.sendall(start)
@@ -96,24 +96,24 @@ def _drip_on(sock: Any, gap: float, give_up: float) -> bytes:
 
 
 def ask_and_ignore(serving: Serving) -> Any:
-    """Ask for a megabyte, some times in a row since the kernel takes the first ones, and never read it."""
+    """Request a megabyte several times, as the kernel buffers the first answers, and never read."""
     sock = serving.connect(receive=4096)
     sock.sendall(get("large") * 8)
     return sock
 
 
 def be_silent(serving: Serving, ends: Ends) -> None:
-    """Connect for TLS and say nothing."""
+    """Connect to a TLS port and send nothing."""
     with serving.connect() as sock:
         begin = time.monotonic()
         sock.settimeout(ends.limit + 20)
-        with suppress(OSError):  # reset: closed as well
+        with suppress(OSError):  # reset: also closed
             sock.recv(1)
         ends.past.append(time.monotonic() - begin - ends.limit)
 
 
 def run(quick: bool, report: Report) -> None:
-    """Measure all kinds on one server, and the handshakes on another one."""
+    """Measure all kinds on one server, the handshakes on another, and unfinished requests on a third."""
     size = QUICK if quick else Size()
     parked(size, report)
     handshakes(size, report)
@@ -121,7 +121,7 @@ def run(quick: bool, report: Report) -> None:
 
 
 def parked(size: Size, report: Report) -> None:
-    """Dripping heads and bodies, then answers that nobody takes."""
+    """Measure trickled heads and bodies, then answers that nobody reads."""
     options = (
         "--head-timeout",
         size.limit,
@@ -147,13 +147,15 @@ def parked(size: Size, report: Report) -> None:
         late = unread(serving, size, lambda: gevent.joinall(clients))
         honest = meanwhile.result()
         serving.wait_until(lambda: serving.descriptors <= descriptors, "the descriptors are closed", patience=20)
-        report.note("dripping heads: past the deadline", heads.worst, f"median {quantile(heads.past, 0.5):.2f} s")
-        report.note("dripping bodies: past the deadline", bodies.worst, f"median {quantile(bodies.past, 0.5):.2f} s")
+        report.note("trickled heads: past the deadline", heads.worst, f"median {quantile(heads.past, 0.5):.2f} s")
+        report.note("trickled bodies: past the deadline", bodies.worst, f"median {quantile(bodies.past, 0.5):.2f} s")
         report.note("non-readers of 1 MB: past the deadline", late)
         report.note("cut off before the deadline", heads.early + bodies.early)
         report.note("not answered 408", heads.unanswered + bodies.unanswered)
         report.note(
-            "honest p99 beside an idle server's", honest["p99"] / idle["p99"], f"{honest['p99']:.2f} and {idle['p99']:.2f} ms"
+            "honest p99 relative to an idle server's",
+            honest["p99"] / idle["p99"],
+            f"{honest['p99']:.2f} and {idle['p99']:.2f} ms",
         )
         report.note("honest calls failed", honest["failed"], f"of {honest['calls']:,}; the slowest took {honest['worst']:.0f} ms")
         report.note("memory of a parked connection", each)
@@ -162,16 +164,16 @@ def parked(size: Size, report: Report) -> None:
 
 
 def unread(serving: Serving, size: Size, join: Any) -> float:
-    """Have answers that nobody takes, until all dripping clients are gone too; give the seconds by which the last is late.
+    """Let answers go unread until all trickling clients are gone too; return the seconds by which the last passed its deadline.
 
-    A client that does not read is not told of the end either, so the server's descriptors are looked at.
+    A client that does not read does not notice the close either, so this watches the server's descriptors.
     """
     before = serving.descriptors
     ignoring = [ask_and_ignore(serving) for _ in range(size.readers)]
-    serving.ask("ping")  # answered once the others have been, so far as they take it: the last deadline begins
+    serving.ask("ping")  # answered after the others, as far as they read: their last deadline starts
     begin = time.monotonic()
     join()
-    without = before - size.heads - size.bodies + 2  # the honest caller has one or two, by the moment
+    without = before - size.heads - size.bodies + 2  # the honest caller has one or two
     patience = size.write + 20
     while serving.descriptors > without and time.monotonic() - begin < patience:
         gevent.sleep(0.02)
@@ -182,7 +184,7 @@ def unread(serving: Serving, size: Size, join: Any) -> float:
 
 
 def handshakes(size: Size, report: Report) -> None:
-    """Connections to a server with TLS that say nothing."""
+    """Measure connections that send nothing to a TLS server."""
     with Serving("--self-signed", "--handshake-timeout", str(size.limit), "--log-level", "error") as serving:
         memory = serving.memory
         ends = Ends(size.limit)
@@ -199,23 +201,23 @@ STARTS = (b"", b"GET /pi", b"POST /add HTTP/1.1\r\nHost: localhost\r\nContent-Le
 
 
 def crowd(size: Size, report: Report) -> None:
-    """More unfinished requests than there is room for connections, and new ones all the time."""
+    """Measure more unfinished requests than the server allows connections, and new ones all the time."""
     with Serving("--max-connections", str(ROOM), "--log-level", "error") as serving:
         meanwhile = Honest(serving, size.crowd)
         held: deque[Any] = deque()
         end = time.monotonic() + size.crowd
         while time.monotonic() < end:
             held.append(serving.connect())
-            with suppress(OSError):  # reset: there is no room for it
+            with suppress(OSError):  # reset: the server has closed it to make room
                 held[-1].sendall(STARTS[len(held) % len(STARTS)])
             if len(held) > 3 * ROOM:
                 held.popleft().close()
             gevent.sleep(0.001)
         honest = meanwhile.result()
         report.note(
-            "honest calls failed where room is short",
+            "honest calls failed at the limit",
             honest["failed"],
-            f"of {honest['calls']:,}, each tenth on a new connection, beside {len(held)} others with room for {ROOM}",
+            f"of {honest['calls']:,}, every tenth on a new connection, with {len(held)} others and a limit of {ROOM}",
         )
 
 

@@ -1,7 +1,7 @@
-"""Smuggling and malformed messages over real sockets: what is hidden never runs, and pieces make no difference.
+"""Smuggling and malformed messages over real sockets: hidden requests never run, and splitting makes no difference.
 
-Run `python -m bench.faults.smuggling [--quick]`; the full form sends each of some ten thousand messages whole, in random
-pieces and byte by byte, and takes about a minute.
+Run `python -m bench.faults.smuggling [--quick]`; the full form sends each of about ten thousand messages whole, in
+random pieces and byte by byte, and takes about a minute.
 """
 
 import collections
@@ -21,7 +21,7 @@ BOUNDS = {
     "malformed messages not refused": Bound("the connection is refused with 400 and closed", most=0, quick=0),
     "good messages not answered": Bound("strict, and no stricter", most=0, quick=0),
     "connections not closed after a refusal": Bound("the connection is refused with 400 and closed", most=0, quick=0),
-    "other answers in other pieces": Bound("random byte-splits give identical results", most=0, quick=0),
+    "answers that depend on splitting": Bound("random byte-splits give identical results", most=0, quick=0),
     "tracebacks in the log": Bound("no traceback in the log", most=0, quick=0),
 }
 REFUSALS = {400, 408, 413, 414, 417, 421, 431, 501, 505}
@@ -30,7 +30,7 @@ AT_ONCE = 32
 
 @dataclass(frozen=True)
 class Size:
-    """How messages are sent: each `step`th of them, in how many random splits, and byte by byte up to which length."""
+    """How messages are sent: every `step`th, in this many random splits, and byte by byte up to this length."""
 
     step: int = 1
     splits: int = 2
@@ -42,7 +42,7 @@ QUICK = Size(step=11, splits=1, bytewise=0)
 
 @dataclass(frozen=True)
 class Told:
-    """What came back: statuses in their order, the bodies, and whether the server closed the connection."""
+    """The answers: statuses in order, the bytes, and whether the server closed the connection."""
 
     statuses: tuple[int, ...]
     text: bytes
@@ -50,7 +50,7 @@ class Told:
 
 
 def exchange(serving: Serving, sent: list[bytes]) -> Told:
-    """Send pieces on a connection of their own, say that it was all, and take what comes back."""
+    """Send pieces on a new connection, shut down its sending side, and return the answers."""
     with serving.connect() as sock:
         sock.settimeout(15)
         try:
@@ -58,7 +58,7 @@ def exchange(serving: Serving, sent: list[bytes]) -> Told:
                 sock.sendall(piece)
                 gevent.sleep(0)
             sock.shutdown(1)
-        except OSError:  # refused before all was sent: the answer is there to be read
+        except OSError:  # refused before all was sent: the answer can still be read
             pass
         said, closed = b"", False
         try:
@@ -74,7 +74,7 @@ def exchange(serving: Serving, sent: list[bytes]) -> Told:
 
 
 def ways(payload: Payload, size: Size, chance: random.Random) -> list[list[bytes]]:
-    """The ways in which a message is sent; whole at first."""
+    """Return the ways in which a message is sent; first whole."""
     data = payload.data
     found = [[data]] + [pieces(data, chance) for _ in range(size.splits)]
     if len(data) <= size.bytewise:
@@ -83,7 +83,7 @@ def ways(payload: Payload, size: Size, chance: random.Random) -> list[list[bytes
 
 
 def wrong(payload: Payload, told: Told) -> str | None:
-    """The bound that this answer breaks."""
+    """Return the name of the bound that this answer breaks, or None."""
     if not told.closed:
         return "connections not closed after a refusal"
     before, last = told.statuses[:-1], told.statuses[-1:]
@@ -94,7 +94,7 @@ def wrong(payload: Payload, told: Told) -> str | None:
 
 
 def run(quick: bool, report: Report) -> None:
-    """Send all of them, and count what went wrong."""
+    """Send all messages, and count the faults."""
     size = QUICK if quick else Size()
     chance = random.Random(5)
     faults: dict[str, list[str]] = collections.defaultdict(list)
@@ -112,7 +112,7 @@ def run(quick: bool, report: Report) -> None:
             for told, way in zip(all_told, plan, strict=True):
                 answered["visible"] += told.text.count(b'{"visible":')
                 if told != whole:
-                    faults["other answers in other pieces"].append(f"{way!r} -> {told} instead of {whole}")
+                    faults["answers that depend on splitting"].append(f"{way!r} -> {told} instead of {whole}")
 
         pool = Pool(AT_ONCE)
         for payload in chosen:

@@ -1,4 +1,4 @@
-"""What a stop does to those who are there: calls in flight, idle connections, calls that never end.
+"""What a stop does to connected clients: calls in flight, idle connections, calls that never end.
 
 Run `python -m bench.faults.stop [--quick]`; the full form takes about two minutes.
 """
@@ -18,24 +18,24 @@ BOUNDS = {
     "calls in flight not answered 200": Bound("200 of 200 answered", most=0, quick=0),
     "answered without Connection: close": Bound("are answered with Connection: close", most=0, quick=0),
     "the last idle connection closes after": Bound("idle connections close within 0.5 s", most=0.5, quick=3, unit="s"),
-    "calls lost by clients that call on and on": Bound("nothing in flight is lost at a stop", most=0),
+    "calls lost by clients that keep calling": Bound("nothing in flight is lost at a stop", most=0),
     "exit after": Bound("exit within 2.5 s", most=2.5, quick=6, unit="s"),
     "exit codes that are not 0": Bound("exit 0", most=0, quick=0),
-    "/-/ready while draining that are not 503": Bound("/-/ready turns 503", most=0, quick=0),
+    "/-/ready not answered 503 while draining": Bound("/-/ready turns 503", most=0, quick=0),
     "second signal: exit after": Bound("a second signal stops at once", most=0.5, quick=3, unit="s"),
-    "end of grace: stuck calls not told 504": Bound("stuck calls get 504 where still possible", most=0, quick=0),
+    "end of grace: stuck calls without a 504": Bound("stuck calls get 504 where still possible", most=0, quick=0),
     "end of grace: exit after": Bound("grace period setting; here 1 s, and 0.5 s to end", most=1.5, quick=4, unit="s"),
     "tracebacks in the log": Bound("no traceback in the log", most=0, quick=0),
 }
 CALLERS = 30
-"""Clients that call on and on, of each kind."""
+"""Clients of each kind that keep calling."""
 STUCK = 10
-"""Calls that do not end, in the runs about them."""
+"""Calls that do not end, in the runs that need some."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much goes on when the signal comes, and how often that is repeated."""
+    """Calls in flight and idle connections at the signal, the number of repeats, and the seconds of a call."""
 
     calls: int = 200
     idle: int = 1000
@@ -47,12 +47,12 @@ QUICK = Size(calls=50, idle=100, repeats=3, seconds=0.3)
 
 
 class Stopped:
-    """A server with calls in flight that got a signal, and what came of it.
+    """A server that got a signal with calls in flight, and the outcome.
 
     Attributes:
-        answers: what each call got, None where it got nothing.
-        closed: when the last idle connection was closed, in seconds after the signal.
-        took: when the process ended.
+        answers: of each call; None without an answer.
+        closed: seconds from the signal until the last idle connection was closed.
+        took: seconds from the signal until the process ended.
         code: its exit code.
     """
 
@@ -83,18 +83,18 @@ class Stopped:
                 self.answers.append(None)
 
     def _watch(self, sock: Any) -> None:
-        with suppress(OSError):  # reset: closed as well
+        with suppress(OSError):  # reset: also closed
             sock.recv(1)
         self.closed = max(self.closed, time.monotonic() - self._begin)
         sock.close()
 
     def without(self, holds: Callable[[Any], bool]) -> int:
-        """How many answers are not as they should be."""
+        """Count the answers that are missing or do not fulfil a condition."""
         return sum(answer is None or not holds(answer) for answer in self.answers)
 
 
 def _idle(serving: Serving) -> Any:
-    """A connection on which one call was answered."""
+    """Return a connection on which one call was answered."""
     sock = serving.connect()
     sock.sendall(get("ping"))
     Answers(sock).next()
@@ -102,14 +102,14 @@ def _idle(serving: Serving) -> Any:
 
 
 def run(quick: bool, report: Report) -> None:
-    """Measure orderly stops, then those that are not waited for."""
+    """Measure orderly stops, then those that cut calls off."""
     size = QUICK if quick else Size()
     tracebacks = orderly(size, report) + busy(size, report) + readiness(report) + hurried(report) + stuck(report)
     report.note("tracebacks in the log", tracebacks)
 
 
 def orderly(size: Size, report: Report) -> int:
-    """SIGTERM while calls are in flight and connections idle, again and again; the worst of each figure counts."""
+    """Send SIGTERM while calls are in flight and connections idle, several times; the worst of each figure counts."""
     stops, tracebacks = [], 0
     for _ in range(size.repeats):
         with Serving() as serving:
@@ -126,7 +126,7 @@ def orderly(size: Size, report: Report) -> int:
 
 
 def busy(size: Size, report: Report) -> int:
-    """SIGTERM while clients call on and on: each is told that the connection closes, or can't connect any more."""
+    """Send SIGTERM while clients keep calling: each gets `Connection: close`, or can't connect any more."""
     lost, told, tracebacks = 0, 0, 0
     for _ in range(max(size.repeats // 3, 1)):
         with Serving() as serving:
@@ -137,12 +137,12 @@ def busy(size: Size, report: Report) -> int:
             lost += sum(client.value[0] for client in clients)
             told += sum(client.value[1] for client in clients)
             tracebacks += serving.tracebacks
-    report.note("calls lost by clients that call on and on", lost, f"{told:,} were answered")
+    report.note("calls lost by clients that keep calling", lost, f"{told:,} were answered")
     return tracebacks
 
 
 def _call_on(serving: Serving, kept: bool) -> tuple[int, int]:
-    """Call, on one connection or on a new one each time, until the server is gone; give the calls that were lost and answered."""
+    """Call on one connection, or on a new one each time, until the server is gone; return the lost and the answered calls."""
     answered = 0
     while True:
         try:
@@ -161,7 +161,7 @@ def _call_on(serving: Serving, kept: bool) -> tuple[int, int]:
 
 
 def readiness(report: Report) -> int:
-    """A request whose head had come in part when the signal came is still answered."""
+    """Send part of a head before the signal and the rest after it: the request is still answered."""
     with Serving() as serving:
         descriptors = serving.descriptors
         sock = serving.connect()
@@ -171,14 +171,14 @@ def readiness(report: Report) -> int:
         serving.process.send_signal(signal.SIGTERM)
         serving.wait_until(lambda: serving.descriptors <= descriptors, "the listening socket is closed")
         sock.sendall(whole[10:])
-        report.note("/-/ready while draining that are not 503", Answers(sock).next().status != 503)
+        report.note("/-/ready not answered 503 while draining", Answers(sock).next().status != 503)
         sock.close()
         serving.wait_until(lambda: serving.child.poll() is not None, "the server exits")
         return serving.tracebacks
 
 
 def hurried(report: Report) -> int:
-    """A second signal while calls are stuck."""
+    """Send a second signal while calls are stuck."""
     with Serving() as serving:
         stop = Stopped(serving, Size(calls=STUCK, idle=0, seconds=600), again=0.3)
         report.note("second signal: exit after", stop.took)
@@ -186,11 +186,11 @@ def hurried(report: Report) -> int:
 
 
 def stuck(report: Report) -> int:
-    """The end of the grace period, while calls are stuck."""
+    """Let the grace period end while calls are stuck."""
     with Serving("--grace", "1") as serving:
         stop = Stopped(serving, Size(calls=STUCK, idle=0, seconds=600))
         told = stop.without(lambda answer: answer.status == 504 and answer.closes)
-        report.note("end of grace: stuck calls not told 504", told, f"of {STUCK}")
+        report.note("end of grace: stuck calls without a 504", told, f"of {STUCK}")
         report.note("end of grace: exit after", stop.took)
         return serving.tracebacks
 
