@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from gjrpc.client.urls import redirected, without_query
+from gjrpc.client.urls import redacted_body, redirect_target
 from gjrpc.errors import ClientError, ParseError, RemoteError, WireError
 from gjrpc.values import codec
 
@@ -28,10 +28,10 @@ def check_status(name: str, response: requests.Response, request_id: int | None 
         WireError: the server redirects to another URL, or sent the error of another call.
     """
     if response.status_code >= 400:
-        raise _error_answer(name, response.status_code, response.reason, without_query(response), request_id)
+        raise _error_answer(name, response.status_code, response.reason, redacted_body(response), request_id)
     if 300 <= response.status_code < 400:
         raise WireError(
-            f"{name}: HTTP {response.status_code} redirects to {redirected(response)!r}; the client follows no redirects: "
+            f"{name}: HTTP {response.status_code} redirects to {redirect_target(response)!r}; the client follows no redirects: "
             "give it the final URL"
         )
 
@@ -50,12 +50,12 @@ def decoded(name: str, response: requests.Response, expected: str, request_id: i
     try:
         return codec.decode_unlimited(response.content)  # the caller chose the server
     except ParseError as error:
-        raise WireError(f"{name}: expected {expected}, got {shown(response)} ({error})") from error
+        raise WireError(f"{name}: expected {expected}, got {described(response)} ({error})") from error
 
 
-def shown(response: requests.Response) -> str:
+def described(response: requests.Response) -> str:
     """Describe an answer in an error: its status, and the beginning of its body."""
-    return f"HTTP {response.status_code} with {_excerpt(without_query(response))}"
+    return f"HTTP {response.status_code} with {_excerpt(redacted_body(response))}"
 
 
 def error_object(answer: dict[str, Any]) -> dict[str, Any] | None:

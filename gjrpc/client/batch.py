@@ -1,6 +1,6 @@
-"""A batch of calls in one request, and calls that want no answer: the client's JSON-RPC 2.0 extras.
+"""Batches and notifications: the parts of JSON-RPC 2.0 that native calls lack.
 
-Owns how calls queue and how each gets its own result. How they are written and sent is the client's.
+Owns how calls are queued, and how each call of a batch gets its own result. `dialects` writes them, and `client` sends them.
 """
 
 from collections.abc import Callable
@@ -10,88 +10,88 @@ from gjrpc.client.dialects import JSONRPC
 from gjrpc.errors import ClientError, MisuseError, WireError
 
 
-class Named:
-    """A method by its name; a further attribute reaches a dotted name, calling it hands name and arguments on."""
+class NamedMethod:
+    """A method by its name: calling it passes the name and the arguments on; an attribute appends to a dotted name."""
 
-    __slots__ = ("_hand_on", "_name")
+    __slots__ = ("_name", "_pass_on")
 
-    def __init__(self, hand_on: Callable[..., Any], name: str) -> None:
-        self._hand_on = hand_on
+    def __init__(self, pass_on: Callable[..., Any], name: str) -> None:
+        self._pass_on = pass_on
         self._name = name
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Hand the call on."""
-        return self._hand_on(self._name, *args, **kwargs)
+        """Pass the call on."""
+        return self._pass_on(self._name, *args, **kwargs)
 
-    def __getattr__(self, name: str) -> "Named":
-        further = public(name)  # first, since a copy in the making has no fields yet
-        return Named(self._hand_on, f"{self._name}.{further}")
+    def __getattr__(self, name: str) -> "NamedMethod":
+        further = public(name)  # before `_pass_on` is read: `copy` looks for attributes before it sets that one
+        return NamedMethod(self._pass_on, f"{self._name}.{further}")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._name}>"
 
 
-class Names:
-    """Makes an attribute a `Named`: `client.notify.log("x")`."""
+class Notifications:
+    """Methods that are called without asking for a result: `client.notify.log("x")` sends a JSON-RPC 2.0 notification."""
 
-    def __init__(self, hand_on: Callable[..., Any]) -> None:
-        self._hand_on = hand_on
+    def __init__(self, pass_on: Callable[..., Any]) -> None:
+        self._pass_on = pass_on
 
-    def __getattr__(self, name: str) -> Named:
+    def __getattr__(self, name: str) -> NamedMethod:
         first = public(name)
-        return Named(self._hand_on, first)
+        return NamedMethod(self._pass_on, first)
 
 
 class Pending:
-    """The result of a queued call, to be had once the batch was sent."""
+    """The result of a queued call, available once the batch has been sent."""
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._sent = False
+        self._done = False
         self._value: Any = None
         self._error: ClientError | None = None
 
     def done(self) -> bool:
-        """Whether the batch was sent."""
-        return self._sent
+        """Return whether the batch has been sent."""
+        return self._done
 
     def result(self) -> Any:
-        """The call's result.
+        """Return the call's result.
 
         Raises:
-            MisuseError: the batch is not sent yet.
+            MisuseError: the batch has not been sent yet.
             RemoteError: the server answered this call with an error.
-            WireError: it did not answer it.
+            WireError: the server did not answer this call.
         """
         if (error := self.exception()) is not None:
             raise error
         return self._value
 
     def exception(self) -> ClientError | None:
-        """The call's error, or None.
+        """Return the call's error, or None if it has a result.
 
         Raises:
-            MisuseError: the batch is not sent yet.
+            MisuseError: the batch has not been sent yet.
         """
-        if not self._sent:
-            raise MisuseError(f"{self._name}: the batch is not sent yet; leave its with-block first")
+        if not self._done:
+            raise MisuseError(f"{self._name}: the batch has not been sent yet; leave its with-block first")
         return self._error
 
-    def settle(self, find: Callable[[], Any]) -> None:
-        """Take the result that `find` gives, or the error that it raises."""
-        self._sent = True
-        try:
-            self._value = find()
-        except ClientError as error:
-            self._error = error
+    def set_result(self, value: Any) -> None:
+        """Store the call's result."""
+        self._done, self._value = True, value
+
+    def set_exception(self, error: ClientError) -> None:
+        """Store the call's error."""
+        self._done, self._error = True, error
 
     def __repr__(self) -> str:
-        state = "not sent" if not self._sent else repr(self._error or self._value)
+        state = repr(self._error or self._value) if self._done else "not sent"
         return f"<Pending {self._name}: {state}>"
 
 
 class Batch:
-    """Calls that go out together when its with-block ends without an exception; made by `Client.batch`.
+    """Calls that are sent together when the with-block ends, unless it ends with an exception; made by `Client.batch`.
 
     >>> with client.batch() as batch:
     ...     total = batch.add(1, 2)
@@ -99,7 +99,7 @@ class Batch:
     >>> total.result()
     3
 
-    A call is an attribute, or `batch.call(name, …)`; it returns a `Pending`. Those below `notify` return nothing.
+    Call a method as an attribute, or with `batch.call(name, …)`; both return a `Pending`. Notifications return None.
     """
 
     def __init__(self, dialect: JSONRPC, send: Callable[[bytes, list[str]], Any]) -> None:
@@ -107,13 +107,13 @@ class Batch:
         self._send = send
         self._entries: list[dict[str, Any]] = []
         self._pending: dict[int, Pending] = {}
-        self.notify = Names(self._queue_notification)
+        self.notify = Notifications(self._queue_notification)
 
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Pending:
-        """Queue a call of a method by its name.
+        """Queue a call of a method, by its name.
 
         Raises:
-            MisuseError: name or arguments that can't be sent.
+            MisuseError: the name or the arguments can't be sent.
         """
         entry = self._dialect.entry(name, (args, kwargs))
         self._entries.append(entry)
@@ -123,9 +123,9 @@ class Batch:
     def _queue_notification(self, name: str, /, *args: Any, **kwargs: Any) -> None:
         self._entries.append(self._dialect.entry(name, (args, kwargs), notification=True))
 
-    def __getattr__(self, name: str) -> Named:
+    def __getattr__(self, name: str) -> NamedMethod:
         first = public(name)
-        return Named(self.call, first)
+        return NamedMethod(self.call, first)
 
     def __enter__(self) -> "Batch":
         return self
@@ -133,38 +133,40 @@ class Batch:
     def __exit__(self, kind: object, *_: object) -> None:
         entries, self._entries = self._entries, []
         if kind is None and entries:
-            self._settle(self._dialect.write_batch(entries), [entry["method"] for entry in entries])
+            self._settle(self._exchange(self._dialect.write_batch(entries), [entry["method"] for entry in entries]))
 
-    def _settle(self, body: bytes, names: list[str]) -> None:
-        """Send the batch; what fails as a whole is raised here, and is the result of each call too."""
+    def _exchange(self, body: bytes, names: list[str]) -> dict[Any, Any]:
+        """Send the batch and return the answers by id; if it fails as a whole, each call gets the error too."""
         try:
-            answers = self._dialect.read_batch(self._send(body, names), self._pending)
+            return self._dialect.read_batch(self._send(body, names), self._pending)
         except ClientError as error:
             for pending in self._pending.values():
-                pending.settle(lambda error=error: _raise(error))  # type: ignore[misc]  # a default binds the loop's name
+                pending.set_exception(error)
             raise
-        for request_id, pending in self._pending.items():
-            pending.settle(lambda i=request_id, p=pending: self._result(answers, i, p))  # type: ignore[misc]  # likewise
 
-    def _result(self, answers: dict[Any, Any], request_id: int, pending: Pending) -> Any:
+    def _settle(self, answers: dict[Any, Any]) -> None:
+        """Give each call its own result or error."""
+        for request_id, pending in self._pending.items():
+            try:
+                pending.set_result(self._result(pending._name, answers, request_id))
+            except ClientError as error:
+                pending.set_exception(error)
+
+    def _result(self, name: str, answers: dict[Any, Any], request_id: int) -> Any:
         if request_id not in answers:
-            raise WireError(f"{pending._name}: the answer to the batch has none for this call (id {request_id})")
-        return self._dialect.result(pending._name, answers[request_id], request_id)
+            raise WireError(f"{name}: the answer to the batch lacks this call (id {request_id})")
+        return self._dialect.result(name, answers[request_id], request_id)
 
     def __repr__(self) -> str:
-        return f"<Batch of {len(self._entries)} calls to be sent>"
+        return f"<Batch, calls to send: {len(self._entries)}>"
 
 
 def public(name: str) -> str:
-    """A name that an attribute may reach.
+    """Return the name of an attribute that may be a method.
 
     Raises:
-        AttributeError: it begins with an underscore.
+        AttributeError: the name begins with an underscore.
     """
     if name.startswith("_"):
-        raise AttributeError(f"no method is reached by the attribute {name!r}: it begins with an underscore")
+        raise AttributeError(f"the attribute {name!r} is not a method: it begins with an underscore")
     return name
-
-
-def _raise(error: ClientError) -> Any:
-    raise error

@@ -1,6 +1,6 @@
-"""What one call of the client may use: time, and bytes of an answer.
+"""The budget of one call: its time, and the bytes of its answer.
 
-Owns the count of both, and the call in progress. It touches no socket.
+Owns the count of both, and which call is in progress. It touches no socket.
 """
 
 import sys
@@ -15,24 +15,24 @@ _FRAMING = 128 * 1024  # further bytes for the head of an answer and the framing
 
 
 class LateError(Exception):
-    """The call has taken longer than it may. urllib3 does not know this class, so it does not retry."""
+    """The call's time is up. urllib3 does not know this class, so it does not retry."""
 
 
 class LargeError(Exception):
-    """The answer has more bytes than it may."""
+    """The answer has more bytes than the call accepts."""
 
 
 class Budget:
-    """The limits of one call.
+    """What one call has left of its time and its bytes.
 
     Args:
-        connect: seconds to connect to one address, or None.
-        total: seconds for the whole call, starting now, or None.
-        max_answer: bytes that an answer's decoded body may have.
+        connect: seconds to connect to one address, or None for no limit.
+        total: seconds for the whole call, starting now, or None for no limit.
+        max_answer: bytes that the decoded body of an answer may have.
 
     Attributes:
-        sent: whether bytes of the request have gone out to the server.
-        query: appended to each target only when it is sent: urllib3 logs targets, and the query may hold a key.
+        sent: whether bytes of the request were sent to the server.
+        query: the URL's query. It is appended to the target when that is sent: urllib3 logs targets, and it may hold a key.
     """
 
     def __init__(self, connect: float | None, total: float | None, max_answer: int) -> None:
@@ -47,7 +47,7 @@ class Budget:
         """Return the seconds left, or None for no limit.
 
         Raises:
-            LateError: none.
+            LateError: no time is left.
         """
         if self._end is None:
             return None
@@ -57,12 +57,12 @@ class Budget:
         return left
 
     def to_connect(self) -> float | None:
-        """Return the seconds that an attempt to connect may take now."""
+        """Return the seconds that an attempt to connect may take now, or None for no limit."""
         known = [limit for limit in (self._connect, self.left()) if limit is not None]
         return min(known, default=None)
 
     def allows(self, seconds: float) -> bool:
-        """Return whether any time would be left after a wait of so many seconds."""
+        """Return whether time would be left after waiting this many seconds."""
         return self._end is None or time.monotonic() + seconds < self._end
 
     def begin_answer(self) -> None:
@@ -70,10 +70,10 @@ class Budget:
         self._received = 0
 
     def receive(self, count: int) -> None:
-        """Count bytes as they arrive, so that an endless head is bounded too.
+        """Count bytes as they arrive: this limits the head of an answer too.
 
         Raises:
-            LargeError: they are too many.
+            LargeError: the answer has too many bytes.
         """
         self._received += count
         if self._received > self.max_answer + _FRAMING:
@@ -81,12 +81,12 @@ class Budget:
 
 
 current: ContextVar[Budget] = ContextVar("budget")
-"""The budget of the call under way: urllib3 hands nothing of a call down to its connections."""
+"""The budget of the call in progress: urllib3 has no other way to pass it to its connections."""
 
 
 @contextmanager
 def within(budget: Budget) -> Iterator[None]:
-    """Limit everything sent and read in this block to the budget.
+    """Limit what is sent and received in this block to the budget.
 
     Raises:
         LateError: the time is up.
@@ -96,7 +96,7 @@ def within(budget: Budget) -> Iterator[None]:
         with ExitStack() as stack:
             left = budget.left()
             if left is not None and gevent_patched():
-                # gevent's TLS gives each of its waits the whole timeout of the socket; this also ends a look-up of a name.
+                # gevent's TLS sockets apply the whole timeout to each wait; this also ends a name lookup.
                 stack.enter_context(sys.modules["gevent"].Timeout(left, LateError))
             yield
     finally:

@@ -1,67 +1,68 @@
-"""The Python client: a server's methods as attributes.
+"""The Python client: a server's methods are its attributes.
 
-Owns what a caller sees: methods by name, what they may be repeated, and what the server tells of them. How a call is written is
-`dialects`', how it travels `transport`'s. It knows no gevent; under monkey patching it works as it is.
+Owns what a caller uses: methods by name, and which calls may be retried. `dialects` writes calls and reads answers, `transport`
+sends them, and `introspection` asks the server about its methods. It does not know gevent, and works under gevent's patches.
 """
 
 import fnmatch
 import re
 from collections.abc import Callable, Iterable, Mapping
-from inspect import Parameter, Signature
+from inspect import Signature
 from typing import Any, Literal, TypeVar, overload
 
 import msgspec
 import requests
 
-from gjrpc.client.batch import Batch, Names, public
+from gjrpc.client.batch import Batch, Notifications, public
 from gjrpc.client.dialects import JSONRPC, ClientDialect, Native
+from gjrpc.client.introspection import METHODS, Introspection
 from gjrpc.client.options import Auth, Cert, Options, Timeout, Verify
 from gjrpc.client.transport import Transport
 from gjrpc.errors import ClientError, MisuseError, WireError
 from gjrpc.limits import CLIENT_MAX_ANSWER, CLIENT_POOL, CLIENT_RETRIES, CLIENT_TIMEOUT
-from gjrpc.texts import printable_lines
 from gjrpc.values import finite
 from gjrpc.values.typed_decoder import decoder_for
 
 T = TypeVar("T")
 
-_INTROSPECTION = ("list_methods", "method_signature", "method_help")
-
 
 class Client:
-    """Calls the methods of a server: `client.add(1, 2)`, `client.stats.cpu()`, `client.call("odd-name", 1)`.
+    """Calls a server's methods: `client.add(1, 2)`, `client.stats.cpu()`, `client.call("odd-name", 1)`.
 
-    An attribute is a `RemoteMethod`; looking at one sends nothing. Arguments are positional or named, not both. `dir(client)`,
-    `help(client.add)` and `inspect.signature(client.add)` ask the server, once. The names `call`, `batch`, `notify` and `close`,
-    and those with a leading underscore, are no methods as attributes; `client.call("close")` reaches such a method too.
+    Each attribute is a `RemoteMethod`; reading one sends nothing. Pass arguments by position or by name, not both in one call.
+    `dir(client)`, `help(client.add)` and `inspect.signature(client.add)` ask the server, once. Four attributes are not methods of
+    the server: `call`, `batch`, `notify` and `close`; neither are names that begin with an underscore. Call methods with such
+    names as `client.call("close")`.
 
-    Threads and greenlets may share a client, processes may not: make one after a fork. Cookies are not kept. Proxies, `NO_PROXY`
-    and `REQUESTS_CA_BUNDLE` are read from the environment once, here; the client never uses a proxy for a Unix socket or a
-    loopback host, and never reads `.netrc`.
+    Threads and greenlets may share a client. Processes may not: create a client after a fork. Cookies are not kept. The client
+    reads proxies, `NO_PROXY` and `REQUESTS_CA_BUNDLE` from the environment once, when it is created. It never uses a proxy for a
+    Unix socket or a loopback host, and never reads `.netrc`.
 
-    The client retries a call if it can't have run: it could not connect, or the answer was 503 with `Retry-After`, which means
-    that the server did not begin the call (RFC 9110, section 15.6.4); it waits so long, at most
-    `gjrpc.client.adapter.MAX_WAIT`. It retries a call that is declared idempotent also when the connection breaks or the answer
-    is 502, 503 or 504. It never retries beyond the call's `timeout`.
+    The client retries a call that can't have run: it could not connect, or the server answered 503 with `Retry-After`, which
+    means that it did not begin the call (RFC 9110, section 15.6.4). It then waits as long as the server asks, up to
+    `gjrpc.client.adapter.MAX_WAIT`. It also retries a call that is declared idempotent if the connection breaks or the answer
+    is 502, 503 or 504. No retry goes beyond the call's `timeout`.
 
     Args:
         url: `http://host:port`, `https://host:port/prefix` or `unix:/path/to.sock`.
-        verify: True (the public authorities), a file or folder of authorities in PEM, or False to trust anyone.
-        cert: a client certificate: a PEM file with both parts, or `(certificate, key)`.
-        timeout: seconds for a whole call: waiting for a free connection of the pool, connecting, TLS, sending, the answer to its
-            last byte, and all retries. Or `(connect, call)`, where the first limits each attempt to connect. None: no limit.
-            (A name lookup by the system's resolver can't be interrupted, except under gevent's patches.)
-        retries: how often one call is repeated at most.
-        pool: connections at most; further calls wait for one.
-        max_answer: bytes that an answer may have after decompression; a larger one raises `WireError`.
-        headers: sent with each call.
-        auth: `(user, password)`, or what requests takes: a callable that changes the prepared request.
-        idempotent: names of methods that may run twice, `*` as in file names: `("ping", "list_*", "stats.*")`.
-        dialect: `native`, or `jsonrpc` for any server that speaks JSON-RPC 2.0: it POSTs to the URL exactly as given. It may
-            have a query (`?apikey=…`), which no error, `repr` or log shows. Batches and notifications always use JSON-RPC 2.0.
+        verify: True for the public certificate authorities, a PEM file or folder of authorities, or False to accept any
+            certificate.
+        cert: a client certificate: a PEM file that also holds the key, or `(certificate, key)`.
+        timeout: seconds for a whole call: waiting for a free connection, connecting, TLS, sending, receiving the whole answer,
+            and all retries. Or `(connect, call)`, where the first limits each attempt to connect. None: no limit. (The system's
+            resolver can't be interrupted during a name lookup, except under gevent's patches.)
+        retries: the number of retries of one call.
+        pool: the number of connections; if all are in use, a call waits for one.
+        max_answer: bytes of an answer after decompression; a larger one raises `WireError`.
+        headers: HTTP headers to send with each call.
+        auth: `(user, password)`, or a callable that changes the prepared request, as requests takes it.
+        idempotent: names of methods that may run twice, with `*` as in file names: `("ping", "list_*", "stats.*")`.
+        dialect: `native`, or `jsonrpc` for any JSON-RPC 2.0 server. With `jsonrpc` calls are POSTed to the URL exactly as given.
+            It may have a query (`?apikey=…`), which no error, `repr` or log shows. Batches and notifications always use
+            JSON-RPC 2.0.
 
     Raises:
-        MisuseError: an argument that can't be used.
+        MisuseError: an argument can't be used.
     """
 
     def __init__(
@@ -86,27 +87,26 @@ class Client:
         self._repeatable = _matcher(idempotent)
         options = Options(verify, cert, timeout, retries, pool, max_answer, headers, auth)
         self._transport = Transport(url, options, exact=dialect == "jsonrpc")
-        self._listed: tuple[str, ...] | None = None
-        self._described: dict[str, tuple[Signature | None, str]] = {}
+        self._introspection = Introspection(self.call)
 
     @overload
     def call(self, name: str, /, *args: Any, result: type[T], **kwargs: Any) -> T: ...
     @overload
     def call(self, name: str, /, *args: Any, result: Any = ..., **kwargs: Any) -> Any: ...
     def call(self, name: str, /, *args: Any, result: Any = Any, **kwargs: Any) -> Any:
-        """Call a method by its name and give its result.
+        """Call a method by its name and return its result.
 
         Args:
             name: the method's name.
-            args, kwargs: its arguments, by position or by name. A parameter that is named `result` is reached by an attribute,
-                `client.method(result=…)`.
-            result: a type that the result is converted to and checked against, by msgspec; a Decimal gets all digits of a number.
+            args, kwargs: the arguments, by position or by name. To pass an argument that is named `result`, call the method as an
+                attribute: `client.method(result=…)`.
+            result: the type that msgspec converts the result to, and checks it against; a Decimal gets all digits of a number.
 
         Raises:
-            MisuseError: the arguments can't be sent, no JSON can be converted to `result`, or the client is closed; nothing was
-                sent.
+            MisuseError: the arguments can't be sent, `result` is not a type that JSON can be converted to, or the client is
+                closed. Nothing was sent.
             RemoteError: the server answered with an error.
-            WireError: no answer could be had, or its result is not of the type `result`.
+            WireError: no answer arrived, it is not an answer to this call, or the result is not of the type `result`.
         """
         return self._call(name, args, kwargs, result)
 
@@ -118,23 +118,23 @@ class Client:
         return value if convert is None else convert(self._dialect.result_text(name, response))
 
     def batch(self) -> Batch:
-        """Queue calls and send them as one JSON-RPC 2.0 batch when the with-block ends; see `gjrpc.client.batch.Batch`."""
+        """Return a `gjrpc.client.batch.Batch`: its calls are sent as one JSON-RPC 2.0 batch when its with-block ends."""
         return Batch(self._jsonrpc, self._send_batch)
 
     @property
-    def notify(self) -> Names:
-        """Calls that want no answer, JSON-RPC 2.0 notifications: `client.notify.log("x")`; what becomes of one is not told."""
-        return Names(self._notify)
+    def notify(self) -> Notifications:
+        """Methods to call as JSON-RPC 2.0 notifications, `client.notify.log("x")`: the server returns no result and no error."""
+        return Notifications(self._notify)
 
     def close(self) -> None:
-        """Close the connections; calls in flight end first, later ones are a `MisuseError`. Closing twice is fine."""
+        """Close the connections. Calls in flight end first; later calls raise `MisuseError`. Closing twice is allowed."""
         self._transport.close()
 
     def __getattr__(self, name: str) -> "RemoteMethod":
         return RemoteMethod(self, public(name))
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self._names("")})
+        return sorted({*super().__dir__(), *self._introspection.attributes()})
 
     def __enter__(self) -> "Client":
         return self
@@ -152,27 +152,9 @@ class Client:
         body = self._jsonrpc.write_notification(name, (args, kwargs))
         self._jsonrpc.read_nothing(name, self._transport.post(name, body, self._repeatable(name) is not None))
 
-    def _names(self, prefix: str) -> set[str]:
-        """What may follow a prefix in an attribute; nothing where the server can't be asked, since `dir` must not raise."""
-        if self._listed is None:
-            try:
-                listed = self.call("list_methods")
-            except ClientError:
-                return set()
-            self._listed = tuple(name for name in listed if isinstance(name, str)) if isinstance(listed, list) else ()
-        parts = {name[len(prefix) :].partition(".")[0] for name in self._listed if name.startswith(prefix)}
-        return {part for part in parts if part.isidentifier() and not part.startswith("_")}
-
-    def _describe(self, name: str) -> tuple[Signature | None, str]:
-        """A method's signature, if it can be read, and help, as the server tells them; asked for once."""
-        if name not in self._described:
-            names, text = self.call("method_signature", name), self.call("method_help", name)
-            self._described[name] = _signature(names.get(name) if isinstance(names, dict) else None), printable_lines(str(text))
-        return self._described[name]
-
 
 class RemoteMethod:
-    """A method of a server, by name; call it, or reach a dotted name by a further attribute."""
+    """A method of a server, by its name. Call it, or read an attribute to reach a dotted name."""
 
     __slots__ = ("_client", "_name")
 
@@ -181,18 +163,18 @@ class RemoteMethod:
         self._name = name
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Call it; raises what `Client.call` does."""
+        """Call the method; raise what `Client.call` raises."""
         return self._client._call(self._name, args, kwargs)
 
     def __getattr__(self, name: str) -> "RemoteMethod":
-        further = public(name)  # first, since a copy in the making has no `_client` yet
+        further = public(name)  # before `_client` is read: `copy` looks for attributes before it sets that one
         return RemoteMethod(self._client, f"{self._name}.{further}")
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self._client._names(self._name + ".")})
+        return sorted({*super().__dir__(), *self._client._introspection.attributes(self._name + ".")})
 
     def __repr__(self) -> str:
-        signature, _ = self._client._described.get(self._name, (None, ""))
+        signature = self._client._introspection.known_signature(self._name)
         return f"<RemoteMethod {self._name}{signature or ''} of {self._client._transport.url}>"
 
     @property
@@ -200,58 +182,43 @@ class RemoteMethod:
         return self._name
 
     @property
-    def __doc__(self) -> str:  # type: ignore[override]  # a class's is a constant; this one is the server's
+    def __doc__(self) -> str:  # type: ignore[override]  # on a class it is a constant; here the server gives it
         try:
-            return self._client._describe(self._name)[1]
+            return self._client._introspection.describe(self._name)[1]
         except ClientError as error:
-            return f"A method of {self._client._transport.url}, whose help could not be had: {error}"
+            return f"A method of {self._client._transport.url}. Its help can't be read: {error}"
 
     @property
     def __signature__(self) -> Signature:
-        """What `inspect.signature` gives; the server tells the parameters' names, and not which have defaults."""
+        """The method's parameters, for `inspect.signature`; the server does not say which of them have defaults."""
         try:
-            signature, _ = self._client._describe(self._name)
+            signature, _ = self._client._introspection.describe(self._name)
         except ClientError as error:
-            raise AttributeError(str(error)) from error  # inspect then shows (*args, **kwargs), which holds
+            raise AttributeError(str(error)) from error  # inspect then shows (*args, **kwargs)
         if signature is None:
             raise AttributeError(f"the server gives no signature for {self._name!r}")
         return signature
 
 
-def _signature(names: Any) -> Signature | None:
-    """A signature of parameter names as `method_signature` gives them, `*` and `**` in front; None if they are none."""
-    kinds: list[Any] = [Parameter.POSITIONAL_OR_KEYWORD, Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD]
-    parameters = []
-    try:
-        for name in map(str, names):
-            stars = len(name) - len(name.lstrip("*"))
-            parameters.append(Parameter(name[stars:], kinds[stars]))
-            if stars == 1:
-                kinds[0] = Parameter.KEYWORD_ONLY
-        return Signature(parameters)
-    except (TypeError, ValueError, IndexError):  # a server may list anything: then Python shows no signature
-        return None
-
-
 def _matcher(patterns: Iterable[str]) -> Callable[[str], Any]:
-    """One match for all patterns, since it is tried on each call."""
+    """Return one function for all patterns, since each call uses it; it returns None for a name that none of them matches."""
     if isinstance(patterns, str):
-        raise MisuseError(f"idempotent={patterns!r}: expected several names, as in ({patterns!r},)")
+        raise MisuseError(f"idempotent={patterns!r}: expected a tuple or list of names, as ({patterns!r},)")
     try:
-        return re.compile("|".join(map(fnmatch.translate, (*_INTROSPECTION, *patterns)))).match
+        return re.compile("|".join(map(fnmatch.translate, (*METHODS, *patterns)))).match
     except TypeError as error:
         raise MisuseError(f"idempotent={patterns!r}: expected names of methods: {error}") from error
 
 
 def _converter(name: str, wanted: Any) -> Callable[[bytes], Any]:
-    """Return the decoder from a result's JSON text to a type; numbers keep all their digits.
+    """Return a function that converts a result, as JSON text, to a type; numbers keep all their digits.
 
     Raises:
         MisuseError: no JSON can be converted to the type.
     """
     try:
         read = decoder_for(wanted)
-    except Exception as error:  # msgspec raises several kinds for what is not a type
+    except Exception as error:  # msgspec raises several kinds of exceptions
         raise MisuseError(f"{name}: result={wanted!r} can't be made from JSON: {error}") from error
 
     def convert(text: bytes) -> Any:

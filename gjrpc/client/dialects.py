@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import requests
 
-from gjrpc.client.answers import decoded, error_object, is_error_for, is_id, not_a_response, remote_error, same_id, shown
+from gjrpc.client.answers import decoded, described, error_object, is_error_for, is_id, not_a_response, remote_error, same_id
 from gjrpc.errors import MisuseError, WireError
 from gjrpc.values import codec
 from gjrpc.values.typed_decoder import members
@@ -71,7 +71,7 @@ class Native:
         message = decoded(name, response, expected)
         if response.status_code == 200 and type(message) is dict and len(message) == 1 and name in message:
             return message[name]
-        raise WireError(f"{name}: expected {expected}, got {shown(response)}")
+        raise WireError(f"{name}: expected {expected}, got {described(response)}")
 
     def result_text(self, name: str, response: requests.Response) -> bytes:
         """The result as JSON text."""
@@ -149,7 +149,7 @@ class JSONRPC:
         answers = decoded("batch", response, _RESPONSE)
         if type(answers) is not list:
             self.result("batch", answers, None, response.status_code)
-            raise WireError(f"batch: expected an array of response objects, got {shown(response)}")
+            raise WireError(f"batch: expected an array of response objects, got {described(response)}")
         found: dict[Any, Any] = {}
         for answer in answers:
             told = answer.get("id") if type(answer) is dict else answer

@@ -3,7 +3,7 @@
 Owns which answers are a document. How a request is sent, within its limits of time and bytes, is up to `transport`.
 """
 
-from gjrpc.client.answers import check_status, shown
+from gjrpc.client.answers import check_status, described
 from gjrpc.client.options import Options
 from gjrpc.client.transport import Transport
 from gjrpc.errors import WireError
@@ -29,5 +29,5 @@ def read_document(url: str, path: str = "", options: Options | None = None) -> b
         transport.close()
     check_status(transport.url, response)
     if response.status_code != 200:
-        raise WireError(f"{transport.url}: expected HTTP 200 with a document, got {shown(response)}")
+        raise WireError(f"{transport.url}: expected HTTP 200 with a document, got {described(response)}")
     return response.content

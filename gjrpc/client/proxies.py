@@ -1,7 +1,7 @@
-"""Which hosts the client calls without the proxy from the environment.
+"""Which proxy the client uses for a URL, by the environment.
 
-Owns how `no_proxy` is read, in every form that curl, Go or Python accepts, and that the client never calls a loopback host
-through a proxy. (requests reads IPv4 networks only, and takes `notexample.com` for a part of `example.com`.) It knows no socket.
+Owns how `no_proxy` is read, in every form that curl, Go or Python accepts, and the rule that this machine is never called through
+a proxy. (requests reads IPv4 networks only, and treats `notexample.com` as part of `example.com`.) It opens no socket.
 """
 
 import ipaddress
@@ -20,17 +20,17 @@ _ENTRY = re.compile(rf"(?:{_HOST})(?P<length>/\d+)?(?::(?P<port>\d+))?\Z")
 
 
 def proxies_for(url: str) -> dict[str, str]:
-    """Return the proxies by scheme, as requests takes them, for calls of this URL; empty if it is called directly."""
+    """Return the proxies for a URL by scheme, as requests takes them; empty to connect directly."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
-    except ValueError:  # whoever calls it says so
+    except ValueError:  # the request will fail with the reason
         return {}
     return {} if is_this_machine(host) or _is_excepted(host, port) else getproxies()
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether a host, without port and brackets, is this machine, which is never called through a proxy."""
+    """Return whether a host, without port and brackets, is this machine, in any form that `connect` accepts."""
     address = _address(host)
     if address is not None:
         return address.is_loopback or address.is_unspecified  # 0.0.0.0 and :: connect to this host
@@ -39,20 +39,20 @@ def is_this_machine(host: str) -> bool:
 
 
 def _is_excepted(host: str, port: int) -> bool:
-    told = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
-    if told is None:
-        return bool(proxy_bypass(host))  # what the system's own settings say
-    return any(excepts(entry, host, port) for entry in re.split(r"[\s,]+", told) if entry)
+    entries = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    if entries is None:
+        return bool(proxy_bypass(host))  # by the system's settings, on macOS and Windows
+    return any(excepts(entry, host, port) for entry in re.split(r"[\s,]+", entries) if entry)
 
 
 def excepts(entry: str, host: str, port: int) -> bool:
-    """Whether one entry of `no_proxy` names a host.
+    """Return whether one entry of `no_proxy` includes a host.
 
     Args:
-        entry: `*`; a name, which includes the names below it, with or without `.` or `*.` in front; an address; or a network
-            (`10.0.0.0/8`, `fd00::/8`). An IPv6 address may have brackets, and all but `*` a port (`host:8080`).
-        host: without brackets.
-        port: where it would be connected to.
+        entry: `*` for any host; a name, which includes its subdomains, optionally after `.` or `*.`; an address; or a network
+            (`10.0.0.0/8`, `fd00::/8`). An IPv6 address may have brackets. Each but `*` may have a port (`host:8080`).
+        host: the host, without brackets.
+        port: the port to connect to.
     """
     if entry == "*":
         return True
@@ -67,7 +67,7 @@ def excepts(entry: str, host: str, port: int) -> bool:
 
 
 def _holds(named: str, length: str | None, address: _Address) -> bool:
-    """Whether an address, or a network, has another address; one without a zone stands for that of each zone."""
+    """Return whether a network, or an address, includes another address; without a zone it includes that of each zone."""
     wanted, _, zone = named.replace("%25", "%").partition("%")
     if zone and zone != getattr(address, "scope_id", None):
         return False
@@ -76,12 +76,12 @@ def _holds(named: str, length: str | None, address: _Address) -> bool:
         return False
     try:
         return bare in ipaddress.ip_network(f"{known}{length or ''}", strict=False)
-    except ValueError:  # a length that there is not
+    except ValueError:  # no network has this length
         return False
 
 
 def _address(host: str) -> _Address | None:
-    """The address that a host spells, also as `127.1` or `0x7f.1`, which connect takes for one; None for a name."""
+    """Parse an address, also in the forms that `connect` accepts, as `127.1` or `0x7f.1`; None for a name."""
     try:
         address = ipaddress.ip_address(host.replace("%25", "%"))
     except ValueError:
@@ -93,7 +93,7 @@ def _address(host: str) -> _Address | None:
 
 
 def _name(host: str) -> str:
-    """A name as it is compared: small letters, without the dots at its ends, in the form that the DNS knows."""
+    """Normalize a name for comparison: lower case, no dot at either end, in the DNS's own form (IDNA)."""
     name = host.lower().removeprefix("*").strip(".")
     try:
         return name.encode("idna").decode() if not name.isascii() else name

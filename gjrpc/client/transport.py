@@ -20,7 +20,7 @@ from gjrpc.client.budget import Budget, within
 from gjrpc.client.foreign_errors import FOREIGN, explain
 from gjrpc.client.options import Auth, Options, authorities
 from gjrpc.client.proxies import proxies_for
-from gjrpc.client.urls import place, shown
+from gjrpc.client.urls import parse_url, redacted
 from gjrpc.errors import MisuseError, WireError
 
 _DOUBT = "; the method may have run (if it may run twice, name it in Client(idempotent=…))"
@@ -43,9 +43,9 @@ class Transport:
     """
 
     def __init__(self, url: str, options: Options, *, exact: bool, path: str = "") -> None:
-        target, socket_path = place(url, exact)
+        target, socket_path = parse_url(url, exact)
         target += path
-        self.url = shown(url) if socket_path is None else url
+        self.url = redacted(url) if socket_path is None else url
         self.closed = False
         self._options = options
         self._slots = threading.Semaphore(options.pool)
@@ -187,8 +187,8 @@ def _prepare(session: requests.Session, target: str, headers: Mapping[str, str] 
         for name, value in prepared.headers.items():
             (name + ": ").encode("ascii") + (value.encode("latin-1") if isinstance(value, str) else value)
     except (requests.RequestException, ValueError, TypeError, AttributeError) as error:
-        reason = str(error).replace(target, shown(target))
-        raise MisuseError(f"the URL {shown(target)!r} or the headers can't be sent: {reason}") from None
+        reason = str(error).replace(target, redacted(target))
+        raise MisuseError(f"the URL {redacted(target)!r} or the headers can't be sent: {reason}") from None
     return prepared
 
 

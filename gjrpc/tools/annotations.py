@@ -19,7 +19,7 @@ from gjrpc.tools.schemas import Keywords, Levels, Schema, constant, constants, f
 
 _HOMES = {
     "builtins": ("bool", "dict", "float", "int", "list", "object", "property", "str", "type"),
-    "gjrpc.client.batch": ("Batch", "Names"),
+    "gjrpc.client.batch": ("Batch", "Notifications"),
     "typing": ("Any", "Literal", "Protocol", "TypeVar", "overload"),
     "typing_extensions": ("Never", "NotRequired", "Self", "TypeAlias", "TypedDict", "deprecated"),
 }

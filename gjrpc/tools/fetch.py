@@ -16,7 +16,7 @@ import msgspec
 from gjrpc.client.client import Client
 from gjrpc.client.options import Options
 from gjrpc.client.transport import Transport
-from gjrpc.client.urls import redirected, shown
+from gjrpc.client.urls import redacted, redirect_target
 from gjrpc.errors import ClientError, MisuseError, ParseError, SettingsError, WireError
 from gjrpc.texts import quoted
 from gjrpc.tools.schemas import Schema, modern
@@ -177,7 +177,7 @@ def read(source: str) -> Document:
     if source.startswith("unix:"):
         return Document(_discover(source), source)
     is_url = source.startswith(("http://", "https://"))
-    name = shown(source) if is_url else source
+    name = redacted(source) if is_url else source
     body = _get(source, name) if is_url else _load(source)
     try:
         return Document(_decode(body), name)
@@ -208,7 +208,7 @@ def _get(url: str, name: str) -> bytes:
         transport.close()
     if answer.is_redirect:
         raise SettingsError(
-            f"{name}: HTTP {answer.status_code} redirects to {redirected(answer)!r}; give that URL if you trust it"
+            f"{name}: HTTP {answer.status_code} redirects to {redirect_target(answer)!r}; give that URL if you trust it"
         )
     if answer.status_code != 200:
         raise SettingsError(f"{name}: HTTP {answer.status_code} {answer.reason} from {urlsplit(page).path}")

@@ -62,7 +62,7 @@ def test_each_call_has_its_own_result(client):
         three, refused, misfit, missing = batch.add(1, 2), batch.refuse(), batch.add(a="x"), batch.call("no.such")
         batch.notify.notes.take("from a batch")
         assert not three.done()
-        with pytest.raises(MisuseError, match="not sent yet"):
+        with pytest.raises(MisuseError, match="not been sent yet"):
             three.result()
     assert three.result() == 3
     assert three.done()
@@ -158,8 +158,8 @@ def test_underscores(client):
     with client.batch() as batch:
         for probed in (batch, batch.stats, batch.notify, client.notify, client.notify.stats):
             assert not hasattr(probed, "_repr_html_")
-    assert repr(copy.copy(client.notify.stats)) == "<Named stats>"
-    assert repr(batch) == "<Batch of 0 calls to be sent>"
+    assert repr(copy.copy(client.notify.stats)) == "<NamedMethod stats>"
+    assert repr(batch) == "<Batch, calls to send: 0>"
 
 
 def test_repr():

@@ -389,7 +389,7 @@ def test_introspection_survives_a_missing_server():
     """Without a server, dir gives the local names, help says why there is none, and the signature is the open one."""
     with Client(dead_url(), retries=0) as client:
         assert {"call", "close"} <= set(dir(client))
-        assert "could not be had" in client.add.__doc__
+        assert "can't be read" in client.add.__doc__
         assert str(inspect.signature(client.add)) == "(*args: Any, **kwargs: Any) -> Any"
 
 
@@ -534,7 +534,7 @@ def test_a_refused_connection_is_a_wire_error():
     url = dead_url()
     with (
         Client(url, retries=1) as client,
-        pytest.raises(WireError, match=f"{url}: ping: no connection: Connection refused$") as raised,
+        pytest.raises(WireError, match=f"{url}: ping: can't connect: Connection refused; check the URL") as raised,
     ):
         client.ping()
     assert raised.value.__cause__ is not None
@@ -544,7 +544,7 @@ def test_an_unknown_host_is_a_wire_error():
     """A host name that can't be resolved is a WireError that names it."""
     with (
         Client("http://host.invalid", retries=0) as client,
-        pytest.raises(WireError, match=r"host\.invalid: ping: no connection: "),
+        pytest.raises(WireError, match=r"host\.invalid: ping: can't connect: "),
     ):
         client.ping()
 
@@ -833,7 +833,7 @@ def test_missing_unix_socket(tmp_path):
     """A unix socket that is not there is a WireError that says so, and that nothing ran."""
     with (
         Client(f"unix:{tmp_path}/none", retries=1) as client,
-        pytest.raises(WireError, match="no connection: No such file") as raised,
+        pytest.raises(WireError, match="can't connect: No such file") as raised,
     ):
         client.ping()
     assert "may have run" not in str(raised.value)
@@ -864,7 +864,7 @@ def test_proxies_from_the_environment(server, monkeypatch, tmp_path, scripted):
     ):
         client.ping()
     monkeypatch.setenv("no_proxy", "host.invalid")
-    with Client("http://host.invalid", retries=0) as client, pytest.raises(WireError, match="no connection"):
+    with Client("http://host.invalid", retries=0) as client, pytest.raises(WireError, match="can't connect"):
         client.ping()
 
 
@@ -1068,13 +1068,19 @@ def test_tls_with_an_authority(scripted, certificate, tmp_path, monkeypatch):
 def test_refused_certificates_say_what_to_do(scripted, certificate):
     """A certificate that is refused is a WireError that says why and what to do, is tried once, and nothing is sent."""
     server = scripted(context=tls_context(certificate))
-    with Client(server.url, timeout=TIMEOUT) as client, pytest.raises(WireError, match=r'refused \(.*verify="ca\.pem"') as raised:
+    with (
+        Client(server.url, timeout=TIMEOUT) as client,
+        pytest.raises(WireError, match=r'\(.*verify="ca\.pem"') as raised,
+    ):
         client.ping()
     assert "may have run" not in str(raised.value)
     assert server.connections == 1
     other = scripted(context=ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
     certificate.authority.issue_cert("example.org").configure_cert(other.context)
-    with Client(other.url, verify=certificate.ca) as client, pytest.raises(WireError, match="address that its certificate holds"):
+    with (
+        Client(other.url, verify=certificate.ca) as client,
+        pytest.raises(WireError, match="an address that is in the cert"),
+    ):
         client.ping()
     assert not server.requests
     assert not other.requests

@@ -26,19 +26,19 @@ ERRORS = {
     "too large": (LargeError(), "the answer has more than 5 bytes; Client(max_answer=…) sets the limit, in doubt"),
     "no connection": (
         caused(requests.ConnectionError(), caused(urllib3_errors.NewConnectionError(POOL, ""), REFUSED)),
-        "no connection: Connection refused",
+        "can't connect: Connection refused; check the URL and that the server is running",
     ),
     "a connection that takes long": (
         requests.ConnectTimeout(urllib3_errors.ConnectTimeoutError(POOL, "")),
-        "no connection within 2 s",
+        "can't connect within 2 s; check the URL",
     ),
     "hung up": (
         requests.ConnectionError(urllib3_errors.ProtocolError("", RemoteDisconnected("gone"))),
-        "the connection broke before the answer was whole: gone, in doubt",
+        "the connection broke before the whole answer had arrived: gone, in doubt",
     ),
     "a client that is closed": (urllib3_errors.ClosedPoolError(POOL, ""), "this client is closed"),
-    "a library's own": (KeyError("realm"), "the connection broke before the answer was whole: 'realm', in doubt"),
-    "a socket's": (TimeoutError("timed out"), "the connection broke before the answer was whole: timed out, in doubt"),
+    "a library's own": (KeyError("realm"), "the connection broke before the whole answer had arrived: 'realm', in doubt"),
+    "a socket's": (TimeoutError("timed out"), "the connection broke before the whole answer had arrived: timed out, in doubt"),
 }
 
 
@@ -52,8 +52,8 @@ def test_each_error_has_its_sentence(error, sentence):
 def test_a_limit_that_is_not_set():
     """Where there is no limit, it was the system's time that was over."""
     late = urllib3_errors.ConnectTimeoutError(POOL, "")
-    assert explain(late, (None, None), most=5, doubt="") == "no connection within the system's time"
-    assert explain(late, (None, 3), most=5, doubt="") == "no connection within 3 s"
+    assert explain(late, (None, None), most=5, doubt="").startswith("can't connect within the system's time limit;")
+    assert explain(late, (None, 3), most=5, doubt="").startswith("can't connect within 3 s;")
 
 
 def refused_by_openssl(answer):
@@ -72,4 +72,4 @@ def test_what_to_do_about_tls():
     error = caused(requests.exceptions.SSLError(), refused_by_openssl(b"HTTP/1.1 400 Bad Request"))
     sentence = explain(error, (2, 3), most=5, doubt="")
     assert sentence.startswith("TLS failed (")
-    assert sentence.endswith(": no TLS is spoken there; try http://")
+    assert sentence.endswith(": the server does not use TLS on this port; try http://")
