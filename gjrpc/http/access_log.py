@@ -1,6 +1,7 @@
 """The access log: a line for each answer.
 
-Owns its two formats. It is handed finished facts and knows no socket; without it the server does not even take the time.
+Owns its two formats. It gets one record for each answer and knows no socket; without an access log the server makes no records
+and does not even read the clock.
 """
 
 import json
@@ -22,16 +23,16 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 class Answered(Struct, frozen=True):
-    """One answer, as a log is told of it.
+    """The record of one answer.
 
     Attributes:
-        address: the socket address of who asked.
-        head: of the request.
-        status: of the answer.
-        size: bytes of its body.
+        address: the client's socket address.
+        head: the head of the request.
+        status: the answer's HTTP status.
+        size: bytes of the answer's body.
         seconds: from the request to the answer.
-        caller: the name of who called, or None where nobody was asked.
-        method: the name of what was called, of a batch the first names with commas between them; None where that was nothing.
+        caller: the caller's name; None without authentication.
+        method: the method's name, or the first names of a batch with commas between them; None if no method was called.
     """
 
     address: Any
@@ -44,13 +45,13 @@ class Answered(Struct, frozen=True):
 
 
 def _common(at: str, answered: Answered) -> str:
-    """The Common Log Format, as Apache defined it, with the seconds taken and the method at its end."""
+    """Return a line in the Common Log Format, as Apache defined it, with the seconds and the method added at its end."""
     peer, head, caller, method = peer_name(answered.address), answered.head, answered.caller, answered.method
-    # Blanks would make more fields of one.
+    # A blank would split the field.
     user = "-" if caller is None else quote(caller, safe="@")
     target = head.target
     version = "1.1" if head.version == (1, 1) else "1.0"
-    if '"' in target or "\\" in target:  # it is not to end the quotation that it stands in; control characters can't be in it
+    if '"' in target or "\\" in target:  # neither may end the quoted field early; control characters can't be in a target
         target = target.replace("\\", "\\\\").replace('"', '\\"')
     called = "-" if method is None else quote(method, safe="./:,+")
     request = f"{head.verb} {target} HTTP/{version}"
@@ -70,13 +71,13 @@ def _json(at: str, answered: Answered) -> str:
         "method": answered.method,
     }
     text = codec.encode(line).decode()
-    if not text.isprintable():  # a caller's or method's name may hold bidirectional controls
+    if not text.isprintable():  # the name of a caller or method may contain bidirectional control characters
         text = json.dumps(json.loads(text), separators=(",", ":"))
     return text + "\n"
 
 
 def common_time(at: time.struct_time, zone: str = "+0000") -> str:
-    """A time as Apache writes it, `27/Nov/2026:13:05:00 +0000`; strftime's names depend on the application's locale."""
+    """Format a time as Apache does, `27/Nov/2026:13:05:00 +0000`; strftime's month names depend on the application's locale."""
     day, month = f"{at.tm_mday:02d}", _MONTHS[at.tm_mon - 1]
     return f"{day}/{month}/{at.tm_year}:{at.tm_hour:02d}:{at.tm_min:02d}:{at.tm_sec:02d} {zone}"
 
@@ -86,7 +87,7 @@ def _iso_time(at: time.struct_time) -> str:
 
 
 class _Format(NamedTuple):
-    """How a line is written: its time, and what makes a line of that and an answer."""
+    """How a line is written: what formats the time, and what makes a line of a formatted time and an answer."""
 
     time: Callable[[time.struct_time], str]
     line: Callable[[str, Answered], str]
@@ -100,7 +101,7 @@ FORMATS: dict[str, _Format] = {
 
 
 class AnswerLog(Protocol):
-    """Whatever wants to know of each answer."""
+    """Anything that is notified of each answer."""
 
     def write(self, answered: Answered) -> None:
         """Note one answer."""
@@ -114,7 +115,7 @@ class AccessLog:
         style: a name from `FORMATS`.
         stream: a text file.
         clock: seconds since the epoch.
-        later: calls a function a moment later, so that lines go out together; each at once without it.
+        later: calls a function a moment later, so that lines are written together; without it each is written at once.
     """
 
     def __init__(
@@ -129,13 +130,13 @@ class AccessLog:
         self._clock = clock
         self._later = later
         self._at = ""
-        self._until = 0.0  # when the second is over that `_at` names
+        self._until = 0.0  # when the second ends that `_at` names
         self._lines: list[str] = []
 
     def write(self, answered: Answered) -> None:
         """Write the line of one answer."""
         now = self._clock()
-        if not self._until - 1.0 <= now < self._until:  # also where the clock was set back
+        if not self._until - 1.0 <= now < self._until:  # also true if the clock was set back
             self._until = now // 1 + 1.0
             self._at = self._time(time.gmtime(now))
         lines = self._lines
@@ -146,10 +147,10 @@ class AccessLog:
             self._later(self.flush)
 
     def flush(self) -> None:
-        """Write the lines that were kept for later."""
+        """Write the lines that are waiting."""
         lines, self._lines = self._lines, []
         try:
             self._stream.write("".join(lines))
             self._stream.flush()
-        except OSError as error:  # a full disk, say, or a reader that has gone: the calls go on
-            log.warning("the access log can't be written, and %d lines are lost: %s", len(lines), error)
+        except OSError as error:  # for example a full disk, or a pipe without a reader: the server goes on
+            log.warning("can't write the access log: %s; lines lost: %d", error, len(lines))

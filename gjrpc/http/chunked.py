@@ -1,6 +1,6 @@
-"""The chunked coding of a body (RFC 9112, section 7.1), taken off as it comes.
+"""Decodes the chunked coding of a body (RFC 9112, section 7.1) piece by piece.
 
-Owns the syntax of chunks and trailers, and their limits. Pure: bytes in, a body out.
+Owns the syntax of chunks and trailers, and their limits. Bytes in, a body out: it knows no socket.
 """
 
 import re
@@ -14,15 +14,15 @@ from gjrpc.limits import Limits
 _CHUNK_LINE = re.compile(rb"(?P<size>[0-9A-Fa-f]{1,15})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
 _LONGEST_CHUNK_LINE = 256
 _MOST_EXTENSIONS = 64 * 1024  # bytes in one body
-# RFC 9110, 6.5.1: a trailer may not have fields that are needed for framing, routing, authentication or the content's coding.
-# An intermediary may have acted on one of these, so the message is refused; all other fields are ignored.
+# RFC 9110, 6.5.1: a trailer may not have fields for framing, routing, authentication or content coding. A proxy may have acted on
+# one of these, so the message is refused; all other trailer fields are ignored.
 _NO_TRAILERS = frozenset(
     b"authorization content-encoding content-length cookie host proxy-authorization trailer transfer-encoding".split()
 )
 
 
 class Chunked:
-    """Takes the chunked coding off a body (RFC 9112, 7.1); trailers are checked and dropped."""
+    """Decodes one chunked body (RFC 9112, 7.1); checks its trailers and drops them."""
 
     __slots__ = ("_extensions", "_left", "_limits", "_read", "_searched", "_trailer_bytes", "body", "done")
 
@@ -30,14 +30,14 @@ class Chunked:
         self._limits = limits
         self._left = 0
         self._trailer_bytes = self._extensions = 0
-        self._searched = 0  # bytes already searched of an incomplete line, so that each is searched once
-        # What reads on: a function and not a bound method, which would make a cycle, and the body stay until it is collected.
+        self._searched = 0  # bytes of an incomplete line that were searched already, so that each is searched only once
+        # The next step. A bound method would make a reference cycle, and the body would stay until Python collects it.
         self._read: Callable[[Chunked, bytes | bytearray, int], int] = Chunked._size_line
         self.body = bytearray()
         self.done = False
 
     def feed(self, buffer: bytes | bytearray, at: int) -> int:
-        """Read on from `at` and say how far it went."""
+        """Continue reading at `at` and return the position that was reached."""
         while not self.done:
             reached = self._read(self, buffer, at)
             if reached == at:
@@ -52,7 +52,7 @@ class Chunked:
         line = _CHUNK_LINE.fullmatch(buffer, at, end)
         if line is None:
             raise BadMessage("malformed chunk-size line")
-        # Extensions could otherwise carry without end what the body may not.
+        # Otherwise extensions could carry any number of bytes, past the body's limit.
         self._extensions += end - at - len(line["size"])
         if self._extensions > _MOST_EXTENSIONS:
             raise BadMessage("the chunk extensions are too long")

@@ -1,6 +1,6 @@
-"""What a foreign WSGI application may answer: the rules of PEP 3333 for status, headers and length, each beside its sentence.
+"""Checks the status, headers and length of a foreign WSGI application's answer against PEP 3333.
 
-Owns which answers can't be sent, and the sentence that tells the application's author why. It sends nothing.
+Owns which answers can't be sent, and the message that tells the application's author why. It sends nothing.
 """
 
 import re
@@ -13,8 +13,8 @@ from gjrpc.texts import excerpt
 
 Field = tuple[str, str]
 
-# "The status argument is a string of the form '999 Message here'"; RFC 9112, 4, has the characters. What is below 200 is no
-# final answer: the client would wait for one, and take the next answer for it.
+# "The status argument is a string of the form '999 Message here'"; RFC 9112, 4, has the characters. A status below 200 is
+# not final: the client would wait for the final one, and take the next answer for it.
 _STATUS = re.compile(r"[2-9][0-9]{2} [\t\x20-\x7e\x80-\xff]*")
 # RFC 9110, 5.1 and 5.5: a name is a token, a value has no control characters.
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -24,15 +24,15 @@ _OTHER_HOPS = frozenset({"trailer", "proxy-connection"})  # missing or misspelt 
 
 
 class AnswerError(GjrpcError):
-    """An application's answer that can't be sent; the text says what it did and what PEP 3333 requires."""
+    """An application's answer can't be sent; the message says what the application did and what PEP 3333 requires."""
 
 
 class Start(NamedTuple):
-    """The arguments of `start_response`, ready to be sent.
+    """The checked arguments of `start_response`.
 
     Attributes:
-        headers: without `Connection`, which is the server's to say.
-        closes: whether the application asked for the end of the connection.
+        headers: without `Connection`, which the server decides.
+        closes: whether the application asked to close the connection.
     """
 
     headers: list[Field]
@@ -40,13 +40,13 @@ class Start(NamedTuple):
 
 
 def read_start(status: Any, headers: Any) -> Start:
-    """Check status and headers.
+    """Check a status and headers.
 
-    `Connection` is as hop-by-hop as the others, but many applications say `close` or `keep-alive`, which changes no framing:
-    the first is done, the second is the server's own choice.
+    `Connection` is hop-by-hop too, but many applications send `close` or `keep-alive`, which do not change the framing. The
+    server obeys `close` and ignores `keep-alive`.
 
     Raises:
-        AnswerError
+        AnswerError: they break PEP 3333.
     """
     if not isinstance(status, str) or not _STATUS.fullmatch(status):
         raise AnswerError(f"its status is {_shown(status)}; expected a string like '200 OK', without control characters")
@@ -56,26 +56,26 @@ def read_start(status: Any, headers: Any) -> Start:
         raise AnswerError(f"its Content-Length is {' and '.join(map(_shown, lengths))}; expected one number of bytes")
     options = {value.strip().lower() for name, value in fields if name.lower() == "connection"}
     if not options <= {"close", "keep-alive"}:
-        raise AnswerError(f"its header Connection is {_shown(', '.join(sorted(options)))}; that is for the server to say")
+        raise AnswerError(f"its header Connection is {_shown(', '.join(sorted(options)))}; only the server may set it")
     # RFC 9110, 5.5: "a field value does not include leading or trailing whitespace".
     kept = [(name, value.strip(" \t")) for name, value in fields if name.lower() != "connection"]
     return Start(kept, "close" in options)
 
 
 def check_fields(fields: Iterable[Field]) -> tuple[Field, ...]:
-    """Check headers alone.
+    """Check headers.
 
     Raises:
-        AnswerError
+        AnswerError: one of them breaks PEP 3333.
     """
     return tuple(map(_field, fields))
 
 
 def check_length(announced: int, given: int) -> None:
-    """Compare the bytes of a whole answer with its Content-Length.
+    """Compare the size of a whole answer with its Content-Length, both in bytes.
 
     Raises:
-        AnswerError
+        AnswerError: they differ.
     """
     if given != announced:
         raise AnswerError(f"it returned {given} bytes, but its Content-Length says {announced}")
@@ -91,9 +91,9 @@ def _field(field: Any) -> Field:
     if not isinstance(value, str) or not _VALUE.fullmatch(value):
         raise AnswerError(f"its header {name} has the value {_shown(value)}; expected latin-1 text without control characters")
     lower = name.lower()
-    # "attempting to … use hop-by-hop headers is a fatal error": how the answer is framed is the server's to say.
+    # "attempting to … use hop-by-hop headers is a fatal error": the server decides how the answer is framed.
     if lower != "connection" and (is_hop_by_hop(name) or lower in _OTHER_HOPS):
-        raise AnswerError(f"its header {name} is hop-by-hop, which an application must not use")
+        raise AnswerError(f"its header {name} is hop-by-hop, which PEP 3333 forbids")
     return name, value
 
 

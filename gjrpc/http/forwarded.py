@@ -20,24 +20,24 @@ from gjrpc.http.peer import Peer, peer_name
 from gjrpc.http.proxy_protocol import Unnamed
 
 LOCAL = "unix"
-"""Stands in the list of trusted proxies for whoever comes through a Unix socket."""
+"""The entry in the list of trusted proxies that means any client of a Unix socket."""
 
-# RFC 7239, 4: forwarded-pair = token "=" value, value = token / quoted-string; pairs end at ";", elements at ",". Beyond the
-# token's characters ":" and brackets are let in, since proxies often leave the quotation marks out where they are due.
+# RFC 7239, 4: forwarded-pair = token "=" value, value = token / quoted-string; pairs end at ";", elements at ",". An unquoted
+# value may also contain ":" and brackets, because proxies often omit the quotation marks that these need.
 _PAIR = re.compile(r'[ \t]*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s",;]*))[ \t]*(?:([;,])|$)')
 
 _ESCAPED = re.compile(r"\\(.)")
 
 
 class Proxies:
-    """The proxies that are believed when they say who called, and how.
+    """The proxies that are trusted to report the client's address and scheme.
 
     Args:
-        trusted: addresses and networks, `10.0.0.5` or `10.0.0.0/8` or `fd00::/8`; `unix` for whoever comes by a Unix socket.
-        header: which header they set: a name from `HEADERS`, or `off`. Only that one is read: a client can send the others.
+        trusted: addresses and networks, `10.0.0.5` or `10.0.0.0/8` or `fd00::/8`; `unix` means any client of a Unix socket.
+        header: the header that the proxies set, a name from `HEADERS`; or `off`. All others are ignored: a client can send them.
 
     Raises:
-        SettingsError: an entry is none of these.
+        SettingsError: an entry is not valid.
     """
 
     def __init__(self, trusted: Iterable[str], header: str = "x-forwarded-for") -> None:
@@ -47,7 +47,7 @@ class Proxies:
         self._header = HEADERS.get(header)
 
     def trusts(self, address: Any) -> bool:
-        """Whether what comes from a socket address is believed."""
+        """Return whether the client at a socket address is a trusted proxy."""
         if isinstance(address, Unnamed):
             return False
         if not isinstance(address, tuple):
@@ -56,10 +56,10 @@ class Proxies:
         return host is not None and any(host in network for network in self._networks)
 
     def client(self, address: Any, head: Head) -> Any:
-        """The address of who called, `(host, port)`, by the socket's address and the request's headers.
+        """Return the client's address, `(host, port)`, from the socket's address and the request's headers.
 
-        The hops are walked from the last to the first, each told by the one after it, for as long as that one is trusted. Where a
-        trusted proxy does not tell an IP address (`unknown`, a pseudonym, nonsense), its own address is the last one known.
+        Each proxy reports the hop before it. The hops are read from the last to the first, as long as the reporting proxy is
+        trusted. If a trusted proxy does not report an IP address (`unknown`, a pseudonym, nonsense), the result is its own.
         """
         return self._walk(address, head)[0]
 
@@ -68,9 +68,9 @@ class Proxies:
         return peer_name(self.client(address, head))
 
     def scheme(self, peer: Peer, head: Head) -> str:
-        """Return the client's scheme to the first trusted proxy, `http` or `https`; without a trusted proxy, the peer's own.
+        """Return the scheme, `http` or `https`, by which the client reached the first trusted proxy; without one, the peer's own.
 
-        Proxies send it in `X-Forwarded-Proto` (a word for each proxy, or one for all) or in the `proto` of `Forwarded`.
+        Proxies report it in `X-Forwarded-Proto` (a word for each proxy, or one for all) or in the `proto` of `Forwarded`.
         """
         if self._header is None or not self.trusts(peer.client_address):
             return peer.scheme
@@ -94,21 +94,21 @@ class Proxies:
 
 
 class ForwardedLog:
-    """An access log that names who called, not the trusted proxy that handed the call on."""
+    """An access log that names the client, not the trusted proxy that forwarded the request."""
 
     def __init__(self, log: AnswerLog, proxies: Proxies) -> None:
         self._log = log
         self._proxies = proxies
 
     def write(self, answered: Answered) -> None:
-        """Note one answer, as `AnswerLog` does."""
+        """Log one answer; see `AnswerLog`."""
         self._log.write(replace(answered, address=self._proxies.client(answered.address, answered.head)))
 
 
 def node(text: str) -> tuple[str, int] | None:
-    """Read `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1` or `[2001:db8::1]:4711` (RFC 7239, 6); None for anything else.
+    """Parse `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1` or `[2001:db8::1]:4711` (RFC 7239, 6); None for anything else.
 
-    The port is 0 where none is told.
+    The port is 0 if there is none.
     """
     host, port = text.strip(), "0"
     if host.startswith("["):
@@ -132,7 +132,7 @@ def _plain_hops(value: str) -> list[str]:
 
 
 def _forwarded(parameter: str, value: str) -> list[str]:
-    """Return a parameter of each element, "" if it has none; a malformed header counts as empty."""
+    """Return one parameter of each element, "" if it has none; a malformed header counts as empty."""
     hops = [""]
     at = 0
     while at < len(value):
@@ -149,7 +149,7 @@ def _forwarded(parameter: str, value: str) -> list[str]:
 
 
 class _Header(NamedTuple):
-    """Where a proxy says who called and how: names of headers, and what takes the hops out of each, the first hop first."""
+    """Where proxies report addresses and schemes: names of headers, and functions that split each into hops, first hop first."""
 
     name: str
     hops: Callable[[str], list[str]]
@@ -161,7 +161,7 @@ HEADERS = {
     "x-forwarded-for": _Header("x-forwarded-for", _plain_hops, "x-forwarded-proto", _plain_hops),
     "forwarded": _Header("forwarded", partial(_forwarded, "for"), "forwarded", partial(_forwarded, "proto")),
 }
-"""The headers that can be read."""
+"""The headers that this module can read, by their names."""
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:
@@ -173,4 +173,4 @@ def _network(text: str) -> IPv4Network | IPv6Network:
         ) from error
 
 
-assert peer_name("") == LOCAL  # noqa: S101  the word is the access log's
+assert peer_name("") == LOCAL  # noqa: S101  the access log has the same word

@@ -1,7 +1,7 @@
-"""The syntax of a request's head, and where its message ends.
+"""Parses a request's head, and determines where its message ends.
 
-Owns the rules of RFC 9112 and 9110 for what lines say together, each beside its sentence, and the memory of lines that were read
-lately. Pure functions of bytes: no buffer, no connection. The tests hold it against llhttp, Node's parser.
+Owns the rules of RFC 9112 and 9110 for the lines of a head together, each rule beside its sentence, and the memory of recent
+lines. Pure functions of bytes: it knows no buffer and no connection. The tests compare it with llhttp, Node's parser.
 """
 
 import re
@@ -16,13 +16,13 @@ from gjrpc.http.recent import Memo, Recent
 from gjrpc.limits import Limits
 from gjrpc.texts import excerpt, quoted
 
-# The fields that say how a message goes on.
+# The fields that determine the framing of the message and what follows it.
 _FRAMING = frozenset({"connection", "content-length", "expect", "host", "transfer-encoding"})
-# Those that a head's parse has in it other than in its list of headers.
+# Those that a parsed head has not only in its list of headers.
 _NOTED = _FRAMING | OFTEN.keys()
 
 
-Start: TypeAlias = tuple[str, str, tuple[int, int]]
+RequestLine: TypeAlias = tuple[str, str, tuple[int, int]]
 """A request line: verb, target and version."""
 
 Field: TypeAlias = tuple[str, str]
@@ -30,14 +30,14 @@ Field: TypeAlias = tuple[str, str]
 
 
 class Parsed(Struct, eq=False):
-    """A parsed head, and how its message goes on.
+    """A parsed head, and the framing of its message.
 
     Attributes:
-        request: the request, whole if there is no body.
-        length: bytes of body to come, or None where it is chunked.
-        keep_alive: whether the client wants to go on with this connection.
-        expects: whether it waits for `100 Continue`.
-        shape: that of the heads that are like this one but for the value of one line; None where none is known.
+        request: the request, complete if there is no body.
+        length: bytes of the body, or None if it is chunked.
+        keep_alive: whether the client wants to keep the connection open.
+        expects: whether the client waits for `100 Continue`.
+        shape: the shape of heads that differ from this one only in the value of one line; None if none is known.
     """
 
     request: Request
@@ -48,15 +48,15 @@ class Parsed(Struct, eq=False):
 
 
 class Shape:
-    """What heads have in common that differ in the value of one line: one with a request id, say, and not one for the framing.
+    """What heads have in common that differ in the value of one line: a request id, for example, but never one for the framing.
 
     Args:
-        head: one of them.
+        head: one of these heads.
         lines: its header lines.
-        fields: these, as they are read.
+        fields: the same lines, parsed.
         at: the index of the line that differs.
-        parsed: the parse of this head.
-        most: bytes of the largest one.
+        parsed: this head, parsed.
+        most: bytes of the largest head that has this shape.
     """
 
     __slots__ = ("_after", "_before", "_begin", "_end", "_most", "_name", "_parsed")
@@ -71,13 +71,13 @@ class Shape:
         self._begin = head[: head.index(b":", begin) + 1]
 
     def read(self, head: bytes) -> Parsed | None:
-        """The parse of a head, if it has this shape."""
+        """Parse a head that has this shape; return None for any other."""
         begin, end = self._begin, self._end
         at, to = len(begin), len(head) - len(end)
         if at > to or len(head) > self._most or not (head.startswith(begin) and head.endswith(end)):
             return None
         value = head[at:to]
-        if not value.isascii() or not (text := value.decode()).isprintable():  # not plainly good
+        if not value.isascii() or not (text := value.decode()).isprintable():  # not obviously valid: the full parser decides
             return None
         one = self._parsed
         headers = *self._before, (self._name, text.strip(" ")), *self._after
@@ -85,18 +85,18 @@ class Shape:
 
 
 class LineMemory:
-    """The lines of heads that were read lately: heads that are new as a whole mostly have lines that are not.
+    """The lines of recent heads: a head that is new as a whole mostly has lines that are not.
 
     Attributes:
         starts: request lines.
         fields: header lines.
-        shapes: of heads of which all lines but one were known, by the request line and the known ones, None for the other.
+        shapes: the shapes of heads with one unknown line, by their request line and header lines, with None for the unknown one.
     """
 
     __slots__ = ("fields", "shapes", "starts")
 
     def __init__(self) -> None:
-        self.starts: Recent[Start] = Recent(512, 512)
+        self.starts: Recent[RequestLine] = Recent(512, 512)
         self.fields: Recent[Field] = Recent(1024, 512)
         self.shapes: dict[tuple[bytes, tuple[Field | None, ...]], Shape] = {}
 
@@ -106,22 +106,22 @@ _LARGEST_SHAPE = 2048  # bytes of its head
 
 
 def parse_head(head: bytes, limits: Limits, memory: LineMemory) -> Parsed:
-    """Parse a whole head, the empty line included.
+    """Parse a complete head, including the empty line at its end.
 
     Raises:
-        BadMessage: it breaks RFC 9112 or a limit, or announces too large a body; 400, 413, 414, 417 or 431.
+        BadMessage: the head breaks RFC 9112 or a limit, or announces too large a body; 400, 413, 414, 417 or 431.
     """
     lines = head[:-4].split(b"\r\n")
     first = lines.pop(0)
     if len(first) > limits.target or len(head) > limits.head or len(lines) > limits.headers:
-        Lines(limits).check(head, 0)  # of several faults the first one is told
+        Lines(limits).check(head, 0)  # of several faults, report the first one
         raise too_large_head(limits)
     young = memory.fields.young
     known = [young.get(line) for line in lines]
     try:
         start = memory.starts.young.get(first) or _read_start(first, memory)
         if None not in known:
-            return _parse(start, known, limits)  # type: ignore[arg-type]  # none of them is None
+            return _parse(start, known, limits)  # type: ignore[arg-type]  # checked above: none is None
         if known.count(None) > 1:
             return _parse(start, [_field(line, memory) for line in lines], limits)
         return _parse_differing(head, lines, (first, tuple(known)), limits, memory)
@@ -130,7 +130,7 @@ def parse_head(head: bytes, limits: Limits, memory: LineMemory) -> Parsed:
         raise
 
 
-def _parse(start: Start, headers: list[Field], limits: Limits) -> Parsed:
+def _parse(start: RequestLine, headers: list[Field], limits: Limits) -> Parsed:
     verb, target, version = start
     parsed = _frame(verb, target, headers, version)
     if not limits.keep_alive:
@@ -143,7 +143,7 @@ def _parse(start: Start, headers: list[Field], limits: Limits) -> Parsed:
 def _parse_differing(
     head: bytes, lines: list[bytes], known: tuple[bytes, tuple[Field | None, ...]], limits: Limits, memory: LineMemory
 ) -> Parsed:
-    """Parse a head of which one header line is not known."""
+    """Parse a head with one unknown header line."""
     shape = memory.shapes.get(known)
     parsed = shape.read(head) if shape is not None else None
     if parsed is None:
@@ -160,7 +160,7 @@ def _parse_differing(
     return parsed
 
 
-def _read_start(line: bytes, memory: LineMemory) -> Start:
+def _read_start(line: bytes, memory: LineMemory) -> RequestLine:
     start = memory.starts.find(line)
     if start is None:
         if not REQUEST_LINE.fullmatch(line):
@@ -209,16 +209,16 @@ def _frame(verb: str, target: str, headers: list[Field], version: tuple[int, int
 
 
 def _without_underscores(fields: list[Field]) -> list[Field]:
-    """Without those that could pass for one with a hyphen in an environ: they are dropped, as pywsgi does."""
+    """Drop fields with an underscore, as pywsgi does: in a WSGI environ they would look like names with a hyphen."""
     return [field for field in fields if "_" not in field[0]]
 
 
-# RFC 9110, 7.6.1: Connection = #connection-option. Those that are looked for, of as many as there may be.
+# RFC 9110, 7.6.1: Connection = #connection-option. The two options that matter here, among any number.
 _PERSISTENCE = re.compile(r"(?:^|,)[ \t]*(close|keep-alive)[ \t]*(?=,|$)", re.IGNORECASE)
 
 
 def _keeps_alive(connection: list[str] | None, version: tuple[int, int]) -> bool:
-    """Whether the connection persists; RFC 9112, 9.3."""
+    """Return whether the connection persists (RFC 9112, 9.3)."""
     if connection is None:
         return version == (1, 1)
     options = {option.lower() for value in connection for option in _PERSISTENCE.findall(value)}
@@ -226,48 +226,48 @@ def _keeps_alive(connection: list[str] | None, version: tuple[int, int]) -> bool
 
 
 def _expects(expect: list[str], version: tuple[int, int]) -> bool:
-    """Whether a 100 Continue is waited for.
+    """Return whether the client waits for 100 Continue.
 
     RFC 9110, 10.1.1: "A server that receives an Expect field value containing a member other than 100-continue MAY respond with a
     417"; and "a server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that expectation."
     """
     if [value.lower() for value in expect] != ["100-continue"]:
-        raise BadMessage(f"the expectation {quoted(expect[0].lower())} is not supported; only 100-continue is", status=417)
+        raise BadMessage(f"the expectation {quoted(expect[0].lower())} is not supported; expected 100-continue", status=417)
     return version == (1, 1)
 
 
-# RFC 3986, 3.2: host, IPv6 literals in brackets, and a port; RFC 9112 lets it be empty.
+# RFC 3986, 3.2: host, IPv6 literals in brackets, and a port; RFC 9112 allows an empty one.
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
 _hosts = Memo(_HOST.fullmatch)
 
 
 def _body_length(said: dict[str, list[str]], version: tuple[int, int]) -> int | None:
-    """The bytes of the body, None for chunked (RFC 9112, 6.3)."""
+    """Return the number of bytes in the body; None if it is chunked (RFC 9112, 6.3)."""
     codings, lengths = said.get("transfer-encoding"), said.get("content-length")
     if codings:
         # RFC 9112, 6.1: both "ought to be handled as an error", and an HTTP/1.0 message with it has "faulty framing".
         if lengths or version == (1, 0) or [value.lower() for value in codings] != ["chunked"]:
-            raise BadMessage("the only transfer coding understood is one chunked, on HTTP/1.1 and without a Content-Length")
+            raise BadMessage("the only supported transfer coding is a single chunked, with HTTP/1.1 and without Content-Length")
         return None
     if not lengths:
         return 0
-    # RFC 9110, 8.6: Content-Length = 1*DIGIT; a list of equal values MAY be taken, and is not.
+    # RFC 9110, 8.6: Content-Length = 1*DIGIT; a server MAY accept a list of equal values, and this one does not.
     if len(lengths) > 1 or not (lengths[0].isascii() and lengths[0].isdigit()) or len(lengths[0]) > 15:
         raise BadMessage(f"expected one Content-Length, a number; got {excerpt(', '.join(map(repr, lengths)))}")
     return int(lengths[0])
 
 
 def _origin_form(verb: str, target: str, hosts: list[str]) -> str:
-    """The target as path and query (RFC 9112, 3.2), whatever form it came in."""
+    """Return the target as path and query (RFC 9112, 3.2), whatever form it has in the request."""
     if "#" in target:
-        raise BadMessage("a request target has no fragment")
+        raise BadMessage("a request target must not have a fragment (#)")
     if target.startswith("/") or (target == "*" and verb == "OPTIONS"):
         return target
     scheme, separator, rest = target.partition("://")
     if not separator or scheme.lower() not in ("http", "https"):
         raise BadMessage(f"the request target {quoted(target)} is neither a path nor a URL")
     authority, slash, path = rest.partition("/")
-    # RFC 9112, 3.2.2: with the absolute-form the Host is to be the same; another one is a way past checks.
+    # RFC 9112, 3.2.2: the Host must equal the host of an absolute-form target; a different one could evade checks.
     if not hosts or authority.lower() != hosts[0].lower():
-        raise BadMessage("the host of the request target is not the one in Host")
+        raise BadMessage("the host in the request target differs from the Host header")
     return slash + path or "/"

@@ -1,7 +1,7 @@
-"""Request and Response: the values that go between the wire and the application.
+"""Request and Response: the values that go between HTTP and the application.
 
-They know neither who reads them off a socket or an environ, nor what a method is. Both are immutable by agreement: the head of a
-request is shared by all requests that carry the same bytes. What is made for each call is a Struct, the cheapest kind of object.
+They know neither the socket or environ that they are read from, nor what a method is. Code must treat both as immutable: all
+requests whose heads have the same bytes share one `Head`. What each call creates is a Struct, the cheapest kind of object.
 """
 
 from collections.abc import Iterable
@@ -20,18 +20,18 @@ OFTEN = {
     "content-type": "content_type",
     "content-encoding": "coding",
 }
-"""Headers that are read so often that they are attributes."""
+"""Headers that are read so often that `Head` has an attribute for each."""
 
 
 class Head:
-    """What stands before a request's body.
+    """The head of a request: everything before its body.
 
     Attributes:
         verb: the HTTP method, `GET`.
-        target: path and query as they came, still percent-encoded, `/add?a=1`.
+        target: path and query as received, still percent-encoded, `/add?a=1`.
         headers: names in lower case, values without surrounding blanks, in order; text as latin-1.
         version: `(1, 1)` or `(1, 0)`.
-        plain: whether its answer is written in the usual way: with its body, as HTTP/1.1.
+        plain: whether its answer is written the usual way: with a body, in HTTP/1.1.
         known: what a guard remembers about it, since clients send the same head again and again.
         host, origin, site, content_type, coding: the first value of each header in `OFTEN`, or None.
         reader: the application that has admitted it and parsed its call; None at first.
@@ -76,7 +76,7 @@ class Head:
         self.call: Any = None
 
     def get(self, name: str) -> str | None:
-        """The first value of a header (name in lower case), or None."""
+        """Return the first value of a header (name in lower case), or None."""
         return next((value for known, value in self.headers if known == name), None)
 
     def with_headers(self, headers: Iterable[tuple[str, str]]) -> "Head":
@@ -97,7 +97,7 @@ class Head:
 
 
 class Request(Struct, eq=False):
-    """A whole request: its head, and its body without transfer coding."""
+    """A complete request: its head, and its body without transfer coding."""
 
     head: Head
     body: bytes = b""
@@ -110,7 +110,7 @@ JSON: Headers = (("Content-Type", "application/json"),)
 
 
 class Response(Struct, eq=False):
-    """An answer: status, body, and headers without those that describe the connection or the length; and who asked, if known."""
+    """An answer: status, body, the headers except those for the connection and the length, and the caller's name if known."""
 
     status: int
     body: bytes = b""
@@ -122,7 +122,7 @@ class Response(Struct, eq=False):
 
 
 def reason_phrase(status: int) -> str:
-    """The phrase that RFC 9110 gives a status (section 15)."""
+    """Return the reason phrase of a status (RFC 9110, section 15)."""
     return _PHRASES.get(status, "Error")
 
 

@@ -1,6 +1,6 @@
-"""Who is at the other end of a connection, as far as the connection itself says.
+"""The client at the other end of a connection, as the connection itself shows it.
 
-Owns what a server must know of its clients. It knows no header: what a client claims about itself is not here.
+Owns what a server must report of its clients. It knows no header, because a client can claim anything in one.
 """
 
 from collections.abc import Mapping
@@ -8,21 +8,21 @@ from typing import Any, Protocol
 
 
 class Peer(Protocol):
-    """Whoever is at the other end of the wire."""
+    """The client at the other end of a connection."""
 
     @property
     def peer(self) -> str:
-        """Its address, without port."""
+        """Its address without the port."""
         ...
 
     @property
     def client_address(self) -> Any:
-        """Its socket address: `(host, port)`, or a text for a Unix socket."""
+        """Its socket address: `(host, port)`, or a string for a Unix socket."""
         ...
 
     @property
     def pid(self) -> int | None:
-        """Its process, if the kernel tells: on a Unix socket, on the same host."""
+        """Its process ID, or None; the kernel reports it only on a Unix socket."""
         ...
 
     @property
@@ -32,7 +32,7 @@ class Peer(Protocol):
 
     @property
     def server_hosts(self) -> frozenset[str]:
-        """The hosts that the server answers for if the application leaves that to it; empty for any."""
+        """The hosts that the server answers for if the application lets the server decide; empty means any."""
         ...
 
     @property
@@ -42,10 +42,10 @@ class Peer(Protocol):
 
     @property
     def certificate(self) -> Mapping[str, Any] | None:
-        """Its certificate, as `ssl.SSLSocket.getpeercert` gives it, or None; it is known to be signed by who may."""
+        """Its verified certificate, as `ssl.SSLSocket.getpeercert` returns it, or None."""
         ...
 
 
 def peer_name(address: Any) -> str:
-    """The host of a socket address; `unix` where there is none."""
+    """Return the host of a socket address, or `unix` for a Unix socket's."""
     return str(address[0]) if isinstance(address, tuple) else "unix"

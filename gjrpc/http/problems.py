@@ -1,6 +1,6 @@
-"""An error as an HTTP response: *the* table from error to status, and the one place where an error gets its headers and its body.
+"""Errors as HTTP responses: the only place where an error becomes a status, a title, headers and a body.
 
-`gjrpc.calls.disclosure` checks what an error carries when it is written. It knows no request.
+`gjrpc.calls.disclosure` checks what an error carries. This module knows no request.
 """
 
 from typing import Any
@@ -34,11 +34,11 @@ STATUS: dict[type[CallError], int] = {
     errors.Overloaded: 503,
     errors.DeadlineExceeded: 504,
 }
-"""The HTTP status of each class of error; a subclass inherits its nearest ancestor's, an error's own `status` overrides it."""
+"""The HTTP status of each class of error. A subclass inherits from its nearest ancestor; an error's own `status` overrides it."""
 
 
 class Refused(Unauthorized):
-    """Credentials that are missing or wrong, with the headers that say so."""
+    """Credentials are missing or wrong; carries the headers of the answer."""
 
     def __init__(self, message: str, headers: Headers, status: int = 401) -> None:
         super().__init__(message, status=status)
@@ -46,7 +46,7 @@ class Refused(Unauthorized):
 
 
 def status_of(error: DeclaredError) -> int:
-    """The HTTP status of an error, or of a class of errors."""
+    """Return the HTTP status of an error, or of a class of errors."""
     return error.status or _default_status(error if isinstance(error, type) else type(error))
 
 
@@ -55,22 +55,22 @@ def _default_status(kind: type[CallError]) -> int:
 
 
 def refusal(error: CallError, method: str | None = None) -> Response:
-    """An error as a response: the one place where an error gets its status, headers and problem body."""
+    """Return the response to a request that failed with this error; `method` is the called method's name, if known."""
     try:
         parts = disclosure.error_parts(error)
         status = parts.status or _default_status(type(error))
         headers = check_fields(_headers(status, error))
-    except BaseException as cause:  # noqa: BLE001  what an error carries is an application's to say, and it can be anything
+    except BaseException as cause:  # noqa: BLE001  an application decides what its errors carry, and that can raise anything
         unsendable = disclosure.unsendable_error(cause)
         parts, status, headers = disclosure.error_parts(unsendable), status_of(unsendable), ()
     return Response(status, body(status, parts, method), PROBLEM + headers)
 
 
 def _headers(status: int, error: CallError) -> Headers:
-    """Return the headers that RFC 9110 asks for with a status.
+    """Return the headers that RFC 9110 requires with a status.
 
-    401 names a challenge (15.5.2), 405 the allowed methods (15.5.6), 415 the codings (15.5.16), 503 may say when to come back
-    (15.6.4).
+    401 needs a challenge (15.5.2), 405 the allowed methods (15.5.6), 415 the supported codings (15.5.16), and 503 may say when to
+    retry (15.6.4).
     """
     if isinstance(error, Refused):
         return error.headers
@@ -86,7 +86,7 @@ def _headers(status: int, error: CallError) -> Headers:
 
 
 def body(status: int, error: ErrorParts, method: str | None = None) -> bytes:
-    """Write an error as RFC 9457 asks (section 3.1)."""
+    """Return an error as a problem object in JSON (RFC 9457, section 3.1)."""
     fields: dict[str, Any] = {"type": "about:blank", "title": reason_phrase(status), "status": status, "detail": error.message}
     if method is not None:
         fields["method"] = excerpt(method)

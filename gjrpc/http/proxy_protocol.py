@@ -12,41 +12,41 @@ from gjrpc.errors import GjrpcError
 from gjrpc.http.hosts import is_port
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
-"""What each PROXY protocol header of version 2 begins with (section 2.2)."""
+"""The first bytes of each PROXY protocol header of version 2 (section 2.2)."""
 
 MAX_LINE = 107
 """Bytes of the longest header of version 1, CRLF included (section 2.1)."""
 
 MAX_HEADER = 4096
-"""Bytes of the longest header of version 2 that is read here; the addresses take 232 at most, the rest is not looked at."""
+"""Bytes of the longest header of version 2 that is accepted; the addresses have 232 at most, and the rest is ignored."""
 
 _PREFIX = b"PROXY "
 _FIXED = 16  # bytes of a version 2 header before the addresses
 _LOCAL_COMMAND, _PROXY_COMMAND = 0x20, 0x21  # version and command
-# By family and transport: an address's bytes and class. Datagrams can't come here, and a Unix socket's client has no address.
+# By family and transport: an address's bytes and class. Datagrams can't arrive here, and a Unix socket's client has no address.
 _STREAMS: dict[int, tuple[int, Callable[[bytes], IPv4Address | IPv6Address]]] = {0x11: (4, IPv4Address), 0x21: (16, IPv6Address)}
 _NAMELESS = (0x00, 0x31)
 _PROTOCOLS: dict[str, type[IPv4Address] | type[IPv6Address]] = {"TCP4": IPv4Address, "TCP6": IPv6Address}
 
 
 class ProxyHeaderError(GjrpcError):
-    """What came is no PROXY protocol header, or none that can be used; the text says why."""
+    """The bytes are not a PROXY protocol header, or not one that can be used; the message says why."""
 
 
 class Unnamed(tuple[Any, ...]):
-    """The address of a trusted proxy whose PROXY protocol header names no client: it stands in for the client.
+    """The address of a trusted proxy whose PROXY protocol header names no client, in place of the client's address.
 
-    The unknown client wrote the request and its headers, so nothing in them is trusted.
+    An unknown client wrote the request and its headers, so nothing in them is trusted.
     """
 
     __slots__ = ()
 
 
 def header_end(data: bytes) -> int | None:
-    """How many bytes a PROXY protocol header has that data begins with; None if more of it must come.
+    """Return the size in bytes of the PROXY protocol header at the start of `data`; None if the header is incomplete.
 
     Raises:
-        ProxyHeaderError: data does not begin with one.
+        ProxyHeaderError: `data` does not begin with one.
     """
     if data.startswith(SIGNATURE):
         if len(data) < _FIXED:
@@ -63,15 +63,15 @@ def header_end(data: bytes) -> int | None:
     if SIGNATURE.startswith(data) or _PREFIX.startswith(data):
         return None
     raise ProxyHeaderError(
-        f"expected a PROXY protocol header, got {data[:32]!r}: let the proxy send one (HAProxy: send-proxy-v2), or leave "
-        "--proxy-protocol out"
+        f"expected a PROXY protocol header, got {data[:32]!r}: make the proxy send one (HAProxy: send-proxy-v2), or start the "
+        "server without --proxy-protocol"
     )
 
 
 def source(header: bytes) -> tuple[Any, ...] | None:
-    """The client's socket address by a whole header: `(host, port)`, or `(host, port, 0, 0)` for IPv6.
+    """Return the client's socket address from a complete header: `(host, port)`, or `(host, port, 0, 0)` for IPv6.
 
-    None where the header tells none: a health check of the proxy's own (`LOCAL`), or a family that it does not know.
+    None if the header names no client: for the proxy's own health check (`LOCAL`), or a family that the proxy does not know.
 
     Raises:
         ProxyHeaderError: the header is malformed.
@@ -80,12 +80,12 @@ def source(header: bytes) -> tuple[Any, ...] | None:
 
 
 def _source_v1(header: bytes) -> tuple[Any, ...] | None:
-    """`PROXY TCP4 192.0.2.1 198.51.100.1 56324 443` (section 2.1)."""
+    """Read version 1: `PROXY TCP4 192.0.2.1 198.51.100.1 56324 443` (section 2.1)."""
     words = header.decode("latin-1").removesuffix("\r\n").split(" ")
     if words[1:2] == ["UNKNOWN"]:  # "the receiver must ignore anything presented before the CRLF"
         return None
     kind = _PROTOCOLS.get(words[1])
-    # Python would take any text at all as the zone behind a `%`; the header has none (section 2.1: the address's canonical form).
+    # Python accepts any text as the zone after a `%`; the header has no zone (section 2.1: the address's canonical form).
     if kind is None or len(words) != 6 or b"%" in header or not all(map(is_port, words[4:])):
         raise _malformed(header)
     try:
@@ -96,19 +96,19 @@ def _source_v1(header: bytes) -> tuple[Any, ...] | None:
 
 
 def _source_v2(header: bytes) -> tuple[Any, ...] | None:
-    """Version and command, family and transport, length, addresses (section 2.2)."""
+    """Read version 2: version and command, family and transport, length, addresses (section 2.2)."""
     command, family = header[12], header[13]
     if command == _LOCAL_COMMAND:
         return None
     if command != _PROXY_COMMAND:
-        raise ProxyHeaderError(f"version and command 0x{command:02x} of a PROXY protocol header; expected 0x20 or 0x21")
+        raise ProxyHeaderError(f"the PROXY protocol header has version and command 0x{command:02x}; expected 0x20 or 0x21")
     if family in _NAMELESS:
         return None
     if family not in _STREAMS:
-        raise ProxyHeaderError(f"family and transport 0x{family:02x} of a PROXY protocol header; expected a stream's")
+        raise ProxyHeaderError(f"the PROXY protocol header has family and transport 0x{family:02x}; expected those of a stream")
     size, kind = _STREAMS[family]
     if len(header) < _FIXED + 2 * size + 4:
-        raise ProxyHeaderError(f"a PROXY protocol header of {len(header)} bytes, too few for its two addresses")
+        raise ProxyHeaderError(f"the PROXY protocol header has {len(header)} bytes, too few for its two addresses")
     ports = _FIXED + 2 * size
     return _socket_address(kind(header[_FIXED : _FIXED + size]), int.from_bytes(header[ports : ports + 2], "big"))
 
@@ -119,5 +119,5 @@ def _socket_address(host: IPv4Address | IPv6Address, port: int) -> tuple[Any, ..
 
 def _malformed(header: bytes) -> ProxyHeaderError:
     return ProxyHeaderError(
-        f"malformed PROXY protocol header {header!r}; expected as in 'PROXY TCP4 192.0.2.1 192.0.2.2 56324 443'"
+        f"malformed PROXY protocol header {header!r}; expected, for example, 'PROXY TCP4 192.0.2.1 192.0.2.2 56324 443'"
     )

@@ -1,6 +1,6 @@
 """HTTP/1.1 without a socket: bytes → requests.
 
-Owns the buffer of a connection, and the memory of parsed heads; the syntax is `head`'s.
+Owns the buffer of a connection, and the memory of parsed heads. `head` has the syntax.
 """
 
 import re
@@ -16,14 +16,14 @@ from gjrpc.limits import Limits
 _ORIGIN = re.compile(rb"\r\norigin:[ \t]*([\x21-\x7e]+)[ \t]*\r\n", re.IGNORECASE)
 
 _EMPTY_LINES = (b"", b"\r\n", b"\r\n\r\n")
-"""What may stand before a request; more of them would be a way to send bytes for ever and no request."""
+"""What may precede a request. If more were allowed, a client could send bytes for ever without a request."""
 
 
 class Memory(Recent[Parsed]):
-    """Heads that were parsed lately: on a kept connection a client sends the same head again and again.
+    """Recently parsed heads: on a connection that stays open, a client sends the same head again and again.
 
     Attributes:
-        lines: lines of heads, for those that are not the same as a whole.
+        lines: recent lines, for heads that are new as a whole.
     """
 
     __slots__ = ("lines",)
@@ -33,10 +33,10 @@ class Memory(Recent[Parsed]):
         self.lines = LineMemory()
 
     def parse(self, head: bytes, limits: Limits, before: Parsed | None) -> Parsed:
-        """The parse of a head, remembered or new; `before` is the head before it on its connection.
+        """Return a parsed head, from memory if possible; `before` is the previous head on the same connection.
 
         Raises:
-            BadMessage: as `gjrpc.http.head.parse_head`.
+            BadMessage: see `gjrpc.http.head.parse_head`.
         """
         parsed = self.find(head)
         if parsed is None:
@@ -54,14 +54,14 @@ class Memory(Recent[Parsed]):
 class Reader:
     """Reads the requests of one connection, in order.
 
-    Give bytes to `receive` as they come; while there are bytes left in `pending`, `next` may give further requests that they
-    completed. After a `BadMessage` the connection can't be read on.
+    Pass bytes to `receive` as they arrive; while bytes are left in `pending`, `next` may return further complete requests. After
+    a `BadMessage` the connection can't be read any more.
 
     Attributes:
-        parsed: the head of the request that was given last, or whose body is awaited.
-        pending: bytes that have come and were not read yet.
-        in_body: whether a head was read whose body is not complete.
-        left: bytes that are still to come of a body whose length is known.
+        parsed: the head of the last request, or of the one whose body is incomplete.
+        pending: bytes that were received and not read yet.
+        in_body: whether a head was read whose body is incomplete.
+        left: bytes that are missing from a body whose length is known.
     """
 
     __slots__ = ("_at", "_body", "_chunked", "_limits", "_lines", "_memory", "in_body", "left", "parsed", "pending")
@@ -71,9 +71,9 @@ class Reader:
         self._memory = memory
         self.pending: bytes | bytearray = b""
         self._at = 0
-        self._lines: Lines | None = None  # of a head that has come in part
+        self._lines: Lines | None = None  # of an incomplete head
         self.in_body = False
-        # One buffer for what has come of a body: a large one goes back to the system whole, and pieces would leave holes.
+        # One buffer for a body that arrives in pieces: it is freed as a whole, and separate pieces would fragment the memory.
         self._body = bytearray()
         self.left = 0
         self._chunked: Chunked | None = None
@@ -81,11 +81,11 @@ class Reader:
 
     @property
     def between(self) -> bool:
-        """Whether no byte of a further message has come."""
+        """Whether no byte of a further message has arrived."""
         return not self.in_body and (not self.pending or self.pending[self._at :] in _EMPTY_LINES)
 
     def receive(self, data: bytes) -> Request | None:
-        """Take bytes and give the first request that they complete, or None.
+        """Add bytes, and return the first request that they complete, or None.
 
         Raises:
             BadMessage: the message is malformed or beyond a limit.
@@ -98,7 +98,7 @@ class Reader:
             self.pending += data
             return self.next()
         if not self.in_body:
-            # One whole message: nearly all that come are, and most of them with a head that is known.
+            # One complete message, as nearly always, and mostly with a known head.
             young = self._memory.young
             parsed = young.get(data)
             if parsed is not None and parsed.length == 0:
@@ -117,7 +117,7 @@ class Reader:
         return self.next()
 
     def next(self) -> Request | None:
-        """Give the next request that has come completely, or None.
+        """Return the next complete request, or None.
 
         Raises:
             BadMessage: the message is malformed or beyond a limit.
@@ -136,19 +136,19 @@ class Reader:
         return Request(parsed.request.head, body)
 
     def end(self) -> None:
-        """Note that no more bytes will come.
+        """Note that the client will send no more bytes.
 
         Raises:
-            BadMessage: a message was cut off before its end (RFC 9112, 8).
+            BadMessage: the last message is incomplete (RFC 9112, 8).
         """
         if not self.between:
             raise BadMessage("the message was cut off before its end")
 
     def origin(self, head: bytes = b"") -> str | None:
-        """The origin of a refused message, as far as it has arrived, so that its page can read why.
+        """Return the origin of a refused message, if it has arrived, so that the page can read why it was refused.
 
         Args:
-            head: the whole head, if it was the head that was refused.
+            head: the complete head, if the head was the reason.
         """
         if self.in_body and self.parsed is not None:
             return self.parsed.request.head.origin
@@ -156,7 +156,7 @@ class Reader:
         return None if found is None else found[1].decode()
 
     def drop(self) -> None:
-        """Let go of all bytes: the connection is closed, whoever still has it."""
+        """Free all bytes: the connection is closed, but other objects may still refer to it."""
         self.pending, self._body, self._chunked = b"", bytearray(), None
         self.in_body, self._at, self.left = False, 0, 0
 
@@ -181,7 +181,7 @@ class Reader:
         return True
 
     def _skip_empty_lines(self) -> int:
-        """Where the head begins; RFC 9112, 2.2: a server "SHOULD ignore at least one empty line (CRLF)" before it."""
+        """Return where the head begins; RFC 9112, 2.2: a server "SHOULD ignore at least one empty line (CRLF)" before it."""
         start = self._at
         while self.pending[start : start + 2] == b"\r\n":
             start += 2
@@ -190,7 +190,7 @@ class Reader:
         return start
 
     def _read_body(self) -> bytes | None:
-        """The body once it is whole."""
+        """Return the body once it is complete, or None."""
         pending, at = self.pending, self._at
         piece = pending[at : at + self.left]
         self._at = at + len(piece)
@@ -216,7 +216,7 @@ class Reader:
         return None
 
     def _finish(self) -> None:
-        """The message is complete; a buffer that was read to its end is dropped."""
+        """Prepare for the next message; drop a buffer that was read to its end."""
         self._chunked = None
         self.in_body = False
         if self._body:

@@ -1,6 +1,6 @@
-"""Memories of what was read lately, bounded in bytes however much comes.
+"""Caches of recently parsed texts, bounded in bytes whatever clients send.
 
-Owns the caches whose keys are strangers' texts, and the rule for what to keep; it knows nothing of what is read.
+Owns the caches whose keys clients choose, and the rule for what to keep. It does not know what is parsed.
 """
 
 from collections.abc import Callable
@@ -9,19 +9,19 @@ from typing import Generic, TypeVar
 Value = TypeVar("Value")
 
 _SEEN = 4
-"""Texts whose hashes are noted, for each one that may be remembered."""
+"""How many hashes are noted for each text that may be kept."""
 
 _OBJECT = 200
-"""Bytes of the objects made from a line of a head or an argument of a query."""
+"""Estimated bytes of the objects that one line of a head, or one argument of a query, becomes."""
 
 
 class Recent(Generic[Value]):
-    """What was read lately, by its bytes: what is read is a pure function of them.
+    """Caches a pure function of bytes: the values of recent texts.
 
-    A text is kept when it comes for the second time: a text that comes once would only push others out, of here and of the
-    processor's cache, so only its hash is noted. There are two generations, each with at most `entries` texts of at most `size`
-    bytes, and `room` bytes together with their values. A full young generation becomes the old one, and an old text that is
-    used again moves to the young one.
+    A text is kept the second time that it is seen. The first time only its hash is noted, because a text that is never seen again
+    would only displace others, here and in the processor's cache. There are two generations, each with at most `entries` texts of
+    at most `size` bytes, and at most `room` bytes with their values. A full young generation becomes the old one, and an old text
+    that is used again moves to the young one.
     """
 
     __slots__ = ("_entries", "_held", "_old", "_room", "_seen", "_size", "young")
@@ -36,14 +36,14 @@ class Recent(Generic[Value]):
         self.young: dict[bytes, Value] = {}
 
     def find(self, text: bytes) -> Value | None:
-        """What these bytes were read as, if it is remembered."""
+        """Return the value of a text, if it is cached."""
         value = self.young.get(text)
         if value is None and (value := self._old.get(text)) is not None:
             self._keep(text, value)
         return value
 
     def add(self, text: bytes, value: Value) -> None:
-        """Remember it, if it is not the first time."""
+        """Cache the value of a text, unless the text is seen for the first time."""
         if len(text) > self._size:
             return
         seen = self._seen
@@ -63,9 +63,9 @@ class Recent(Generic[Value]):
 
 
 class Memo(dict[str, Value]):
-    """Caches a pure function of texts as `memo[text]`, which costs no more than a dictionary.
+    """Caches a pure function of strings: `memo[text]` costs no more than a dictionary lookup.
 
-    Texts longer than `size` are not kept, and the cache is emptied when it has `entries` texts.
+    It does not keep strings longer than `size`, and empties itself when it has `entries` of them.
     """
 
     __slots__ = ("_entries", "_function", "_size")

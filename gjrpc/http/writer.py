@@ -1,6 +1,6 @@
 """HTTP/1.1 without a socket: responses → bytes.
 
-Owns how a response is written. It knows no request but the head that it answers.
+Owns how a response is written. Of a request it knows only the head.
 """
 
 import time
@@ -14,7 +14,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Writer:
-    """Writes responses; what they have in common is built once for each `tick`.
+    """Writes responses; `tick` prepares what they have in common.
 
     Args:
         clock: seconds since the epoch.
@@ -33,7 +33,7 @@ class Writer:
         self.tick()
 
     def tick(self) -> None:
-        """Look at the clock; to be called about twice a second."""
+        """Read the clock; call this about twice a second."""
         second = int(self._clock())
         if second != self._second:
             self._second = second
@@ -41,7 +41,10 @@ class Writer:
             self._json = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + self.date + b"Content-Length: "
 
     def write(self, response: Response, keep_alive: bool, head: Head | None = None) -> bytes:
-        """One response as bytes: for a `HEAD` without its body, and saying so where the connection closes or an old one stays."""
+        """Return a response as bytes, for a `HEAD` without its body.
+
+        It has a `Connection` header if the connection closes, or if one of HTTP/1.0 stays open.
+        """
         body = response.body
         if keep_alive and response.headers is JSON and response.status == 200 and (head is None or head.plain):
             size = len(body)
@@ -50,7 +53,7 @@ class Writer:
         return text if head is not None and head.verb == "HEAD" else text + body
 
     def write_head(self, response: Response, keep_alive: bool, head: Head | None = None) -> bytes:
-        """What stands before the body of a response."""
+        """Return the head of a response: everything before its body."""
         lines = [f"HTTP/1.1 {response.status} {reason_phrase(response.status)}"]
         lines += [f"{name}: {value}" for name, value in response.headers]
         # RFC 9110, 8.6: "A server MUST NOT send a Content-Length header field in any response with a status code of … 204".

@@ -126,7 +126,7 @@ def test_a_log_that_cannot_be_written(caplog):
     with open("/dev/full", "w", encoding="utf-8") as full:
         log = AccessLog("common", full)
         log.write(Answered(("192.0.2.1", 1), Head("GET", "/"), 200, 0, 0.1))
-        assert "can't be written, and 1 lines are lost: [Errno 28]" in caplog.text
+        assert "can't write the access log: [Errno 28]" in caplog.text
         with contextlib.suppress(OSError):
             full.close()
 

@@ -43,7 +43,7 @@ def test_a_header_byte_by_byte(header, address):
     ("data", "said"),
     [
         (b"GET / HTTP/1.1\r\n\r\n", "expected a PROXY protocol header, got b'GET"),
-        (b"\x16\x03\x01", "let the proxy send one"),
+        (b"\x16\x03\x01", "make the proxy send one"),
         (b"PROXY\tTCP4", "expected a PROXY protocol header"),
         (b"PROXY " + b"x" * 101, "no CRLF within the 107 bytes"),
         (v2(0x11, b"\0" * MAX_HEADER), "the limit is 4096"),

@@ -104,7 +104,7 @@ def test_a_header_from_a_stranger(serve, application):
 
 
 @pytest.mark.parametrize(
-    ("sent", "said"), [(REQUEST, "let the proxy send one"), (IPV4[:20], "ended after"), (b"", "ended after b''")]
+    ("sent", "said"), [(REQUEST, "make the proxy send one"), (IPV4[:20], "ended after"), (b"", "ended after b''")]
 )
 def test_a_trusted_connection_without_a_header(serve, application, caplog, sent, said):
     """Without the header a trusted proxy's connection is closed unanswered, and one line in the log says why."""
