@@ -1,7 +1,7 @@
-"""A pytest plugin: a test that needs a program which is not installed is skipped, and the summary names the program.
+"""A pytest plugin that skips tests whose programs are not installed, and names these programs in the summary.
 
-A test says what it needs by `@pytest.mark.needs("nginx")`; a fixture or a helper by `need("nginx")`. With CI=true nothing may be
-missing, and such a test fails.
+A test declares what it needs by `@pytest.mark.needs("nginx")`; a fixture or a helper calls `need("nginx")`. With CI=true such a
+test fails instead.
 """
 
 import os
@@ -19,7 +19,7 @@ class Missing(pytest.skip.Exception):
     """Skips a test.
 
     Attributes:
-        programs: what it needs and this machine lacks.
+        programs: those that it needs and that are not installed.
     """
 
     def __init__(self, programs: list[str]) -> None:
@@ -28,10 +28,10 @@ class Missing(pytest.skip.Exception):
 
 
 class MissingInCI(pytest.fail.Exception):
-    """Fails a test that on another machine would be skipped.
+    """Fails a test that would be skipped outside CI.
 
     Attributes:
-        programs: what it needs and this machine lacks.
+        programs: those that it needs and that are not installed.
     """
 
     def __init__(self, programs: list[str]) -> None:
@@ -40,16 +40,16 @@ class MissingInCI(pytest.fail.Exception):
 
 
 def said(programs: list[str]) -> str:
-    """What is missing and where Debian has it."""
+    """Return a sentence with the missing programs and their Debian packages."""
     return f"needs {', '.join(programs)}: apt-get install {' '.join(sorted({PACKAGES[program] for program in programs}))}"
 
 
 def need(*programs: str) -> str:
-    """Give the path of the first program.
+    """Return the path of the first program.
 
     Raises:
-        Missing: one of the programs is not installed, and the test is skipped.
-        MissingInCI: the same with CI=true.
+        Missing: one of the programs is not installed; pytest skips the test.
+        MissingInCI: the same with CI=true; the test fails.
     """
     found = {program: find(program) for program in programs}
     if missing := [program for program, path in found.items() if path is None]:
@@ -70,7 +70,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-    """Note in the report what was missing: the report, unlike the exception, is passed on by xdist."""
+    """Write the missing programs into the report, because xdist passes on the report but not the exception."""
     report = yield
     if call.excinfo is not None and isinstance(call.excinfo.value, Missing | MissingInCI):
         report.user_properties += [(PROPERTY, program) for program in call.excinfo.value.programs]
@@ -78,15 +78,15 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, An
 
 
 def _noted(report: Any) -> list[tuple[str, object]]:
-    return getattr(report, "user_properties", [])  # a file that can't be imported has none
+    return getattr(report, "user_properties", [])  # the report of a file that can't be imported has none
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Name each missing program, and how many tests wait for it."""
+    """Name each missing program and how many tests need it."""
     reports = [report for kind in ("skipped", "failed", "error") for report in terminalreporter.stats.get(kind, ())]
     waiting = Counter(value for report in reports for name, value in _noted(report) if name == PROPERTY)
     if waiting:
         terminalreporter.section("missing programs")
     for program, count in sorted(waiting.items()):
-        tests = "1 test waits" if count == 1 else f"{count} tests wait"
-        terminalreporter.line(f"{program}: {tests} for it (apt-get install {PACKAGES[program]})")
+        tests = "1 test" if count == 1 else f"{count} tests"
+        terminalreporter.line(f"{program}: needed by {tests} (apt-get install {PACKAGES[program]})")

@@ -1,4 +1,4 @@
-"""The programs, not Python packages, that tests run; as a script it prints the Debian packages of the missing ones."""
+"""The programs that tests run, besides Python packages; as a script it prints the Debian packages of the missing ones."""
 
 import os
 import shutil
@@ -17,11 +17,11 @@ PACKAGES = {
     "unshare": "util-linux",
     "wrk": "wrk",
 }
-"""Each program and the Debian package that has it."""
+"""Each program and its Debian package."""
 
 
 def find(program: str) -> str | None:
-    """The path of a program, also where Debian's users don't look; None where it is not installed."""
+    """Return the path of a program, also in /usr/sbin and /sbin; None if it is not installed."""
     return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
 
 

@@ -1,4 +1,4 @@
-"""What a stranger's bytes may cost: rules over the whole tree."""
+"""What an attacker's bytes may cost: rules that hold in every module."""
 
 import ast
 import gc
@@ -8,10 +8,10 @@ import sys
 import tracemalloc
 from collections.abc import Iterator
 from itertools import islice, permutations
-from pathlib import Path
 from typing import Any
 
 import pytest
+from test_design import FILES
 
 import gjrpc
 from gjrpc.http.reader import Memory, Reader
@@ -22,23 +22,23 @@ if sys.version_info >= (3, 11):
 else:
     import sre_parse as parser
 
-PACKAGE = Path(gjrpc.__file__).parent
-MODULES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.glob("*.py")}
+MODULES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
+"""The syntax tree of each module, by its name within the package, as in `http.head`."""
 
 
-# Regular expressions: a matcher that counts its steps, as `re` does not.
+# Regular expressions: `re` does not count its steps, so this matcher does.
 
 
 CHARACTERS = ("LITERAL", "NOT_LITERAL", "IN", "ANY")
-_LOOK_BEHIND = 60  # characters that an assertion may look back
+_LOOK_BEHIND = 60  # characters that a look-behind may see
 
 
 class Budget(Exception):
-    """More steps were taken than allowed."""
+    """The match took more steps than allowed."""
 
 
 class Matcher:
-    """Matches by backtracking, as `re` does, and counts each comparison of an element with a place of the text."""
+    """Matches by backtracking, as `re` does, and counts each comparison of an element with a position in the text."""
 
     def __init__(self, pattern: re.Pattern[Any], most: int) -> None:
         self.text = ""
@@ -50,7 +50,7 @@ class Matcher:
         self.tree = list(parser.parse(source, flags))
 
     def run(self, text: str, anchored: bool) -> int:
-        """The steps of a match at the beginning, or of a search for all matches."""
+        """Return the steps of a match at the beginning, or of a search for all matches."""
         self.text, self.steps, at = text, 0, 0
         while at <= len(text):
             end = next(self.all(self.tree, 0, at, {}), None)
@@ -65,7 +65,7 @@ class Matcher:
             raise Budget
 
     def all(self, nodes: list[Any], index: int, at: int, groups: dict[int, tuple[int, int]]) -> Any:
-        """All ends of a sequence of elements that begins here, the preferred one first."""
+        """Yield all ends of a sequence of elements that begins here, the preferred one first."""
         if index == len(nodes):
             yield at
             return
@@ -80,7 +80,7 @@ class Matcher:
                 yield from self.all(nodes, index + 1, end, groups)
 
     def repeat(self, name: str, low: Any, high: Any, body: list[Any], at: int, groups: Any) -> Any:
-        """The ends of a repetition, without recursion for single characters."""
+        """Yield the ends of a repetition, without recursion for single characters."""
         if len(body) == 1 and str(body[0][0]) in CHARACTERS:
             ends = [at]
             while len(ends) <= high and next(self.one(str(body[0][0]), body[0][1], ends[-1], groups), None) is not None:
@@ -98,7 +98,7 @@ class Matcher:
         yield from found if name != "MIN_REPEAT" else reversed(list(found))
 
     def longer(self, low: Any, high: Any, body: list[Any], at: int, groups: Any, count: int) -> Any:
-        """The ends of a repetition of a group: the longest first, an explicit stack instead of recursion."""
+        """Yield the ends of a repetition of a group, the longest first, with an explicit stack instead of recursion."""
         stack = [(at, count, self.all(body, 0, at, groups) if count < high else iter(()))]
         while stack:
             at, count, ends = stack[-1]
@@ -112,7 +112,7 @@ class Matcher:
                     yield at
 
     def one(self, name: str, value: Any, at: int, groups: Any) -> Any:
-        """The ends of one element, by its kind."""
+        """Return the ends of one element, by its kind."""
         self.step()
         if name in CHARACTERS:
             return iter([at + 1] if at < len(self.text) and self.fits(name, value, ord(self.text[at])) else [])
@@ -189,7 +189,7 @@ class Matcher:
 
 
 def alphabet(nodes: Any, found: set[int]) -> set[int]:
-    """A few characters of each set and literal in a pattern."""
+    """Collect a few characters of each set and literal in a pattern."""
     for node in nodes:
         if isinstance(node, tuple) and len(node) == 2 and str(node[0]) == "LITERAL":
             found.add(node[1])
@@ -201,7 +201,7 @@ def alphabet(nodes: Any, found: set[int]) -> set[int]:
 
 
 def pieces_of(pattern: re.Pattern[Any]) -> list[str]:
-    """Texts whose repetition may be hard: a few of the pattern's own characters and words."""
+    """Return texts whose repetition may be expensive: a few of the pattern's own characters and words."""
     source = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
     tree = list(parser.parse(source, pattern.flags & ~(re.DEBUG | re.UNICODE | re.LOCALE)))
     own = [chr(code) for code in sorted(alphabet(tree, set())) if code < 128]
@@ -210,7 +210,7 @@ def pieces_of(pattern: re.Pattern[Any]) -> list[str]:
 
 
 def hostile(pattern: re.Pattern[Any], size: int) -> Iterator[str]:
-    """Texts of about a size that make a pattern go back, if anything does."""
+    """Yield texts of about this size that make a pattern backtrack, if anything does."""
     pieces = pieces_of(pattern)
     for piece in [*pieces, *("".join(pair) for pair in permutations(pieces[:7], 2))]:
         for begin in ("", pieces[-1]):
@@ -218,7 +218,7 @@ def hostile(pattern: re.Pattern[Any], size: int) -> Iterator[str]:
 
 
 def compiled(value: Any, depth: int = 0) -> list[re.Pattern[Any]]:
-    """The patterns in a value: a table of them too."""
+    """Return the patterns in a value, also if it is a table of them."""
     if isinstance(value, re.Pattern):
         return [value]
     if depth < 3 and isinstance(value, dict):
@@ -228,14 +228,17 @@ def compiled(value: Any, depth: int = 0) -> list[re.Pattern[Any]]:
     return []
 
 
-# Expressions for texts that are cut before: a lot of them, of which the steps are not counted.
-CUT = {name: "the line of a process is cut at masking.LONGEST" for name in ("masking", "secretnames", "secretplaces")}
+# Modules whose many expressions are not checked, because they only see text of a limited length.
+CUT = {
+    name: "the line of a process is cut at masking.LONGEST"
+    for name in ("host.masking", "host.secret_names", "host.secret_places")
+}
 COMPILES = sorted(name for name, tree in MODULES.items() if "re.compile" in ast.unparse(tree) and name not in CUT)
-"""The modules with expressions: others are not imported, since some patch the standard library."""
+"""The modules with expressions; the others are not imported, since some patch the standard library."""
 
 
 def expressions() -> dict[str, tuple[re.Pattern[Any], bool]]:
-    """Each compiled expression of the tree by its place, and whether all its uses begin where they are told to."""
+    """Return each compiled expression by its place, and whether all its uses are anchored at the beginning."""
     found = {}
     for name in COMPILES:
         tree = MODULES[name]
@@ -254,17 +257,17 @@ def expressions() -> dict[str, tuple[re.Pattern[Any], bool]]:
 
 EXPRESSIONS = expressions()
 
-# Calls of `re` with a pattern that is not one of a module's constants, and why it may be.
+# Calls of `re` with a pattern that is not a constant of its module, and why they are safe.
 MADE = {
-    ("callers", "split"): "at a literal name, once, in a process's line",
-    ("proxies", "split"): "at single characters, in a variable of the own environment",
-    ("client", "compile"): "of names that the user of the client gives",
-    ("permissions", "compile"): "of an operator's patterns; fnmatch writes them without a way back",
+    ("host.callers", "split"): "at a literal name, once, in a process's line",
+    ("client.proxies", "split"): "at single characters, in an environment variable",
+    ("client.client", "compile"): "of names that the user of the client gives",
+    ("calls.rights", "compile"): "of an operator's patterns, which fnmatch writes without backtracking",
 }
 
 
 def grows(pattern: re.Pattern[Any], anchored: bool, size: int) -> str | None:
-    """A text for which four times the length takes over five times the steps, or None."""
+    """Return a text for which four times the length takes over five times the steps, or None."""
     for few, many in zip(hostile(pattern, size), hostile(pattern, 4 * size), strict=True):
         try:
             before = Matcher(pattern, 20_000).run(few, anchored)
@@ -276,51 +279,60 @@ def grows(pattern: re.Pattern[Any], anchored: bool, size: int) -> str | None:
 
 @pytest.mark.parametrize("place", EXPRESSIONS)
 def test_each_regular_expression_is_linear(place):
-    """Of a text that is four times as long a match takes at most five times the steps, however hostile it is."""
+    """A match of a text four times as long takes at most five times the steps, however hostile the text is."""
     pattern, anchored = EXPRESSIONS[place]
-    if grows(pattern, anchored, 16):  # a repetition of up to 64, say, grows only up to there
+    if grows(pattern, anchored, 16):  # a repetition with a limit, such as {1,64}, grows only up to that limit
         assert grows(pattern, anchored, 150) is None
 
 
 def test_the_check_finds_what_is_not_linear():
-    """Expressions that are known for going back are found: the one of issue 10, nested and neighbouring repetitions."""
+    """The check finds expressions that are known to backtrack: that of issue 10, nested and adjacent repetitions."""
     for text in (r'"(?:[^"\\]|\\.)*"', r"(a+)+$", r"a*a*b", r"\s+$", r"(?:a|aa)+b", r"x.*y"):
         assert grows(re.compile(text), False, 16)
 
 
 def test_expressions_are_constants():
-    """An expression is compiled once, where the check above finds it; those that are made of something else are named."""
+    """Expressions are compiled once, as constants that the check above finds; the exceptions are listed with their reasons."""
+    found = {}
     for name, tree in MODULES.items():
-        if name in CUT:
-            continue
         inside = {id(node) for outer in ast.walk(tree) if isinstance(outer, ast.FunctionDef) for node in ast.walk(outer)}
         for node in ast.walk(tree):
             if (
-                isinstance(node, ast.Call)
+                name not in CUT
+                and isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)
                 and isinstance(node.func.value, ast.Name)
                 and node.func.value.id == "re"
                 and id(node) in inside
                 and node.func.attr not in ("escape",)
             ):
-                assert (name, node.func.attr) in MADE, f"gjrpc/{name}.py:{node.lineno}: compile it as a constant of the module"
+                found[name, node.func.attr] = node.lineno
+    assert found.keys() == MADE.keys(), f"compile them as constants of their modules, or correct the list: {found}"
 
 
-# What is remembered.
+def test_the_checks_see_every_package():
+    """The checks look into the packages, and find the expressions of those that read untrusted text."""
+    assert {name.partition(".")[0] for name in MODULES} > {"http", "calls", "auth", "app", "server", "client", "tools"}
+    assert {place.partition(".")[0] for place in EXPRESSIONS} >= {"http", "calls", "auth", "client"}
+    assert len(EXPRESSIONS) > 20
+    assert CUT.keys() <= MODULES.keys()
 
-# Each cache whose size nobody but `functools` bounds: by what it is keyed, and why no stranger chooses that.
+
+# Caches.
+
+# Each cache that only `functools` bounds, if anything: what its keys are, and why no client can choose them.
 CACHED = {
-    ("connection", "cached_property"): "of a connection, gone with it",
-    ("instances", "cached_property"): "only looked for",
-    ("typed_decoder", "lru_cache"): "by the types of annotations",
-    ("signatures", "lru_cache"): "only looked for",
-    ("outlets", "cache"): "by nothing",
-    ("argument_errors", "lru_cache"): "by the names of a signature",
+    ("server.connection", "cached_property"): "of a connection, freed with it",
+    ("calls.instances", "cached_property"): "only looked for",
+    ("values.typed_decoder", "lru_cache"): "by the types of annotations",
+    ("calls.signatures", "lru_cache"): "only looked for",
+    ("process.outlets", "cache"): "without a key",
+    ("calls.argument_errors", "lru_cache"): "by the names of a signature",
 }
 
 
 def test_what_strangers_choose_is_remembered_within_bounds():
-    """A cache is one of `gjrpc.http.recent`'s, which are bounded in bytes, or is named above with the reason."""
+    """Every cache is one of `gjrpc.http.recent`, which are bounded in bytes, or is listed above with the reason."""
     found = {
         (name, word)
         for name, tree in MODULES.items()
@@ -328,16 +340,16 @@ def test_what_strangers_choose_is_remembered_within_bounds():
         for word in ("lru_cache", "cache", "cached_property")
         if (isinstance(node, ast.Name) and node.id == word) or (isinstance(node, ast.Attribute) and node.attr == word)
     }
-    assert found <= CACHED.keys()
+    assert found == CACHED.keys()
 
 
 def kept_of(requests: Any) -> int:
-    """The bytes that are still there when requests were read and answered twice each, on connections of their own."""
+    """Return the bytes that stay allocated after each request was read and answered twice, on new connections."""
     registry = gjrpc.Registry()
     registry.register(lambda **named: 0, "f")
 
     class Dispatching:
-        """Answers whatever it is asked."""
+        """Answers every call."""
 
         def _dispatch(self, method: str, params: Any) -> int:
             return 0
@@ -368,5 +380,5 @@ KEPT = {
 
 @pytest.mark.parametrize("request_of", KEPT.values(), ids=KEPT)
 def test_what_is_remembered_is_bounded_in_bytes(request_of):
-    """Whatever strangers send, what is remembered of it takes a few megabytes at the most."""
+    """Whatever clients send, caching it takes a few megabytes at most."""
     assert kept_of(map(request_of, range(400))) < 4_000_000

@@ -1,4 +1,4 @@
-"""Tests that need a program which is not installed: skipped and counted, or failed in CI."""
+"""Tests that need a missing program are skipped and counted, or fail in CI."""
 
 import ast
 import subprocess
@@ -45,7 +45,7 @@ def test_present():
 
 @pytest.fixture
 def suite(tmp_path):
-    """Run a suite on a machine that lacks nginx and HAProxy; gives the exit code and what pytest said."""
+    """Run a suite as if nginx and HAProxy were missing; return the exit code and pytest's output."""
     (tmp_path / "test_it.py").write_text(SUITE)
     (tmp_path / "conftest.py").write_text(CONFTEST)
 
@@ -60,33 +60,33 @@ def suite(tmp_path):
 
 @pytest.mark.parametrize("options", [[], ["-n", "2"]], ids=["alone", "xdist"])
 def test_skipped(suite, options):
-    """What needs a missing program is skipped, and the summary names each program and how many tests wait for it."""
+    """Tests that need a missing program are skipped, and the summary names each program and how many tests need it."""
     code, said = suite(*options, ci="")
     assert (code, "1 passed, 4 skipped" in said) == (0, True), said
-    assert "\nhaproxy: 2 tests wait for it (apt-get install haproxy)\n" in said
-    assert "\nnginx: 4 tests wait for it (apt-get install nginx-light)\n" in said
+    assert "\nhaproxy: needed by 2 tests (apt-get install haproxy)\n" in said
+    assert "\nnginx: needed by 4 tests (apt-get install nginx-light)\n" in said
 
 
 def test_ci(suite):
-    """With CI=true the same is a failure, and the summary is the same."""
+    """With CI=true the same tests fail, and the summary is the same."""
     code, said = suite(ci="true")
     assert (code, "1 passed, 4 errors" in said) == (1, True), said
     assert "needs nginx, haproxy: apt-get install haproxy nginx-light; with CI=true" in said
-    assert "\nnginx: 4 tests wait for it (apt-get install nginx-light)\n" in said
+    assert "\nnginx: needed by 4 tests (apt-get install nginx-light)\n" in said
 
 
 RUNNERS = {"run", "Popen", "call", "check_call", "check_output", "launch"}
 
 
 def run_programs(call):
-    """The programs of the table that a call runs: `run("curl", …)`, `run(["curl", …])`, `launch(…, program="curl")`."""
+    """Return the listed programs that a call runs: `run("curl", …)`, `run(["curl", …])`, `launch(…, program="curl")`."""
     first = [argument.elts[0] if isinstance(argument, ast.List) and argument.elts else argument for argument in call.args[:1]]
     named = first + [keyword.value for keyword in call.keywords if keyword.arg == "program"]
     return {one.value for one in named if isinstance(one, ast.Constant) and one.value in PACKAGES}
 
 
 def programs_of(function):
-    """What a function runs of the table, and what its markers and calls of `need` name."""
+    """Return the listed programs that a function runs, and those that its markers and its calls of `need` name."""
     calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
     names = [(getattr(call.func, "id", getattr(call.func, "attr", "")), call) for call in calls]
     runs = {program for name, call in names if name in RUNNERS for program in run_programs(call)}
@@ -95,23 +95,23 @@ def programs_of(function):
 
 
 def functions():
-    """Each function of the tests, with where it is."""
-    for path in sorted(TESTS.glob("*.py")):
+    """Yield each function of the tests with its place."""
+    for path in sorted(TESTS.rglob("*.py")):
         text = path.read_text(encoding="utf-8")
         tree = ast.parse(text if any(f'"{program}"' in text for program in PACKAGES) else "")
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
-                yield f"{path.name}:{node.lineno} {node.name}", node
+                yield f"{path.relative_to(TESTS)}:{node.lineno} {node.name}", node
 
 
 def test_who_runs_a_program_says_so():
-    """No test, fixture or helper runs a program of the table without saying that it needs it."""
+    """Every test, fixture and helper that runs a listed program declares that it needs the program."""
     found = {where: programs_of(node) for where, node in functions()}
     assert {where: runs - needs for where, (runs, needs) in found.items() if runs - needs} == {}
 
 
 def test_the_table():
-    """Debian's packages are asked for where their program is missing, and for no other."""
+    """`programs.py` prints the Debian packages of the missing programs, and no others."""
     environ = {"PATH": "/nowhere"}
     done = subprocess.run([sys.executable, TESTS / "programs.py"], env=environ, capture_output=True, text=True, check=True)
     absent = {package for program, package in PACKAGES.items() if not Path("/usr/sbin", program).exists()}
