@@ -16,7 +16,6 @@ from gjrpc.app.pages import Pages
 from gjrpc.auth.guard import AnonymousGuard, Guard
 from gjrpc.auth.origins import Gate, is_probe, preflight
 from gjrpc.calls import context, exact
-from gjrpc.calls.binding import Binding
 from gjrpc.calls.call import Call
 from gjrpc.calls.disclosure import DETAILS, SERVER_FAILED, internal_error
 from gjrpc.calls.dispatch import Dispatcher, Observer
@@ -108,7 +107,7 @@ class Application:
             status_of,
             schemes=self.guard.schemes if self.guard else {},
         )
-        discover = Method("rpc.discover", self._contracts.openrpc, Binding(self._contracts.openrpc))
+        discover = Method.of("rpc.discover", self._contracts.openrpc)
         rights: dict[str, Any] = {"anyone": UNRESTRICTED if open_to_all else ANYONE, "guarded": self.guard is not None}
         self.dispatcher = Dispatcher(registry, runtime, observers, own=(discover,), **rights)
         self._jsonrpc = Dialect(self.dispatcher.run, self.dispatcher.each, max_batch=max_batch, max_answer=max_answer)

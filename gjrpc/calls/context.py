@@ -36,7 +36,7 @@ set_peer = _peer.set
 def permits(method: Method) -> bool:
     """Whether who asks may call this method; all of them where nobody was asked."""
     asking = current()
-    return asking is None or (asking.rights.allows_name(method.name) and asking.rights.has_scope(method.scope))
+    return asking is None or (asking.rights.allows_name(method.name) and asking.rights.has_scope(method.options.scope))
 
 
 def __getattr__(name: str) -> Any:

@@ -105,6 +105,13 @@ class Dispatcher:
         """Run what computes for long and is no call, so that it holds up nobody."""
         return self.runtime.apart(function)
 
+    def offload(self, method: Method) -> None:
+        """Run a method in a thread from its next call on, as if it were registered as blocking."""
+        if method.name in self._own:
+            self._own[method.name] = method.in_thread()
+        else:
+            self.registry.replace(method.in_thread())
+
     def _run(self, call: Call) -> Outcome:
         method = self.registry.find(call.name) or self._own.get(call.name) or self.registry.find_dispatched(call.name)
         if method is None:
@@ -158,7 +165,7 @@ class Dispatcher:
     def may_call(self, method: Method) -> bool:
         """Whether the caller may call this method, and so may know that it exists."""
         rights = self._caller().rights
-        return rights.allows_name(method.name) and rights.has_scope(method.scope)
+        return rights.allows_name(method.name) and rights.has_scope(method.options.scope)
 
     def _hides(self) -> bool:
         """Whether some methods may be closed to the caller, who lacks a scope."""
@@ -171,7 +178,7 @@ class Dispatcher:
         return self._caller().no_such_method(name, hint) if self._hides() else MethodNotFound(f"no method {quoted(name)}{hint}")
 
     def _check_scope(self, method: Method) -> None:
-        if not self._caller().rights.has_scope(method.scope):
+        if not self._caller().rights.has_scope(method.options.scope):
             raise self._no_such_method(method.name)
 
     def _told(self, error: CallError, method: Method) -> CallError:

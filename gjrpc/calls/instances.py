@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from gjrpc.calls.binding import Binding, Bound
 from gjrpc.calls.method import Method
+from gjrpc.calls.options import MethodOptions
 from gjrpc.errors import MethodNotFound
 from gjrpc.texts import quoted
 
@@ -43,13 +44,13 @@ class Fallback(NamedTuple):
 
     prefix: str
     dispatch: Callable[[str, Any], Any]
-    blocking: bool
+    options: MethodOptions
 
     def find(self, name: str) -> Method | None:
         """The method that hands `name`, without the prefix, to it; None where the prefix is another, or a part is private."""
         if not name.startswith(self.prefix) or any(part.startswith("_") for part in name.split(".")):
             return None
-        return Method(name, functools.partial(self._call, name), _RAW, blocking=self.blocking, description="")
+        return Method.of(name, functools.partial(self._call, name), self.options, _RAW)
 
     def _call(self, name: str, params: Any) -> Any:
         try:

@@ -1,122 +1,107 @@
-"""A registered function, and what was declared of it.
+"""A registered method, compiled for its calls.
 
-Owns what a method is, and the checks of what people declare for its documents: examples, errors, deprecation. It knows no other
-method, and none of the documents.
+Owns what a method consists of, and the checks of its options that need the function: examples must fit its signature, and errors
+must be writable. It knows no other method and no document.
 """
 
 import inspect
 import pydoc
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gjrpc.calls.binding import Binding
+from gjrpc.calls.options import DeclaredError, MethodOptions
 from gjrpc.calls.results import result_check
 from gjrpc.errors import CallError, InvalidArguments, RegistrationError
 from gjrpc.values import codec
 
-DeclaredError: TypeAlias = CallError | type[CallError]
-"""How a call can fail: a class, or an error as it would be raised, whose data then is an example."""
-
 
 class Example(NamedTuple):
-    """A call as it could be, in JSON's own types.
+    """An example of a call, in JSON's own types.
 
     Attributes:
         arguments: by the argument convention: an array is positional, an object named, any other value one argument.
-        result: what comes back.
+        result: what the method returns for them.
     """
 
     arguments: Any
     result: Any
 
 
-class Method:
-    """A registered function with what a call of it needs.
+class Method(Struct, frozen=True, kw_only=True, eq=False):
+    """A registered function, with all that a call of it needs; `Method.of` makes one.
 
     Attributes:
-        name: the name it is called by.
+        name: its name on the wire.
         function: the callable.
         binding: its compiled arguments; see `gjrpc.calls.binding.Binding`.
-        run: calls the function, and checks its result where it has an annotation.
-        call: binds one JSON value and runs it, in the shortest way.
-        blocking: whether it must run off the event loop, in a thread.
-        deadline: seconds it may take, or None.
-        scope: what its callers must hold, or None; see `gjrpc.calls.rights`.
-        check_result: whether its result must be what its annotation says.
-        plain: whether a call needs nothing of this: it is run where it is called, for anyone.
-        description: text for people; the docstring unless given.
-        examples: calls with their results.
-        deprecated: whether it should no longer be called, or a text that says what to do instead.
-        errors: how it says that it can fail.
-
-    Raises:
-        RegistrationError: an example does not fit the signature, or something declared is not what it should be.
+        options: its options, as declared.
+        run: calls the function, and checks the result if it has an annotation.
+        call: binds one JSON value and calls the function, in the shortest way.
+        plain: whether any caller may call it and it runs in place, without a deadline.
+        description: text for people: the option, or the docstring.
+        examples: the declared examples, as JSON would return them.
+        deprecated: whether it should no longer be called, or a text that says what to use instead.
+        errors: the errors that it declares.
     """
 
-    __slots__ = (
-        "binding",
-        "blocking",
-        "call",
-        "check_result",
-        "deadline",
-        "deprecated",
-        "description",
-        "errors",
-        "examples",
-        "function",
-        "name",
-        "plain",
-        "run",
-        "scope",
-    )
+    name: str
+    function: Callable[..., Any]
+    binding: Binding
+    options: MethodOptions
+    run: Callable[..., Any]
+    call: Callable[[Any], Any]
+    plain: bool
+    description: str
+    examples: tuple[Example, ...]
+    deprecated: bool | str
+    errors: tuple[DeclaredError, ...]
 
-    def __init__(
-        self,
+    @classmethod
+    def of(
+        cls,
         name: str,
         function: Callable[..., Any],
-        binding: Binding,
-        *,
-        blocking: bool = False,
-        deadline: float | None = None,
-        scope: str | None = None,
-        check_result: bool = True,
-        description: str | None = None,
-        examples: Iterable[tuple[Any, Any]] = (),
-        deprecated: bool | str | None = None,
-        errors: Iterable[DeclaredError] = (),
-    ) -> None:
-        self.name = name
-        self.function = function
-        self.binding = binding
-        self.check_result = check_result
-        results = result_check(binding.returns) if check_result else None
-        self.run = function if results is None else results.wrap(function)
-        self.call = binding.caller(function, results)
-        self.blocking = blocking
-        self.deadline = deadline
-        self.scope = scope
-        self.plain = not blocking and deadline is None and scope is None
-        self.description = pydoc.getdoc(function) if description is None else description
-        self.examples = [_example(example, binding) for example in _each("examples", examples)]
-        self.deprecated = _deprecation(function) if deprecated is None else _deprecated(deprecated)
-        self.errors = [_declared(error) for error in _each("errors", errors)]
+        options: MethodOptions = MethodOptions(),  # noqa: B008  it is immutable
+        binding: Binding | None = None,
+    ) -> "Method":
+        """Compile a function.
+
+        Args:
+            binding: how its arguments are bound; by default as its signature says.
+
+        Raises:
+            RegistrationError: the signature can't be bound, an example does not fit it, or a declared error can't be sent.
+        """
+        binding = Binding(function) if binding is None else binding
+        check = result_check(binding.returns) if options.check_result else None
+        return cls(
+            name=name,
+            function=function,
+            binding=binding,
+            options=options,
+            run=function if check is None else check.wrap(function),
+            call=binding.caller(function, check),
+            plain=not options.blocking and options.deadline is None and options.scope is None,
+            description=pydoc.getdoc(function) if options.description is None else options.description,
+            examples=tuple(_example(example, binding) for example in options.examples),
+            deprecated=_deprecation(function) if options.deprecated is None else options.deprecated,
+            errors=tuple(map(_declared, options.errors)),
+        )
+
+    def renamed(self, name: str) -> "Method":
+        """Return the same method under another name."""
+        return replace(self, name=name)
+
+    def in_thread(self) -> "Method":
+        """Return the same method, but blocking."""
+        return replace(self, options=replace(self.options, blocking=True), plain=False)
 
     def __repr__(self) -> str:
         return f"<Method {self.name}({', '.join(self.binding.names)})>"
-
-    def renamed(self, name: str) -> "Method":
-        """The same method under another name."""
-        options = {option: getattr(self, option) for option in _OPTIONS}
-        return Method(name, self.function, self.binding, **options)
-
-
-_OPTIONS = ("blocking", "deadline", "scope", "check_result", "description", "examples", "deprecated", "errors")
-
-
-def _each(option: str, values: Any) -> Iterable[Any]:
-    if not isinstance(values, Iterable):
-        raise RegistrationError(f"{option}={values!r}: expected a list")
-    return values
 
 
 def _example(example: Any, binding: Binding) -> Example:
@@ -128,18 +113,12 @@ def _example(example: Any, binding: Binding) -> Example:
     except codec.NotJSON as error:
         raise RegistrationError(f"the example {example!r} is not JSON: {error}") from error
     except InvalidArguments as error:
-        raise RegistrationError(f"the example {example!r} is no call of it: {error.message}") from error
+        raise RegistrationError(f"the example {example!r} does not fit the signature: {error.message}") from error
     return Example(arguments, result)
 
 
-def _deprecated(deprecated: Any) -> bool | str:
-    if not isinstance(deprecated, (bool, str)):
-        raise RegistrationError(f"deprecated={deprecated!r}: expected True, or a text that says what to do instead")
-    return deprecated
-
-
 def _deprecation(function: Callable[..., Any]) -> bool | str:
-    """What `warnings.deprecated` has left on a function (PEP 702), or False."""
+    """Return the text that `warnings.deprecated` leaves on a function (PEP 702), or False."""
     text = getattr(function, "__deprecated__", False)
     return text if isinstance(text, str) else False
 
@@ -150,5 +129,5 @@ def _declared(error: Any) -> DeclaredError:
     try:
         codec.encode((error.message, getattr(error, "data", None)))
     except codec.NotJSON as cause:
-        raise RegistrationError(f"errors has {error!r}, and its message or data is not JSON: {cause}") from cause
+        raise RegistrationError(f"errors has {error!r}, whose message or data is not JSON: {cause}") from cause
     return error

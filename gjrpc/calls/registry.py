@@ -5,15 +5,18 @@ no request: a call only looks a name up. Registration is the moment for mistakes
 What of an instance is reached is `instances`'.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar, overload
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from gjrpc.calls import context
-from gjrpc.calls.binding import Binding
 from gjrpc.calls.hints import Hints
 from gjrpc.calls.instances import Fallback, public_methods
-from gjrpc.calls.method import DeclaredError, Method
+from gjrpc.calls.method import Method
+from gjrpc.calls.options import MethodOptions, OptionKeywords, spelled_out
 from gjrpc.errors import RegistrationError
+
+if TYPE_CHECKING:  # every type checker brings it, and nothing else needs it
+    from typing_extensions import Unpack
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,81 +55,36 @@ class Registry:
     @overload
     def method(self, function: F, /) -> F: ...
     @overload
+    def method(self, /, *, name: str | None = None, **options: "Unpack[OptionKeywords]") -> Callable[[F], F]: ...
+    @spelled_out
     def method(
-        self,
-        /,
-        *,
-        name: str | None = None,
-        blocking: bool = False,
-        deadline: float | None = None,
-        scope: str | None = None,
-        check_result: bool = True,
-        description: str | None = None,
-        examples: Iterable[tuple[Any, Any]] = (),
-        deprecated: bool | str | None = None,
-        errors: Iterable[DeclaredError] = (),
-    ) -> Callable[[F], F]: ...
-    def method(self, function: F | None = None, /, **options: Any) -> F | Callable[[F], F]:
-        """Register the decorated function, which stays as it is; bare, or with the options of `register`.
+        self, function: F | None = None, /, *, name: str | None = None, **options: "Unpack[OptionKeywords]"
+    ) -> F | Callable[[F], F]:
+        """Register the decorated function and return it unchanged; use it bare, or with the options of `register`.
 
         Raises:
             RegistrationError: as `register`.
         """
         if function is not None:
-            return self.register(function, **options)
+            return self.register(function, name, **options)
+        return lambda decorated: self.register(decorated, name, **options)
 
-        def decorate(decorated: F) -> F:
-            return self.register(decorated, **options)
-
-        return decorate
-
-    def register(
-        self,
-        function: F,
-        name: str | None = None,
-        *,
-        blocking: bool = False,
-        deadline: float | None = None,
-        scope: str | None = None,
-        check_result: bool = True,
-        description: str | None = None,
-        examples: Iterable[tuple[Any, Any]] = (),
-        deprecated: bool | str | None = None,
-        errors: Iterable[DeclaredError] = (),
-    ) -> F:
-        """Register any callable and return it.
+    @spelled_out
+    def register(self, function: F, name: str | None = None, **options: "Unpack[OptionKeywords]") -> F:
+        """Register a callable and return it unchanged.
 
         Args:
-            name: what it is called by; its `__name__` unless given.
-            blocking: it waits in C or computes for long: run it in a thread, so that it stalls nobody.
-            deadline: seconds after which the caller gets an error (HTTP 504) instead of waiting on. A function that computes and
-                never waits can't be stopped: its caller gets the error when it ends. With `blocking` the error comes in time, and
-                the function goes on in its thread.
-            scope: it can be called only by callers who hold this, as `admin`; see `gjrpc.calls.rights`.
-            check_result: answer 500 if the result does not match its annotation. The check decodes results of classes and
-                containers again, which takes about twice as long as encoding them. False turns it off.
-            description: text for people, instead of the docstring.
-            examples: pairs of arguments, by the argument convention, and the result: `[([1, 2], 3), ({"a": 1}, 11)]`.
-            deprecated: True, or what to do instead; unless given, what `warnings.deprecated` says.
-            errors: how it can fail, for the documents: subclasses of `CallError`, or instances, whose data is an example.
+            name: its name on the wire; by default its `__name__`.
+            options: keyword arguments; `gjrpc.calls.options.MethodOptions` explains each of them.
 
         Raises:
-            RegistrationError: the name is taken, empty or reserved, the signature can't be bound, or an example is no call of it.
+            RegistrationError: the name is taken, empty or reserved, the signature can't be bound, or an option is wrong.
         """
         if not callable(function):
             raise RegistrationError(f"{function!r} can't be registered: it is not callable")
-        if name is None:
-            name = _own_name(function)
-        if deadline is not None and not 0 < deadline < float("inf"):
-            raise RegistrationError(f"method {name!r}: deadline={deadline!r}; expected a number of seconds above 0")
-        if scope is not None and (
-            not isinstance(scope, str) or not scope.isprintable() or scope.split() != [scope] or scope == "*"
-        ):
-            raise RegistrationError(f"method {name!r}: scope={scope!r}; expected a word, such as 'admin'")
+        name = _own_name(function) if name is None else name
         try:
-            runs: dict[str, Any] = {"blocking": blocking, "deadline": deadline, "scope": scope, "check_result": check_result}
-            told: dict[str, Any] = {"description": description, "examples": examples, "deprecated": deprecated, "errors": errors}
-            method = Method(name, function, Binding(function), **runs, **told)
+            method = Method.of(name, function, MethodOptions(**options))
         except RegistrationError as error:
             raise RegistrationError(f"method {name!r} can't be registered: {error}") from error
         self._add(method)
@@ -153,7 +111,7 @@ class Registry:
         staged = Registry()
         dispatch = getattr(instance, "_dispatch", None)
         if dispatch is not None:
-            staged._fallback = Fallback(prefix, dispatch, blocking)
+            staged._fallback = Fallback(prefix, dispatch, MethodOptions(blocking=blocking, description=""))
         else:
             for name, function in public_methods(instance, prefix):
                 staged.register(function, name, blocking=blocking)
@@ -177,6 +135,10 @@ class Registry:
             self._fallback = fallback._replace(prefix=prefix + fallback.prefix)
         for method in renamed:
             self._add(method)
+
+    def replace(self, method: Method) -> None:
+        """Replace the registered method of the same name; calls that have begun keep the old one."""
+        self._methods[method.name] = method
 
     def find_dispatched(self, name: str) -> Method | None:
         """The method that hands `name`, without its prefix, to an instance's `_dispatch`, or None where there is none."""
@@ -228,8 +190,8 @@ class Registry:
     def _add(self, method: Method) -> None:
         self._check(method.name)
         self._methods[method.name] = method
-        if method.scope is not None:
-            self.scopes.add(method.scope)
+        if method.options.scope is not None:
+            self.scopes.add(method.options.scope)
         if method.binding.exact and not self.exact:
             self.exact = True
             for notify in self._when_exact:

@@ -60,9 +60,9 @@ class Plain:
 
     def call(self, method: Method, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
         """Run it here and now; raise DeadlineExceeded if it ends after its deadline."""
-        if method.deadline is None:
+        if method.options.deadline is None:
             return method.run(*positional, **named)
-        return on_time(method.deadline, partial(method.run, *positional, **named))
+        return on_time(method.options.deadline, partial(method.run, *positional, **named))
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
         """One after the other."""

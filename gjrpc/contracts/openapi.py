@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from gjrpc.calls.disclosure import error_parts
-from gjrpc.calls.method import DeclaredError, Method
+from gjrpc.calls.method import Method
+from gjrpc.calls.options import DeclaredError
 from gjrpc.contracts.argument_schemas import Forms
 from gjrpc.contracts.describe import Contract, Described
 from gjrpc.contracts.keys import Schema
@@ -152,7 +153,7 @@ class _Operations:
 
     def _security(self, method: Method) -> dict[str, Any]:
         """Any of the schemes will do; of what is not OAuth's, the list "MAY contain a list of role names" (section 4.8.30)."""
-        roles = [] if method.scope is None else [method.scope]
+        roles = [] if method.options.scope is None else [method.options.scope]
         return {"security": [{scheme: roles} for scheme in self._schemes]} if self._schemes else {}
 
     def _result(self, described: Described) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from inspect import Parameter
 from typing import Any
 
-from gjrpc.calls.method import DeclaredError, Example
+from gjrpc.calls.method import Example
+from gjrpc.calls.options import DeclaredError
 from gjrpc.calls.signatures import NAMED, POSITIONAL
 from gjrpc.contracts.describe import Contract, Described, Value
 
@@ -75,8 +76,8 @@ def _method(described: Described) -> dict[str, Any]:
     written |= {key: text for key, text in words.items() if text}
     if described.deprecated:
         written["deprecated"] = True
-    if described.method.scope is not None:
-        written["x-scope"] = described.method.scope
+    if described.method.options.scope is not None:
+        written["x-scope"] = described.method.options.scope
     written["params"] = [_descriptor(value) for value in parameters]
     for key, further in (("x-args", described.star), ("x-kwargs", described.double_star)):
         if further is not None:

@@ -8,7 +8,7 @@ from typing import Any
 from gjrpc import errors
 from gjrpc.calls import disclosure
 from gjrpc.calls.disclosure import ErrorParts
-from gjrpc.calls.method import DeclaredError
+from gjrpc.calls.options import DeclaredError
 from gjrpc.errors import CallError, Unauthorized
 from gjrpc.http.fields import check_fields
 from gjrpc.http.messages import Headers, Response, reason_phrase

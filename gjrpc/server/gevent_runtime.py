@@ -78,16 +78,16 @@ class Green:
             DeadlineExceeded: it did not end within the method's deadline.
         """
         call = partial(method.run, *positional, **named)
-        run = self._in_thread if method.blocking else _in_place
-        if method.deadline is None:
+        run = self._in_thread if method.options.blocking else _in_place
+        if method.options.deadline is None:
             return run(call)
-        with gevent.Timeout(method.deadline) as timeout:
+        with gevent.Timeout(method.options.deadline) as timeout:
             try:
-                return on_time(method.deadline, partial(run, call))
+                return on_time(method.options.deadline, partial(run, call))
             except gevent.Timeout as fired:
                 if fired is not timeout:
                     raise
-                raise late(method.deadline) from None
+                raise late(method.options.deadline) from None
 
     def _in_thread(self, call: Callable[[], T]) -> T:
         return self._threads.run(partial(_for_peer, _peer(), call))

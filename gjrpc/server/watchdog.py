@@ -95,7 +95,7 @@ class Watchdog:
             )
             _warn(_stack(call, top), words, name, self.limit)
         elif self._offload and method is not None and method.plain and self.stalls[name] >= _OFTEN:
-            method.plain, method.blocking = False, True
+            call.f_locals["self"].offload(method)
             log.warning("%s has held the event loop %d times and is run in a thread from now on", name, self.stalls[name])
 
 

@@ -252,7 +252,7 @@ class Recording(Plain):
 
     def call(self, method, positional, named):
         self.asked.append((method.name, list(positional), named))
-        if method.deadline:
+        if method.options.deadline:
             raise DeadlineExceeded("too late")
         return super().call(method, positional, named)
 

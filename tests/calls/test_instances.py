@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from gjrpc.calls.instances import Fallback, public_methods
+from gjrpc.calls.options import MethodOptions
 from gjrpc.errors import MethodNotFound
 
 
@@ -129,19 +130,19 @@ class Dispatching:
         return value
 
 
-FALLBACK = Fallback("", Dispatching()._dispatch, blocking=False)
+FALLBACK = Fallback("", Dispatching()._dispatch, MethodOptions())
 
 
 @pytest.mark.parametrize("prefix", ["", "d."])
 def test_a_dispatch_gets_what_comes(prefix):
     """An instance's _dispatch gets the name without the prefix and the arguments as they came; another prefix is not its own."""
-    fallback = Fallback(prefix, Dispatching()._dispatch, blocking=True)
+    fallback = Fallback(prefix, Dispatching()._dispatch, MethodOptions(blocking=True))
     method = fallback.find(prefix + "public")
-    assert (method.name, method.blocking) == (prefix + "public", True)
+    assert (method.name, method.options.blocking) == (prefix + "public", True)
     for value in ([1, 2], {"a": 1}, 5, "", None):
         positional, named = method.binding.bind(value)
         assert method.function(*positional, **named) == ["public", value]
-    assert Fallback("other.", Dispatching()._dispatch, blocking=True).find(prefix + "public") is None
+    assert Fallback("other.", Dispatching()._dispatch, MethodOptions(blocking=True)).find(prefix + "public") is None
 
 
 @pytest.mark.parametrize(

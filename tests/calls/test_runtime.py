@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from gjrpc import Application, CallError
-from gjrpc.calls.binding import Binding
-from gjrpc.calls.registry import Method, Registry
+from gjrpc.calls.method import Method
+from gjrpc.calls.options import MethodOptions
+from gjrpc.calls.registry import Registry
 from gjrpc.calls.runtime import FEW, Plain
 from gjrpc.errors import DeadlineExceeded
 from gjrpc.http.messages import Head, Request
@@ -20,7 +21,7 @@ from gjrpc.http.messages import Head, Request
 
 def test_plain_runs_a_method_in_place():
     """The plain runtime calls the function with its arguments and lets its exception through."""
-    method = Method("divmod", divmod_named, Binding(divmod_named), blocking=True, deadline=1)
+    method = Method.of("divmod", divmod_named, MethodOptions(blocking=True, deadline=1))
     assert Plain().call(method, [7], {"b": 2}) == (3, 1)
     with pytest.raises(ZeroDivisionError):
         Plain().call(method, [7, 0], {})
@@ -31,7 +32,7 @@ def test_plain_drops_what_is_late():
     calls = [(lambda: time.sleep(0.02), DeadlineExceeded), (tell_late, DeadlineExceeded), (fail_late, ZeroDivisionError)]
     for function, error in calls:
         with pytest.raises(error):
-            Plain().call(Method("late", function, Binding(function), deadline=0.01), [], {})
+            Plain().call(Method.of("late", function, MethodOptions(deadline=0.01)), [], {})
 
 
 def fail_late():

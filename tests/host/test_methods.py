@@ -118,7 +118,7 @@ def test_registry_holds_the_twelve():
     introspection = {"list_methods", "method_signature", "method_help"}
     methods = {method.name: method for method in host.registry if method.name not in introspection}
     assert set(methods) == METHODS
-    assert [name for name, method in methods.items() if not method.blocking] == ["ping"]
+    assert [name for name, method in methods.items() if not method.options.blocking] == ["ping"]
     assert all(method.description for method in methods.values())
 
 

@@ -10,8 +10,8 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from gjrpc.calls.binding import Binding
-from gjrpc.calls.registry import Method
+from gjrpc.calls.method import Method
+from gjrpc.calls.options import MethodOptions
 from gjrpc.calls.runtime import FEW
 from gjrpc.errors import CallError, DeadlineExceeded
 from gjrpc.server.gevent_runtime import WIDTH, Green
@@ -22,7 +22,7 @@ PATIENCE = 10
 
 def method(function, **options):
     """A method with these options."""
-    return Method("tried", function, Binding(function), **options)
+    return Method.of("tried", function, MethodOptions(**options))
 
 
 def call(function, *positional, **options):

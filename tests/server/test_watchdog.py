@@ -99,7 +99,7 @@ def test_a_method_that_stalls_again_and_again_goes_to_a_thread(serve, caplog):
             assert wire.ask(get(b"/stall")).status == 200
         said = "has held the event loop 3 times and is run in a thread from now on"
         wait_until(lambda: said in caplog.text, "the line that says so")
-        assert registry.find("stall").blocking
+        assert registry.find("stall").options.blocking
         wire.send(get(b"/stall"))
         assert begun.wait(TIMEOUT)
         assert other.ask(get(b"/ping")).status == 200
