@@ -43,7 +43,7 @@ def from_value(name: str, form: Form, value: Any) -> Any:
         raise Mismatch(argument_errors.wrong_value(name, form.shown, error, value)) from None
 
 
-def together(form: Form, values: list[Any]) -> tuple[list[Any] | None, int | None]:
+def convert_together(form: Form, values: list[Any]) -> tuple[list[Any] | None, int | None]:
     """Convert many values of one form in one step; or return the index of one that does not fit; or neither."""
     if form.hashing is not None:
         return None, None

@@ -1,7 +1,7 @@
-"""What of an instance is served: its public methods, or all that its own `_dispatch` takes.
+"""The methods of an instance: its public ones, or all names if it has a `_dispatch`.
 
-Owns which attributes are reached, so that nothing is served that nobody meant to serve, and how a call of an unknown name becomes
-a call of `_dispatch(method, params)`, as py-jrpc has it. It knows no registry.
+Owns which attributes of an instance become methods, so that nothing is served by accident, and how a call to an unknown name
+becomes a call of `_dispatch(method, params)`, as in py-jrpc. It knows no registry.
 """
 
 import functools
@@ -10,19 +10,20 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from gjrpc.calls.binding import Binding, Bound
+from gjrpc.calls.binding import Bound, Text
 from gjrpc.calls.method import Method
 from gjrpc.calls.options import MethodOptions
+from gjrpc.calls.results import ResultCheck
 from gjrpc.errors import MethodNotFound
 from gjrpc.texts import quoted
 
 _COMPUTED = (property, functools.cached_property)
-# Py_TPFLAGS_HEAPTYPE and Py_TPFLAGS_IMMUTABLETYPE: the second is set on the standard library's heap types that are written in C.
+# Py_TPFLAGS_HEAPTYPE and Py_TPFLAGS_IMMUTABLETYPE. The standard library's heap types that are written in C have the second one.
 _HEAP_TYPE, _IMMUTABLE_TYPE = 1 << 9, 1 << 8
 
 
 def public_methods(instance: object, prefix: str, seen: tuple[object, ...] = ()) -> Iterable[tuple[str, Callable[..., Any]]]:
-    """The callables of an instance and, below dotted names, of the instances that it holds; a cycle is entered once."""
+    """Yield the public callables of an instance and, under dotted names, of its attributes; a cycle is entered once."""
     for name in dir(instance):
         if name.startswith("_") or isinstance(inspect.getattr_static(instance, name, None), _COMPUTED):
             continue
@@ -34,38 +35,47 @@ def public_methods(instance: object, prefix: str, seen: tuple[object, ...] = ())
 
 
 def _is_own_object(value: object) -> bool:
-    """Whether a value is an instance of a class written in Python, so neither a module nor a class nor a built-in value."""
+    """Whether a value is an instance of a class written in Python: not a module, a class or a built-in value."""
     flags = type(value).__flags__
     return bool(flags & _HEAP_TYPE) and not flags & _IMMUTABLE_TYPE and not isinstance(value, (type, types.ModuleType))
 
 
 class Fallback(NamedTuple):
-    """An instance's `_dispatch`, which gets the calls of all unknown names behind a prefix."""
+    """An instance's `_dispatch`, which gets the calls to all unknown names with a prefix.
+
+    Attributes:
+        prefix: what a name must begin with; `_dispatch` gets the rest.
+        dispatch: called with the name and the arguments.
+        options: of each method that it stands for.
+    """
 
     prefix: str
     dispatch: Callable[[str, Any], Any]
     options: MethodOptions
 
     def find(self, name: str) -> Method | None:
-        """The method that hands `name`, without the prefix, to it; None where the prefix is another, or a part is private."""
+        """Return a method that passes `name` without the prefix to `_dispatch`.
+
+        None if the name has another prefix, or a part that begins with an underscore.
+        """
         if not name.startswith(self.prefix) or any(part.startswith("_") for part in name.split(".")):
             return None
-        return Method.of(name, functools.partial(self._call, name), self.options, _RAW)
+        return Method.of(name, functools.partial(self._call, name), self.options, _PASS_THROUGH)
 
     def _call(self, name: str, params: Any) -> Any:
         try:
             return self.dispatch(name[len(self.prefix) :], params)
         except NameError as error:
-            # Raised by hand; the interpreter's own, which are faults, carry the name or are of the subclass.
+            # Raised by hand: the interpreter's own NameError, which is a fault, has a name or is an UnboundLocalError.
             if type(error) is NameError and error.name is None:
                 raise MethodNotFound(f"no method {quoted(name)}") from error
             raise
 
 
-class _Raw(Binding):
-    """Passes the arguments as they came, as one value: what `_dispatch(method, params)` is given."""
+class _PassThrough:
+    """A `Binder` that passes the arguments as one value, as they were received: `_dispatch(method, params)` gets them so."""
 
-    __slots__ = ()
+    __slots__ = ("exact", "names", "returns", "takes_names")
 
     def __init__(self) -> None:
         self.names = ["params"]
@@ -76,13 +86,13 @@ class _Raw(Binding):
     def bind(self, value: Any) -> Bound:
         return (value,), {}
 
-    def caller(self, function: Callable[..., Any], results: Any = None) -> Callable[[Any], Any]:
-        return function
-
-    def bind_text(self, text: Any) -> Bound:
+    def bind_text(self, text: Text) -> Bound:
         if isinstance(text, dict):
-            text = {name: list(texts) if len(texts) > 1 else texts[0] for name, texts in text.items()}
+            return ({name: list(texts) if len(texts) > 1 else texts[0] for name, texts in text.items()},), {}
         return ("" if text is None else text,), {}
 
+    def caller(self, function: Callable[..., Any], results: ResultCheck | None = None) -> Callable[[Any], Any]:
+        return function
 
-_RAW = _Raw()
+
+_PASS_THROUGH = _PassThrough()

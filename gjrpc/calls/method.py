@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from gjrpc.calls.binding import Binding
+from gjrpc.calls.binding import Binder, Binding
 from gjrpc.calls.options import DeclaredError, MethodOptions
 from gjrpc.calls.results import result_check
 from gjrpc.errors import CallError, InvalidArguments, RegistrationError
@@ -37,7 +37,7 @@ class Method(Struct, frozen=True, kw_only=True, eq=False):
     Attributes:
         name: its name on the wire.
         function: the callable.
-        binding: its compiled arguments; see `gjrpc.calls.binding.Binding`.
+        binding: its compiled arguments; see `gjrpc.calls.binding.Binder`.
         options: its options, as declared.
         run: calls the function, and checks the result if it has an annotation.
         call: binds one JSON value and calls the function, in the shortest way.
@@ -50,7 +50,7 @@ class Method(Struct, frozen=True, kw_only=True, eq=False):
 
     name: str
     function: Callable[..., Any]
-    binding: Binding
+    binding: Binder
     options: MethodOptions
     run: Callable[..., Any]
     call: Callable[[Any], Any]
@@ -66,7 +66,7 @@ class Method(Struct, frozen=True, kw_only=True, eq=False):
         name: str,
         function: Callable[..., Any],
         options: MethodOptions = MethodOptions(),  # noqa: B008  it is immutable
-        binding: Binding | None = None,
+        binding: Binder | None = None,
     ) -> "Method":
         """Compile a function.
 
@@ -76,7 +76,7 @@ class Method(Struct, frozen=True, kw_only=True, eq=False):
         Raises:
             RegistrationError: the signature can't be bound, an example does not fit it, or a declared error can't be sent.
         """
-        binding = Binding(function) if binding is None else binding
+        binding = binding or Binding(function)
         check = result_check(binding.returns) if options.check_result else None
         return cls(
             name=name,
@@ -104,7 +104,7 @@ class Method(Struct, frozen=True, kw_only=True, eq=False):
         return f"<Method {self.name}({', '.join(self.binding.names)})>"
 
 
-def _example(example: Any, binding: Binding) -> Example:
+def _example(example: Any, binding: Binder) -> Example:
     if not isinstance(example, tuple) or len(example) != 2:
         raise RegistrationError(f"the example {example!r}: expected a tuple of the arguments and the result, ([1, 2], 3)")
     try:
