@@ -1,7 +1,7 @@
-"""Plain Python functions on HTTP.
+"""gjrpc puts plain Python functions on HTTP.
 
-The public names are loaded on first use: an early `import ssl` (which `requests` does) before gevent patches the standard
-library is a known fault, so `import gjrpc` alone imports nothing.
+Owns the public names. Each is loaded on first use, so that `import gjrpc` alone imports nothing: if `ssl` is imported (as
+`requests` does) before gevent patches the standard library, TLS breaks.
 """
 
 from importlib import import_module

@@ -1,31 +1,31 @@
 """The exception tree, on one screen.
 
-Owns what can go wrong and what each error carries: a JSON-RPC code, a message meant for the client, data. It knows no
-HTTP status (`problems` has that table) and no wire form (`gjrpc.app` renders).
+Owns what can go wrong and what each error carries: a JSON-RPC code, a message for the client, data. It knows no HTTP status
+(`gjrpc.http.problems` has that table) and no encoding (`gjrpc.app` writes errors).
 
     GjrpcError
-    ├── RegistrationError     a function can't be registered so (also a ValueError)
-    ├── SettingsError         an option, file or address that can't be used; `serve` ends with exit code 2
-    ├── WrongResult           a method's result is not what its annotation says; goes to the log
-    ├── CallError             how a call fails, told to the client; applications raise it, or a subclass
-    │   ├── ParseError        the message is not JSON
-    │   ├── InvalidRequest    it is JSON, but no call
+    ├── RegistrationError     a function, name or option can't be registered (also a ValueError)
+    ├── SettingsError         an option, file or address can't be used; `serve` exits with code 2
+    ├── WrongResult           a method's result does not match its annotation; for the log only
+    ├── CallError             a call failed; sent to the client. Applications raise it, or a subclass
+    │   ├── ParseError        the body is not JSON
+    │   ├── InvalidRequest    the body is JSON, but not a call
     │   ├── MethodNotFound
     │   ├── InvalidArguments
-    │   ├── InternalError     the method or its result failed; carries the log's `ref`
+    │   ├── InternalError     the method or its result failed; has a `ref` to the log
     │   ├── Unauthorized, Forbidden, TooLarge, Overloaded, DeadlineExceeded
-    │   └── Misdirected, VerbNotAllowed, UnsupportedCoding, BadMessage     refused before there is a call
-    └── ClientError           what `gjrpc.Client` raises
+    │   └── Misdirected, VerbNotAllowed, UnsupportedCoding, BadMessage     rejected before a call was read
+    └── ClientError           raised by `gjrpc.Client`
         ├── MisuseError       the caller's own mistake; nothing was sent
         ├── RemoteError       the server answered with an error
-        └── WireError         no answer could be had
+        └── WireError         no answer was received
 """
 
 from typing import Any
 
 from gjrpc.texts import printable
 
-_MOST_SHOWN = 2000  # characters of what a server says
+_MOST_SHOWN = 2000  # characters of a server's text
 
 
 class GjrpcError(Exception):
@@ -33,23 +33,23 @@ class GjrpcError(Exception):
 
 
 class RegistrationError(GjrpcError, ValueError):
-    """A function, name or signature that can't be registered; the text says which and why."""
+    """A function, name or option can't be registered; the text says which, and why."""
 
 
 class SettingsError(GjrpcError):
-    """An option, file or address that can't be used; the text says which, and what to do."""
+    """An option, file or address can't be used; the text says which, and what to do."""
 
 
 class WrongResult(GjrpcError):
-    """A result that is not what the method's annotation says; the text says how, without the value."""
+    """A result does not match the method's annotation; the text says how, without the value."""
 
 
 class CallError(GjrpcError):
-    """A failed call, in words meant for the client.
+    """A call failed; its message is sent to the client.
 
     Raise it in a method to answer with your own error:
-    `raise CallError("no such host", code=7, data={"host": host}, status=404)`. An error that an application knows well is a
-    class, which it can declare on its methods, so that the documents tell of it:
+    `raise CallError("no such host", code=7, data={"host": host}, status=404)`. For an error that several methods raise, define a
+    class, and declare it on these methods, so that the documents list it:
 
         class NoSuchHost(CallError):
             code = 7
@@ -60,14 +60,14 @@ class CallError(GjrpcError):
         def load(host): ...  # raise NoSuchHost(data={"host": host})
 
     Args:
-        message: one sentence; it is sent. The class's own unless given.
-        code: the JSON-RPC 2.0 error code, an integer (section 5.1 of its specification, which keeps -32768 to -32000 for itself).
-        data: anything JSON can hold; sent beside the message.
-        status: the HTTP status, 400 to 599; None takes the status that `problems` lists for the class.
+        message: one sentence for the client; by default that of the class.
+        code: the JSON-RPC 2.0 error code, an integer (section 5.1 of its specification, which reserves -32768 to -32000).
+        data: any JSON value for the client.
+        status: the HTTP status, 400 to 599; by default the one that `gjrpc.http.problems` lists for the class.
 
     Raises:
-        ValueError: the status is not one of an error; also raised when a subclass is defined with one.
-        TypeError: a subclass is defined with a code that is no integer, or a message that is no text.
+        ValueError: the status is not between 400 and 599; for a subclass, raised at its definition.
+        TypeError: a subclass is defined with a code that is not an integer, or a message that is not a string.
     """
 
     code: int = -32000
@@ -75,11 +75,11 @@ class CallError(GjrpcError):
     status: int | None = None
     ref: str | None = None
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
         _check_status(cls.status)
         if not isinstance(cls.code, int) or not isinstance(cls.message, str):
-            raise TypeError(f"{cls.__name__}: code={cls.code!r}, message={cls.message!r}; expected an integer and a text")
+            raise TypeError(f"{cls.__name__}: code={cls.code!r}, message={cls.message!r}; expected an integer and a string")
 
     def __init__(
         self, message: str | None = None, *, code: int | None = None, data: Any = None, status: int | None = None
@@ -96,17 +96,17 @@ class CallError(GjrpcError):
 
 def _check_status(status: int | None) -> None:
     if status is not None and not 400 <= status <= 599:
-        raise ValueError(f"status={status}: an error's HTTP status lies between 400 and 599")
+        raise ValueError(f"status={status}: an error's HTTP status must be between 400 and 599")
 
 
 class ParseError(CallError):
-    """The bytes are not the JSON that is accepted."""
+    """The body is not JSON as the server accepts it."""
 
     code = -32700
 
 
 class InvalidRequest(CallError):
-    """The message is JSON, but no call."""
+    """The body is JSON, but not a call."""
 
     code = -32600
 
@@ -121,20 +121,28 @@ class InvalidArguments(CallError):
     """The arguments do not fit the method's signature or annotations.
 
     Args:
-        message: names each argument that does not fit, what was expected and what came.
-        foreign: the exception that an application's class raised for a value; its text goes to the log.
+        message: names each argument that does not fit, what was expected and what was received.
+        foreign: the exception that a class of the application raised for a value; it is logged, and not sent.
     """
 
     code = -32602
     foreign: BaseException | None = None
 
-    def __init__(self, message: str | None = None, *, foreign: BaseException | None = None, **options: Any) -> None:
-        super().__init__(message, **options)
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        foreign: BaseException | None = None,
+        code: int | None = None,
+        data: Any = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message, code=code, data=data, status=status)
         self.foreign = foreign
 
 
 class InternalError(CallError):
-    """The method raised something that it did not mean for the client, or its result is not JSON.
+    """The method raised an exception that is not a CallError, or its result is not JSON.
 
     Args:
         message: a sentence that gives nothing away.
@@ -149,55 +157,63 @@ class InternalError(CallError):
 
 
 class TooLarge(CallError):
-    """The request's body is larger than the limit."""
+    """A request, or the answer to a batch, is larger than a limit."""
 
     code = -32001
 
 
 class Overloaded(CallError):
-    """The server can't take the call now; it may later.
+    """The server can't run the call now, but may be able to later.
 
     Args:
         message: what there is too much of.
-        retry_after: seconds for `Retry-After`, on which clients retry any call: only where nothing of the call has run. A method
-            that raises this has begun, so it has to say so itself.
+        retry_after: seconds for the header `Retry-After`, after which clients retry any call: only set it if no part of the call
+            has run. As a method that raises this has begun, it must set it itself.
     """
 
     code = -32002
     retry_after: int | None = None
 
-    def __init__(self, message: str | None = None, *, retry_after: int | None = None, **options: Any) -> None:
-        super().__init__(message, **options)
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after: int | None = None,
+        code: int | None = None,
+        data: Any = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message, code=code, data=data, status=status)
         if retry_after is not None:
             self.retry_after = retry_after
 
 
 class DeadlineExceeded(CallError):
-    """The method did not end within its deadline, or within the grace period of a stop; it may have taken effect."""
+    """The method did not return within its deadline, or within the grace period of a stop; it may have had its effect."""
 
     code = -32003
 
 
 class Unauthorized(CallError):
-    """No credentials, or wrong ones."""
+    """The credentials are missing or wrong."""
 
     code = -32004
 
 
 class Forbidden(CallError):
-    """The caller, its origin or its way of asking is not allowed."""
+    """The caller, its origin or this kind of request is not allowed."""
 
     code = -32005
 
 
 class Misdirected(CallError):
-    """The request names a host that this server does not answer for (RFC 9110, section 15.5.20)."""
+    """The request names a host that this server does not serve (RFC 9110, section 15.5.20)."""
 
     code = -32006
 
 
 class VerbNotAllowed(CallError):
-    """An HTTP verb that the path does not know; `allow` lists those that it does."""
+    """The path does not support the HTTP verb; `allow` lists those that it supports."""
 
     code = -32007
 
@@ -207,16 +223,16 @@ class VerbNotAllowed(CallError):
 
 
 class UnsupportedCoding(CallError):
-    """The body has a content coding such as gzip; the server reads only bodies without one (RFC 9110, section 15.5.16)."""
+    """The body has a content coding such as gzip, which the server does not support (RFC 9110, section 15.5.16)."""
 
     code = -32009
 
 
 class BadMessage(CallError):
-    """The bytes are not a valid HTTP message, or exceed a limit; `status` says which (RFC 9110, section 15.5).
+    """A request is not valid HTTP, or exceeds a limit; `status` says which (RFC 9110, section 15.5).
 
     Attributes:
-        head: the message's head, if it was complete.
+        head: the head of the request, if it was complete.
     """
 
     code = -32008
@@ -225,14 +241,14 @@ class BadMessage(CallError):
 
 
 class ClientError(GjrpcError):
-    """The base of what `gjrpc.Client` raises; its text is safe to print, whatever a server put into it."""
+    """The base of all errors that `gjrpc.Client` raises; the text is safe to print, whatever the server sent."""
 
     def __init__(self, text: str = "") -> None:
         super().__init__(printable(text))
 
 
 class MisuseError(ClientError):
-    """The caller's own mistake (a bad URL, arguments that JSON can't hold); nothing was sent."""
+    """The caller's own mistake, such as a bad URL or arguments that JSON can't represent; nothing was sent."""
 
 
 class RemoteError(ClientError):
@@ -240,10 +256,10 @@ class RemoteError(ClientError):
 
     Attributes:
         status: the HTTP status.
-        detail: the server's sentence as received; in the error's own text it is escaped, and cut if it is long.
-        method: the method's name, or None.
-        ref: the reference for the server's log, or None.
-        data: what the method supplied, or None.
+        detail: the server's sentence, as received; in the text of the error it is escaped, and cut if it is long.
+        method: the name of the method, or None.
+        ref: the reference in the server's log, or None.
+        data: the data of the method's error, or None.
         code: the JSON-RPC 2.0 code, or None for a native answer.
     """
 
@@ -264,4 +280,4 @@ class RemoteError(ClientError):
 
 
 class WireError(ClientError):
-    """No answer could be had: the connection failed or broke, time ran out, or the bytes were no answer."""
+    """No answer was received: the connection failed or broke, the call timed out, or the bytes were not an answer."""

@@ -1,4 +1,4 @@
-"""Text that strangers wrote, fit to be shown.
+"""Makes text from strangers safe to show.
 
 Owns the escaping of characters that a terminal, a log or a parser would interpret, and how much of a text an error or a log line
 repeats, so that neither grows with what a stranger sent. It does not know what is shown where.
@@ -15,24 +15,24 @@ def printable(words: str) -> str:
 
 
 def printable_json(text: str) -> str:
-    """Return JSON on one line, with such characters as JSON escapes."""
+    """Return JSON on one line, with a JSON escape for each such character."""
     return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 
 def printable_lines(words: str) -> str:
-    """Escape each line; tabs become blanks."""
+    """Return lines with such characters escaped, and tabs expanded to spaces."""
     return "\n".join(map(printable, words.expandtabs().splitlines()))
 
 
 MOST = 100
-"""How many characters of a text are shown."""
+"""Characters of a text that are shown."""
 
 
 def excerpt(text: str, most: int = MOST) -> str:
-    """Return a text; if it is longer, its beginning and an ellipsis."""
+    """Return a text, or its beginning and an ellipsis if it is longer than `most` characters."""
     return text if len(text) <= most else text[:most] + "…"
 
 
 def quoted(text: str, most: int = MOST) -> str:
-    """A text between quotation marks and with its control characters escaped, as Python writes it; a long one is cut."""
+    """Return a text in quotation marks, with control characters escaped as in Python; a long one is cut."""
     return repr(excerpt(text, most))

@@ -1,4 +1,7 @@
-"""A call, as each dialect reads it from a request: the name of a method, and the arguments for it."""
+"""A call, as each dialect reads it from a request.
+
+Owns what a call consists of. It knows no registry and no dialect.
+"""
 
 from typing import Any
 
@@ -6,12 +9,12 @@ import msgspec
 
 
 class Call(msgspec.Struct, eq=False):
-    """A method's name and the arguments for it.
+    """The name of a method, and the arguments for it.
 
     Attributes:
         name: the method's name.
-        arguments: a JSON value; or, where `text` is set, what `gjrpc.calls.binding.Text` describes.
-        text: whether the arguments are text that wants conversion.
+        arguments: a JSON value; if `text` is set, a `gjrpc.calls.binding.Text`.
+        text: whether the arguments are text that must be converted.
     """
 
     name: str

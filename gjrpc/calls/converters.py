@@ -1,7 +1,7 @@
-"""Converts one argument.
+"""Converters for one argument.
 
-Owns the three forms in which a value arrives: decoded JSON, JSON text, and texts of a query. It knows one parameter's form and no
-signature.
+Owns the three ways in which a value arrives: as decoded JSON, as JSON text, and as the texts of a query. It knows the form of one
+parameter, and no signature.
 """
 
 import re
@@ -21,20 +21,24 @@ from gjrpc.values.hashing import as_misfit
 from gjrpc.values.typed_decoder import decoder_for
 
 Convert: TypeAlias = Callable[[str, Form, Any], Any]
-"""Converts a received value to an argument, by name and form; raises Mismatch."""
+"""Converts a received value to the argument of a name, by its form; raises Mismatch."""
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][+-]?\d{1,5})?", re.ASCII)
 
 
 class Mismatch(Exception):
-    """One argument that does not fit; the binder reports it with the others."""
+    """One argument does not fit; the binder reports it together with the others."""
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
 
 
 def from_value(name: str, form: Form, value: Any) -> Any:
-    """Convert decoded JSON to an argument."""
+    """Convert decoded JSON to an argument.
+
+    Raises:
+        Mismatch
+    """
     if form.wanted is Any:
         return value
     try:
@@ -44,7 +48,11 @@ def from_value(name: str, form: Form, value: Any) -> Any:
 
 
 def convert_together(form: Form, values: list[Any]) -> tuple[list[Any] | None, int | None]:
-    """Convert many values of one form in one step; or return the index of one that does not fit; or neither."""
+    """Convert many values of one form in one step.
+
+    Returns:
+        The arguments and None; or None and the index of a value that does not fit; or None twice, if each needs a closer look.
+    """
     if form.hashing is not None:
         return None, None
     try:
@@ -57,7 +65,11 @@ def convert_together(form: Form, values: list[Any]) -> tuple[list[Any] | None, i
 
 
 def from_json(name: str, form: Form, value: Raw) -> Any:
-    """Convert well-formed JSON text to an argument."""
+    """Convert well-formed JSON text to an argument.
+
+    Raises:
+        Mismatch
+    """
     try:
         return _finite(name, decoder_for(form.wanted)(value), form.watched)
     except msgspec.ValidationError as error:
@@ -65,7 +77,11 @@ def from_json(name: str, form: Form, value: Raw) -> Any:
 
 
 def from_texts(name: str, form: Form, texts: list[str]) -> Any:
-    """Convert a query's texts to an argument: several make a list, objects are read as JSON, others by what they spell."""
+    """Convert the texts of a query to an argument: several become a list, objects are read as JSON, others as they are spelled.
+
+    Raises:
+        Mismatch
+    """
     if len(texts) > 1 and not form.repeated:
         raise Mismatch(argument_errors.repeated(name, len(texts)))
     try:
@@ -98,13 +114,13 @@ def _finite(name: str, value: Any, watched: bool) -> Any:
 
 
 def _json_text(text: str) -> str:
-    """Raises: ParseError: it is not JSON."""
+    """Return the text, or raise ParseError if it is not JSON."""
     codec.decode(text.encode())
     return text
 
 
 def _whole(text: str) -> str:
-    """Rewrite an integer spelled as 5.0 or 1e3 with all its digits; return any other text as it is."""
+    """Rewrite an integer such as 5.0 or 1e3 with all its digits; return any other text unchanged."""
     if text.isdecimal() or len(text) > codec.MAX_DIGITS:
         return text
     try:

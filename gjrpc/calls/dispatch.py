@@ -1,7 +1,7 @@
-"""Runs a call and reports how it ended.
+"""Runs a call and returns its result or its error.
 
-Owns the one place where exceptions become errors, and the record of a finished call. It knows neither dialect nor HTTP; `runtime`
-runs blocking methods.
+Owns the one place where exceptions become errors, and the record of a finished call for observers. It knows no dialect and no
+HTTP; `runtime` runs blocking methods.
 """
 
 import logging
@@ -27,17 +27,17 @@ log = logging.getLogger("gjrpc.calls")
 T = TypeVar("T")
 
 Outcome: TypeAlias = bytes | CallError
-"""A result as JSON, or the error to tell."""
+"""A result as JSON, or an error."""
 
 
 class Finished(Struct, frozen=True):
-    """What an observer is told about a call that has ended.
+    """The record of a finished call, for observers.
 
     Attributes:
-        method: the name that was asked for.
-        seconds: from the look-up of the method to its encoded result.
-        error: the error that was told, or None.
-        caller: the name of who called, or None where nobody was asked.
+        method: the name that was called.
+        seconds: how long it took, from looking up the method to encoding its result.
+        error: the error that was returned, or None.
+        caller: the name of the caller; None without authentication.
     """
 
     method: str
@@ -53,12 +53,12 @@ class Dispatcher:
     """Runs the calls of one registry.
 
     Args:
-        registry: where the methods are.
+        registry: the methods.
         runtime: runs blocking methods and those with a deadline.
-        observers: each is called with a `Finished` after each call; without any, nothing is measured.
-        own: methods that are no part of the registry: what the protocol keeps for itself.
-        anyone: who calls where nobody is asked.
-        guarded: whether each call has a caller (`gjrpc.calls.context`), who may call what its rights say.
+        observers: each is called with a `Finished` after each call; without observers no time is measured.
+        own: methods outside of the registry, with names that the protocol reserves.
+        anyone: the caller of every call without authentication.
+        guarded: whether each call is authenticated and has a caller (`gjrpc.calls.context`), whose rights are checked.
     """
 
     def __init__(
@@ -79,11 +79,11 @@ class Dispatcher:
         self._runtime = runtime
         self._observers = tuple(observers)
         self.run: Callable[[Call], Outcome] = self._observed if observers else self._answer
-        """Run a call to its end; raises nothing that a method raised."""
+        """Run a call to its end; what the method raises becomes an error."""
 
     @property
     def runtime(self) -> Runtime:
-        """What runs blocking methods and deadlines; unless given, what fits at the first need, since gevent may patch late."""
+        """What runs blocking methods and deadlines; by default chosen at its first use, since gevent may patch late."""
         if self._runtime is None:
             self._runtime = running()
         return self._runtime
@@ -93,16 +93,16 @@ class Dispatcher:
         self._runtime = runtime
 
     def run_by(self, runtime: Runtime) -> None:
-        """Use this runtime, unless the application was given one other than `Plain`."""
+        """Use this runtime, unless the application was given another one than `Plain`."""
         if self._runtime is None or isinstance(self._runtime, Plain):
             self._runtime = runtime
 
     def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
-        """Run a function over several calls, at the same time where the runtime can; what it returned comes in their order."""
+        """Apply a function to several calls, concurrently if the runtime can, and return the results in order."""
         return self.runtime.map(function, items)
 
     def apart(self, function: Callable[[], T]) -> T:
-        """Run what computes for long and is no call, so that it holds up nobody."""
+        """Run a long computation that is not a call, without holding up calls."""
         return self.runtime.apart(function)
 
     def offload(self, method: Method) -> None:
@@ -127,12 +127,12 @@ class Dispatcher:
                 return codec.encode(self.runtime.call(method, positional, named))
             return codec.encode(method.run(*positional, **named))
         except CallError as error:
-            return self._told(error, method)
+            return self._checked(error, method)
         except codec.NotJSON as error:
             return internal_error(f"the method's result is not JSON: {error}", error, method)
         except WrongResult as error:
             return internal_error("the method's result does not match its annotation", error, method, pointer=MORE)
-        except BaseException as error:  # the one place: also a SystemExit in a method must not end the server
+        except BaseException as error:  # the one place; a SystemExit in a method must not end the server either
             if self.runtime.passes(error):
                 raise
             return internal_error("the method failed", error, method, pointer=DETAILS)
@@ -163,16 +163,15 @@ class Dispatcher:
         return outcome
 
     def may_call(self, method: Method) -> bool:
-        """Whether the caller may call this method, and so may know that it exists."""
-        rights = self._caller().rights
-        return rights.allows_name(method.name) and rights.has_scope(method.options.scope)
+        """Whether the caller may call this method, and so may learn that it exists."""
+        return self._caller().may_call(method.name, method.options.scope)
 
     def _hides(self) -> bool:
-        """Whether some methods may be closed to the caller, who lacks a scope."""
+        """Whether the caller lacks a scope of a method, so that some methods are hidden from it."""
         return not self._caller().rights.has_all_scopes(self.registry.scopes)
 
     def _no_such_method(self, name: str) -> CallError:
-        """The same error for a name that no method has and for a method that the caller may not know of."""
+        """Return the same error for an unknown name and for a method that is hidden from the caller."""
         near = self.registry.near(name)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "; list_methods lists them all"
         return self._caller().no_such_method(name, hint) if self._hides() else MethodNotFound(f"no method {quoted(name)}{hint}")
@@ -181,16 +180,16 @@ class Dispatcher:
         if not self._caller().rights.has_scope(method.options.scope):
             raise self._no_such_method(method.name)
 
-    def _told(self, error: CallError, method: Method) -> CallError:
-        """The error that the method raised for the client, after checking that it can be sent."""
+    def _checked(self, error: CallError, method: Method) -> CallError:
+        """Return the error that a method raised for the client, if it can be sent."""
         if type(error) is MethodNotFound and self._hides() and self.registry.find(method.name) is None:
-            return self._no_such_method(method.name)  # an instance's `_dispatch` has none either
+            return self._no_such_method(method.name)  # raised by an instance's `_dispatch`
         if isinstance(error, InvalidArguments) and error.foreign is not None:
             disclosure.log_cause(error, error.foreign, method)
         try:
             disclosure.error_parts(error)
         except codec.NotJSON as cause:
             return internal_error(f"the method's error data is not JSON: {cause}", error, method)
-        except BaseException as cause:  # noqa: BLE001  an attribute is an application's own code
+        except BaseException as cause:  # noqa: BLE001  an attribute can run the application's code
             return disclosure.unsendable_error(cause, method)
         return error

@@ -1,32 +1,32 @@
-"""Suggests names for a misspelt one.
+"""Suggestions for misspelt names.
 
-Owns which known names are close to a text. Strangers can ask as often as they like, so a look-up costs as little as a call: the
-cost grows neither with the number of names nor with the text.
+Owns which known names are close to a text. A stranger can misspell as many names as it likes, so a look-up costs no more than a
+call: the cost grows neither with the number of names nor with the length of the text.
 """
 
 from bisect import bisect_left
 from collections.abc import Iterable
 
 _LONGEST = 40
-"""Characters of a name or text; for longer ones there are no hints."""
+"""Characters of a name or text; longer ones get no hints."""
 
 _MOST_NAMES = 2000
-"""How many names are indexed; so many take some 10 MB."""
+"""Names that are indexed; so many take some 10 MB."""
 
-_CROWD = 8  # so many equally close names are no help to anyone
+_CROWD = 8  # so many equally close names help nobody
 _SHORTEST_BEGINNING = 3
 _SHORTEST_FORM = 2
 
 
 class Hints:
-    """Finds names that are two edits at the most from a text, that it begins, or that begin it; capitals make no difference.
+    """Finds names that are at most two edits from a text, or that share its beginning; case makes no difference.
 
-    A text and a name are close where they are the same after one letter was left out of both, or of either: so one letter was too
-    many, too few or wrong, or two neighbours changed places. Names are filed under themselves and under each of these shorter
-    forms, and a text is looked up under its own.
+    A name is close to a text if both are the same after removing one letter from either or from both: then one letter was too
+    many, missing or wrong, or two neighbours were swapped. Names are filed under themselves and under each of these shorter
+    forms, and a text is looked up under its own forms.
 
     Args:
-        names: the known names, of which the first 2,000 are looked at.
+        names: the known names; only the first 2,000 are indexed.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -39,17 +39,17 @@ class Hints:
                     crowd.append(name)
 
     def near(self, text: str) -> list[str]:
-        """The names that are close to a text, the closest first."""
+        """Return the names that are close to a text, the closest first."""
         if not text or len(text) > _LONGEST:
             return []
-        return list(dict.fromkeys(self._misspelt(text) + self._begun(text)))
+        return list(dict.fromkeys(self._misspelt(text) + self._sharing_beginning(text)))
 
     def _misspelt(self, text: str) -> list[str]:
         found = {name for form in _forms(text) for name in self._filed.get(form, ())}
         return sorted(found, key=lambda name: (abs(len(name) - len(text)), name[:1] != text[:1], name))
 
-    def _begun(self, text: str) -> list[str]:
-        """Names of which a text is the beginning, and some of those with which it begins: its neighbours in the alphabet."""
+    def _sharing_beginning(self, text: str) -> list[str]:
+        """Return names that begin with the text or that the text begins with, among its neighbours in the alphabet."""
         at = bisect_left(self._names, text)
         around = self._names[max(at - _CROWD, 0) : at + _CROWD]
         return [name for name in around if min(len(name), len(text)) >= _SHORTEST_BEGINNING and _begins(name, text)]
@@ -60,6 +60,6 @@ def _begins(one: str, other: str) -> bool:
 
 
 def _forms(text: str) -> set[str]:
-    """A text, and what is left of it without one of its characters; not less than two of them, which say little."""
+    """Return a text, and what is left of it without one of its characters, unless that is shorter than two characters."""
     text = text.lower()
     return {text, *(text[:at] + text[at + 1 :] for at in range(len(text) if len(text) > _SHORTEST_FORM else 0))}

@@ -1,8 +1,8 @@
-"""Names and the methods behind them.
+"""The registered methods, by name.
 
-Owns which names there are, how functions, instances and other registries come in, and the three introspection methods. It knows
-no request: a call only looks a name up. Registration is the moment for mistakes: each is an error at once, saying which and why.
-What of an instance is reached is `instances`'.
+Owns the names, the registration of functions, instances and other registries, and the three introspection methods. Each mistake
+is an error at registration, which says what is wrong and why. A call only looks a name up. The registry knows no request;
+`instances` decides which attributes of an instance become methods.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,11 +20,11 @@ if TYPE_CHECKING:  # every type checker brings it, and nothing else needs it
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# Prefixes and names that mean something else on the wire (CONVENTION, sections 4 and 6).
+# Names, and prefixes that end in "." or "/", with another meaning on the wire (CONVENTION, sections 4 and 6).
 _RESERVED = {
-    "jsonrpc": "it marks a JSON-RPC 2.0 message",
+    "jsonrpc": "it marks a JSON-RPC 2.0 request",
     "rpc.": "names that begin with 'rpc.' belong to the JSON-RPC 2.0 specification",
-    "-/": "'/-/' holds what is not a method",
+    "-/": "paths under '/-/' are pages, not methods",
 }
 
 
@@ -40,9 +40,9 @@ class Registry:
     def __init__(self) -> None:
         self._methods: dict[str, Method] = {}
         self.exact = False
-        """Whether a method wants all digits of its numbers; see `gjrpc.calls.exact`."""
+        """Whether a method needs every digit of its numbers; see `gjrpc.calls.exact`."""
         self.scopes: set[str] = set()
-        """The scopes that methods require."""
+        """The scopes of all methods."""
         self._when_exact: list[Callable[[], None]] = []
         self._hints, self._hints_of = Hints(()), 0
         self._fallback: Fallback | None = None
@@ -50,7 +50,7 @@ class Registry:
             self.register(function)
         self._introspection = frozenset(self._methods)
         self.find: Callable[[str], Method | None] = self._methods.get
-        """The method of this name, or None: the look-up of every call."""
+        """Return the method of a name, or None; every call uses it."""
 
     @overload
     def method(self, function: F, /) -> F: ...
@@ -94,36 +94,44 @@ class Registry:
     """py-jrpc's name for `register`."""
 
     def register_instance(self, instance: object, prefix: str = "", *, blocking: bool = False) -> None:
-        """Register the public methods of an instance, and, with dotted names, those of the instances that it holds.
+        """Register the public methods of an instance and, under dotted names, those of its attributes.
 
-        Only objects of classes written in Python are entered, never modules, classes or built-in values, and no name with
-        a leading underscore, so that nothing is reached that nobody meant to serve. Properties are not run to look inside.
+        Only objects of classes written in Python are entered, never modules, classes or built-in values, and no name that begins
+        with an underscore, so that nothing is served by accident. Properties are not evaluated.
 
-        An instance with a `_dispatch(method, params)` gets every call whose name is not registered, as in py-jrpc, and none of
-        its methods is reached past it; it says that it knows no such method by raising `gjrpc.errors.MethodNotFound`, or
-        NameError as there.
+        An instance with a `_dispatch(method, params)` gets every call whose name is not registered, as in py-jrpc; its public
+        methods are not registered. It raises `gjrpc.errors.MethodNotFound`, or NameError as there, for a name that it does not
+        know.
+
+        Args:
+            prefix: put before each name, such as `disk.`.
+            blocking: run all its methods in threads; see `gjrpc.calls.options.MethodOptions`.
 
         Raises:
-            RegistrationError: nothing in it can be called, or as `include`.
+            RegistrationError: the instance has nothing to call; or as `include`.
         """
         if isinstance(instance, type):
-            raise RegistrationError(f"{instance.__name__} is a class; register an instance of it")
+            raise RegistrationError(f"{instance.__name__} is a class: register an instance of it")
         staged = Registry()
         dispatch = getattr(instance, "_dispatch", None)
         if dispatch is not None:
             staged._fallback = Fallback(prefix, dispatch, MethodOptions(blocking=blocking, description=""))
         else:
-            for name, function in public_methods(instance, prefix):
-                staged.register(function, name, blocking=blocking)
-            if len(staged) == len(staged._introspection):
-                raise RegistrationError(f"{type(instance).__name__} instance: it has no public method and no _dispatch")
+            staged._register_public(instance, prefix, blocking)
         self.include(staged)
 
+    def _register_public(self, instance: object, prefix: str, blocking: bool) -> None:
+        found = list(public_methods(instance, prefix))
+        if not found:
+            raise RegistrationError(f"the {type(instance).__name__} instance has no public method and no _dispatch")
+        for name, function in found:
+            self.register(function, name, blocking=blocking)
+
     def include(self, other: "Registry", prefix: str = "") -> None:
-        """Take over all methods of another registry, each name behind `prefix`, and its instance's `_dispatch` likewise.
+        """Add all methods of another registry, each name with `prefix` before it, and the `_dispatch` of its instance.
 
         Raises:
-            RegistrationError: a name is taken, or both have a `_dispatch`; then nothing is added.
+            RegistrationError: a name is taken, or both registries have a `_dispatch`; then nothing is added.
         """
         renamed = [method.renamed(prefix + method.name) for method in other if method.name not in other._introspection]
         for method in renamed:
@@ -131,21 +139,22 @@ class Registry:
         fallback = other._fallback
         if fallback is not None:
             if self._fallback is not None:
-                raise RegistrationError(f"{fallback.dispatch!r}: another instance's _dispatch is registered already")
+                raise RegistrationError(f"{fallback.dispatch!r}: the _dispatch of another instance is already registered")
             self._fallback = fallback._replace(prefix=prefix + fallback.prefix)
         for method in renamed:
             self._add(method)
 
     def replace(self, method: Method) -> None:
-        """Replace the registered method of the same name; calls that have begun keep the old one."""
-        self._methods[method.name] = method
+        """Replace the registered method of the same name, if there is one; calls that have begun keep the old one."""
+        if method.name in self._methods:
+            self._methods[method.name] = method
 
     def find_dispatched(self, name: str) -> Method | None:
-        """The method that hands `name`, without its prefix, to an instance's `_dispatch`, or None where there is none."""
+        """Return a method that passes `name` to the `_dispatch` of an instance, or None without one."""
         return None if self._fallback is None else self._fallback.find(name)
 
     def when_exact(self, notify: Callable[[], None]) -> None:
-        """Call `notify` once a method wants all digits of its numbers: now, or when the first is registered."""
+        """Call `notify` once a method needs every digit of its numbers: now, or when the first one is registered."""
         if self.exact:
             notify()
         else:
@@ -165,18 +174,18 @@ class Registry:
         return sorted(filter(self._shows, self._methods))
 
     def near(self, name: str) -> list[str]:
-        """Return up to three names of methods that you may call and that `name` may have meant."""
+        """Return up to three names of methods that the caller may call and may have meant by `name`."""
         if self._hints_of != len(self._methods):  # methods are only added
             self._hints, self._hints_of = Hints(self._methods), len(self._methods)
         return [*filter(self._shows, self._hints.near(name))][:3]
 
     def method_signature(self, method_name: str) -> dict[str, Any]:
-        """Give the parameter names of a method."""
+        """Return the parameter names of a method."""
         method = self._shown(method_name)
         return {method_name: method.binding.names if method else "method/function not found"}
 
     def method_help(self, method_name: str) -> str:
-        """Give the documentation of a method."""
+        """Return the documentation of a method."""
         method = self._shown(method_name)
         return method.description if method else f"Method [{method_name}] not found"
 
@@ -184,7 +193,7 @@ class Registry:
         return context.permits(self._methods[name])
 
     def _shown(self, name: str) -> Method | None:
-        """The method of this name, if whoever asks may know of it."""
+        """Return the method of this name, unless it is hidden from the caller."""
         return self._methods[name] if name in self._methods and self._shows(name) else None
 
     def _add(self, method: Method) -> None:
@@ -199,18 +208,18 @@ class Registry:
 
     def _check(self, name: str) -> None:
         if not isinstance(name, str) or not name:
-            raise RegistrationError(f"method name {name!r}: expected a text that is not empty")
+            raise RegistrationError(f"method name {name!r}: expected a non-empty string")
         if not name.isprintable():
-            raise RegistrationError(f"method name {name!r}: it holds a character that can't be printed")
+            raise RegistrationError(f"method name {name!r}: it contains a character that can't be printed")
         for reserved, why in _RESERVED.items():
             if name == reserved or (reserved.endswith((".", "/")) and name.startswith(reserved)):
                 raise RegistrationError(f"method name {name!r} is reserved: {why}")
         if name in self._methods:
-            raise RegistrationError(f"method name {name!r} is taken by {self._methods[name].function!r}; give another name=")
+            raise RegistrationError(f"method name {name!r} is taken by {self._methods[name].function!r}; pass another name=")
 
 
 def _own_name(function: Callable[..., Any]) -> str:
     name = getattr(function, "__name__", None) or getattr(getattr(function, "func", None), "__name__", None)
     if name is None or name == "<lambda>":
-        raise RegistrationError(f"{function!r} has no name of its own; give one with name=")
+        raise RegistrationError(f"{function!r} has no name; pass one as name=")
     return str(name)

@@ -1,7 +1,8 @@
-"""Checks what methods return against their annotations.
+"""The check of results against their annotations.
 
-Owns that check, compiled at registration. Values of plain types are checked by their class; for any other type the JSON is
-decoded again, as its reader will do, but into types without the application's code: no `__post_init__` runs.
+Owns that check, which is compiled at registration. Values of plain types are checked by their class. For any other type the JSON
+is decoded again, as the client will do, but into types without the application's code: no `__post_init__` runs. It knows no
+method and no call.
 """
 
 import inspect
@@ -32,37 +33,37 @@ _PLAIN: dict[type, tuple[type, ...]] = {
 
 
 class ResultCheck:
-    """Checks what a method returns.
+    """Checks the results of a method.
 
     Attributes:
-        usual: the most frequent class whose instances need no further check, or None.
+        usual: the most usual class whose instances need no further check, or None.
 
     Args:
         annotation: the annotation of the result.
-        info: msgspec's description of it.
+        info: msgspec's description of the annotation.
     """
 
-    __slots__ = ("_annotation", "_known", "_read", "usual")
+    __slots__ = ("_annotation", "_decode", "_known", "usual")
 
     def __init__(self, annotation: Any, info: types.Type) -> None:
         known = [kind for member in alternatives(info) for kind in _known(member)]
         self._known = frozenset(known)
         self.usual = known[0] if known else None
         self._annotation = inspect.formatannotation(annotation)
-        self._read = uncached_decoder_for(rebuild_type(info, without_code))
+        self._decode = uncached_decoder_for(rebuild_type(info, without_code))
 
     def check(self, result: Any) -> Any:
-        """Return a result if its class is right, or else as JSON that was checked.
+        """Return a result if its class is right, or else its JSON, checked.
 
         Raises:
-            WrongResult: it does not match the annotation.
-            NotJSON: it can't be written as JSON.
+            WrongResult: the result does not match the annotation.
+            NotJSON: the result can't be written as JSON.
         """
         if type(result) in self._known:
             return result
         text = codec.encode(result)
         try:
-            self._read(text)
+            self._decode(text)
         except msgspec.ValidationError as error:
             reason, place = argument_errors.reason_and_place(error)
             where = f" at {place.lstrip('.')}" if place else ""
@@ -70,18 +71,18 @@ class ResultCheck:
         return Raw(text)
 
     def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap the function so that it raises WrongResult instead of returning a wrong result."""
+        """Wrap a function so that it raises WrongResult instead of returning a wrong result."""
         return lambda *positional, **named: self.check(function(*positional, **named))
 
 
 def result_check(annotation: Any) -> ResultCheck | None:
-    """Return the check for results of a type; None without an annotation, or if JSON can't be checked against it."""
+    """Return the check for an annotation; None without one, or if JSON can't be checked against it."""
     if annotation in (Parameter.empty, Any, object, Raw):
         return None
     try:
         info = types.type_info(annotation)
         return None if isinstance(info, (types.AnyType, types.CustomType)) else ResultCheck(annotation, info)
-    except Exception:  # noqa: BLE001  msgspec raises several kinds for what is no type; the documents say so
+    except Exception:  # noqa: BLE001  msgspec raises several kinds of errors for what is not a type; the documents report it
         return None
 
 

@@ -1,7 +1,6 @@
 """What a caller may call: patterns of method names, and scopes.
 
-Owns what a caller is and the check of its rights. It knows neither requests nor
-credentials, nor where rights are written down.
+Owns what a caller is and the check of its rights. It knows neither requests nor credentials, nor the file that holds the rights.
 """
 
 import fnmatch
@@ -13,15 +12,15 @@ from gjrpc.errors import Forbidden
 from gjrpc.texts import quoted
 
 ALWAYS_ALLOWED = frozenset({"list_methods", "method_signature", "method_help", "rpc.discover"})
-"""Whoever is let in may ask what there is; the answers show what that caller may call."""
+"""Methods that every authenticated caller may call; they show only what this caller may call."""
 
 
 class Rights:
-    """What may be called.
+    """What a caller may call: a method whose name fits a pattern, if the caller has its scope.
 
     Args:
-        patterns: of method names, in upper and lower case as they are.
-        scopes: held ones; `*` for all.
+        patterns: patterns of method names with `*`, `?` and `[…]`, as in `fnmatch`; case matters.
+        scopes: the scopes that the caller has; `*` for all.
     """
 
     __slots__ = ("_all", "_match", "patterns", "scopes")
@@ -42,23 +41,23 @@ class Rights:
         return f"<Rights {' '.join([*sorted(self.patterns), *(f'@{scope}' for scope in sorted(self.scopes))])}>"
 
     def allows_name(self, method: str) -> bool:
-        """Whether a pattern has this method's name."""
+        """Whether a pattern fits the name of a method."""
         return self._all or method in ALWAYS_ALLOWED or self._match(method) is not None
 
     def has_all_scopes(self, scopes: AbstractSet[str]) -> bool:
-        """Whether the caller holds each of these scopes, so that no method is closed for lack of one."""
+        """Whether the caller has each of these scopes, so that none of their methods is hidden from it."""
         return "*" in self.scopes or scopes <= self.scopes
 
     def has_scope(self, scope: str | None) -> bool:
-        """Whether a method's scope is held; None is a method without one."""
+        """Whether the caller has the scope of a method; None for a method without one."""
         return scope is None or scope in self.scopes or "*" in self.scopes
 
 
 class Caller:
-    """Whoever calls.
+    """Who makes a call.
 
     Attributes:
-        name: what it is called by, or None where nobody was asked.
+        name: its name; None without authentication.
         rights: what it may call.
     """
 
@@ -71,8 +70,12 @@ class Caller:
     def __repr__(self) -> str:
         return f"<Caller {self.name}>"
 
+    def may_call(self, method: str, scope: str | None) -> bool:
+        """Whether it may call the method of this name, with this scope."""
+        return self.rights.allows_name(method) and self.rights.has_scope(scope)
+
     def check_name(self, method: str) -> None:
-        """Raise where no pattern has this method.
+        """Raise unless a pattern fits the name of the method.
 
         Raises:
             Forbidden
@@ -81,12 +84,12 @@ class Caller:
             raise Forbidden(f"{self.name!r} may not call {quoted(method)}")
 
     def no_such_method(self, method: str, hint: str) -> Forbidden:
-        """Return the one refusal for a method whose scope the caller lacks and for a name that no method has.
+        """Return the error for a method whose scope the caller lacks, and for a name that no method has.
 
-        Two different ones would reveal methods that the caller may not know of.
+        It is the same error, as a difference would reveal which methods exist.
 
         Args:
-            hint: what else the caller may have meant; appended to the sentence.
+            hint: which methods the caller may have meant; appended to the sentence.
         """
         if self.name is None:
             return Forbidden(
@@ -97,7 +100,7 @@ class Caller:
 
 
 ANYONE = Caller(None, Rights())
-"""Who calls where nobody is asked: no scope is held."""
+"""Any caller, without authentication: it has no scope."""
 
 UNRESTRICTED = Caller(None, Rights(scopes="*"))
-"""Who calls where all is open."""
+"""Any caller, where everybody may call everything."""

@@ -1,7 +1,8 @@
-"""How a method that is not plain is run: off the loop, or with a deadline.
+"""Runs methods that block or have a deadline.
 
-Owns the seam between `dispatch`, which is pure, and whatever makes calls concurrent. `Plain` runs a method where it is called,
-which is right under servers that give each request a thread or a process; `gjrpc.server.gevent_runtime.Green` knows gevent.
+Owns the interface between `dispatch`, which is pure, and whatever makes calls concurrent. `Plain` runs a method where it is
+called, which is right under servers that give each request a thread or a process; `gjrpc.server.gevent_runtime.Green` uses
+gevent. It knows no dialect and no result.
 """
 
 import dis
@@ -21,64 +22,67 @@ T = TypeVar("T")
 _RAISE = dis.opmap["RAISE_VARARGS"]
 
 FEW = 2
-"""Functions that run apart at the same time: each computes on a core of its own, or would."""
+"""Long computations that may run at the same time; each occupies a core."""
 
 
 class Runtime(Protocol):
     """Runs the methods that are registered as blocking or with a deadline."""
 
     def passes(self, error: BaseException) -> bool:
-        """Whether an exception is not the call's answer but ends the thread, greenlet or process that runs it."""
+        """Whether an exception is not an error of the call, but must end the thread, greenlet or process that runs it."""
         ...
 
     def call(self, method: Method, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
-        """Run the method and return its result, or raise what it raised.
+        """Run a method and return its result, or raise what it raises.
 
         Raises:
-            gjrpc.errors.DeadlineExceeded: it did not end in time.
+            gjrpc.errors.DeadlineExceeded: it did not return within its deadline.
         """
         ...
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
-        """Run a function over all items, perhaps several at a time, and give what it returned in their order."""
+        """Apply a function to all items, perhaps several at a time, and return the results in order."""
         ...
 
     def apart(self, function: Callable[[], T]) -> T:
-        """Run a function that computes for long, so that it holds up nobody, and `FEW` at a time; the others wait."""
+        """Run a long computation without holding up calls; up to `FEW` run at a time, and others wait."""
         ...
 
 
 class Plain:
-    """Runs a method where it is called. It can't be stopped there, so a deadline only decides the answer at its end."""
+    """Runs a method where it is called. It can't be interrupted there, so its deadline is checked when it returns."""
 
     def __init__(self) -> None:
         self._few = threading.BoundedSemaphore(FEW)
 
     def passes(self, error: BaseException) -> bool:
-        """Whether the exception is an interrupt of this process."""
+        """Whether an exception is an interrupt of this process."""
         return is_interrupt(error)
 
     def call(self, method: Method, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
-        """Run it here and now; raise DeadlineExceeded if it ends after its deadline."""
+        """Run a method here and now; raise DeadlineExceeded if it returns after its deadline."""
         if method.options.deadline is None:
             return method.run(*positional, **named)
         return on_time(method.options.deadline, partial(method.run, *positional, **named))
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterable[Any]:
-        """One after the other."""
+        """Apply a function to the items, one after the other."""
         return map(function, items)
 
     def apart(self, function: Callable[[], T]) -> T:
-        """Run it here, in the thread of its request, when its turn comes."""
+        """Run a long computation here, in the thread of its request, once fewer than `FEW` are running."""
         with self._few:
             return function()
 
 
 def on_time(deadline: float, call: Callable[[], T]) -> T:
-    """Return the result of a call that can't be stopped, such as one that computes.
+    """Return the result of a call that can't be interrupted.
+
+    Args:
+        deadline: seconds that it may take.
 
     Raises:
-        DeadlineExceeded: it ended too late; its result, or its error for the client, is dropped.
+        DeadlineExceeded: it returned too late; its result, or its error for the client, is dropped.
     """
     end = time.monotonic() + deadline
     try:
@@ -93,12 +97,12 @@ def on_time(deadline: float, call: Callable[[], T]) -> T:
 
 
 def late(deadline: float) -> DeadlineExceeded:
-    """The error that replaces a result that comes too late, or not at all."""
+    """Return the error that replaces a late or missing result."""
     return DeadlineExceeded(f"the call took longer than its deadline of {deadline:g} s")
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Whether it is a KeyboardInterrupt that Python itself raised for a SIGINT, not one that a method raised."""
+    """Whether an exception is a KeyboardInterrupt that Python raised for a SIGINT, not one that a method raised."""
     return (
         isinstance(error, KeyboardInterrupt)
         and signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -107,7 +111,7 @@ def is_interrupt(error: BaseException) -> bool:
 
 
 def comes_from_outside(error: BaseException) -> bool:
-    """Whether no `raise` statement raised it: it came between two instructions or at a switch of greenlets."""
+    """Whether no `raise` statement raised it: it came from a signal, or from a switch of greenlets."""
     trace = error.__traceback__
     if trace is None:
         return False
@@ -118,13 +122,13 @@ def comes_from_outside(error: BaseException) -> bool:
 
 
 def gevent_patched() -> bool:
-    """Tell whether gevent has patched the standard library's sockets."""
+    """Return whether gevent has patched the standard library's sockets."""
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and bool(monkey.is_module_patched("socket"))
 
 
 def running() -> Runtime:
-    """The runtime that fits this process: gevent's where gevent has patched the standard library, else `Plain`."""
+    """Return the runtime for this process: gevent's if gevent has patched the standard library, else `Plain`."""
     if not gevent_patched():
         return Plain()
     from gjrpc.server.gevent_runtime import Green  # noqa: PLC0415  gevent is optional here, and it is loaded already

@@ -1,7 +1,7 @@
-"""What a callable's signature says, read once at registration.
+"""Reads the signature of a callable, once, at registration.
 
-Owns all inspection: signatures, annotations, what msgspec makes of them, and each reason why a callable can't be registered. Its
-findings are `binding`'s to use; nothing here runs during a call.
+Owns all inspection: signatures, annotations, what msgspec makes of them, and each reason why a callable can't be registered.
+`binding` uses what it finds; nothing here runs during a call. It knows no method and no arguments.
 """
 
 import functools
@@ -19,10 +19,10 @@ from gjrpc.values.conversion import Unconvertible, alternatives, prepare, withou
 from gjrpc.values.hashing import Hashing, hashing_of
 
 POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-"""The kinds of parameters that an argument can reach by position."""
+"""The kinds of parameters that can be given by position."""
 
 NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
-"""The kinds of parameters that an argument can reach by name."""
+"""The kinds of parameters that can be given by name."""
 
 _REPEATED = (
     msgspec.inspect.ListType,
@@ -45,15 +45,15 @@ _CACHED = type(functools.lru_cache(len))
 _LONGEST = 200  # characters of an annotation in a sentence
 
 _NO_PLAIN_FUNCTIONS: dict[Callable[[Any], bool], str] = {
-    inspect.isgeneratorfunction: "it is a generator function, whose items can't be sent one by one; return a list of them",
-    inspect.iscoroutinefunction: "it is an async function, and only plain ones are served (gevent makes their waits concurrent), "
-    "so make it one, or register one that runs it with asyncio.run",
-    inspect.isasyncgenfunction: "it is an async function with yield, and only plain ones are served; return a list of the items",
+    inspect.isgeneratorfunction: "it is a generator function, and items can't be sent one by one; return a list of them",
+    inspect.iscoroutinefunction: "it is an async function, and only plain functions are served (gevent makes their waits "
+    "concurrent); make it a plain function, or register one that runs it with asyncio.run",
+    inspect.isasyncgenfunction: "it is an async generator function, and only plain functions are served; return a list",
 }
 
 
 def read_signature(function: Callable[..., Any]) -> inspect.Signature:
-    """The signature, with annotations that are text evaluated.
+    """Return the signature, with string annotations evaluated.
 
     Raises:
         RegistrationError: the signature can't be read, or the callable is a generator or coroutine function.
@@ -69,15 +69,14 @@ def read_signature(function: Callable[..., Any]) -> inspect.Signature:
         return signature
     except (TypeError, ValueError) as error:
         raise RegistrationError(f"its signature can't be read ({error}); wrap it in a function that has one") from error
-    except Exception as error:  # evaluating a text annotation can raise anything
+    except Exception as error:  # evaluating a string annotation can raise anything
         raise RegistrationError(f"an annotation can't be evaluated: {type(error).__name__}: {error}") from error
 
 
 def _check_keywords(function: functools.partial[Any]) -> None:
-    """Refuse keywords for positional-only parameters: Python 3.13 gives such a partial a signature that no call fits.
+    """Raise TypeError if a partial passes a positional-only parameter by name.
 
-    Raises:
-        TypeError: it has some.
+    Python 3.13 gives such a partial a signature that no call fits.
     """
     parameters = inspect.signature(function.func).parameters.values()
     wrong = [p.name for p in parameters if p.kind is Parameter.POSITIONAL_ONLY and p.name in function.keywords]
@@ -86,17 +85,17 @@ def _check_keywords(function: functools.partial[Any]) -> None:
 
 
 def taken_names(function: Callable[..., Any], parameters: list[Parameter]) -> frozenset[str]:
-    """Names that `**kwargs` can't take, since the callable has already bound them (`self`, a partial's arguments)."""
+    """Return the names that `**kwargs` can't accept, because the callable has bound them (`self`, arguments of a partial)."""
     every = [p for inner in _innermost(function) for p in inspect.signature(inner).parameters.values()]
     return frozenset(p.name for p in every if p.kind in NAMED) - {p.name for p in parameters}
 
 
 def _innermost(function: Any) -> Iterator[Callable[..., Any]]:
-    """The functions that a call ends in, which bind what the callables around them have bound already."""
+    """Yield the functions inside partials, methods and classes, which also have the parameters that those have bound."""
     if isinstance(function, functools.partial):
         yield from _innermost(function.func)
     elif isinstance(function, (staticmethod, _CACHED)):
-        yield from _innermost(function.__wrapped__)  # these return what the function returns
+        yield from _innermost(function.__wrapped__)  # both return what the function returns
     elif inspect.ismethod(function):
         yield from _innermost(function.__func__)
     elif inspect.isclass(function):
@@ -106,12 +105,12 @@ def _innermost(function: Any) -> Iterator[Callable[..., Any]]:
 
 
 def is_typed(parameter: Parameter) -> bool:
-    """Whether a parameter has an annotation that asks for something."""
+    """Whether a parameter has an annotation that its values must fit."""
     return parameter.annotation not in (Parameter.empty, Any, object)
 
 
 def struct_of(parameters: list[Parameter], forms: Mapping[str, "Form"], *, array_like: bool) -> type[msgspec.Struct]:
-    """A Struct with the parameters as its fields: msgspec compiles it once and converts all arguments in one step.
+    """Return a Struct whose fields are the parameters: msgspec compiles it once and converts all arguments in one step.
 
     Raises:
         RegistrationError: msgspec can't convert to one of the types.
@@ -120,9 +119,9 @@ def struct_of(parameters: list[Parameter], forms: Mapping[str, "Form"], *, array
 
 
 def text_struct_of(parameters: list[Parameter], forms: Mapping[str, "Form"]) -> type[msgspec.Struct]:
-    """The same for the texts of a query, for parameters that take one plain text each.
+    """Return such a Struct for the texts of a query, with the parameters that take one plain text each.
 
-    An integer spelled with a fraction or an exponent, such as `1e3`, passes through a double: it is exact up to 53 bits.
+    An integer with a fraction or an exponent, such as `1e3`, passes through a double: it is exact up to 53 bits.
     """
     simple = [(p, _EXACT.get(forms[p.name].wanted, forms[p.name].wanted)) for p in parameters if forms[p.name].simple]
     return _struct(simple, array_like=False)
@@ -132,7 +131,7 @@ def _struct(typed: list[tuple[Parameter, Any]], *, array_like: bool) -> type[msg
     columns = [(p.name, wanted) if p.default is p.empty else (p.name, wanted, UNSET) for p, wanted in typed]
     try:
         struct = msgspec.defstruct("Arguments", columns, array_like=array_like, kw_only=not array_like)
-        msgspec.json.Decoder(struct)  # compiles it, and so finds what msgspec can't convert to
+        msgspec.json.Decoder(struct)  # compiles it, which finds types that msgspec can't convert to
     except TypeError as error:
         raise RegistrationError(f"its parameters can't be converted from JSON: {error}") from error
     return struct
@@ -144,21 +143,21 @@ _PLAIN = (Any, str, float, bool, None, *_EXACT, str | None, float | None, bool |
 
 
 class Form(NamedTuple):
-    """How the values of one parameter are read.
+    """How the values of one parameter are converted.
 
     Attributes:
         wanted: the type that they are converted to.
         shown: its annotation as text, for people.
         repeated: whether a query may repeat it, for a list.
-        as_json: whether its text in a query is JSON, as for all types that hold more than one value.
+        as_json: whether its text in a query is JSON, as for all types that contain other values.
         numeric: whether a text is read as a number, true, false or null.
         whole: whether that number can only be an integer.
-        simple: whether a query's text is one plain value, read by the fast path.
+        simple: whether its text in a query is one plain value, which the fast path converts.
         exact: whether a float would lose digits.
-        keyed: whether it has objects whose keys are converted.
-        watched: whether a value from JSON can be NaN or infinite.
-        watched_text: whether a value from a text can.
-        hashing: checks what goes into its sets and dicts, if a stranger can choose hashes.
+        keyed: whether it contains objects whose keys must be converted.
+        watched: whether a value from JSON can be NaN or infinite, and so is searched.
+        watched_text: the same for a value from a text.
+        hashing: the check of values before they enter sets and dicts, if a stranger can choose their hashes; else None.
     """
 
     wanted: Any
@@ -176,10 +175,10 @@ class Form(NamedTuple):
 
 
 def form_of(parameter: Parameter) -> Form:
-    """How the values of a parameter are read.
+    """Return how the values of a parameter are converted.
 
     Raises:
-        RegistrationError: JSON can't be converted to them.
+        RegistrationError: JSON can't be converted to its type.
     """
     shown = excerpt(inspect.formatannotation(parameter.annotation), _LONGEST)
     if not is_typed(parameter):
@@ -211,17 +210,17 @@ def form_of(parameter: Parameter) -> Form:
 
 
 def _types(parameter: Parameter, shown: str) -> list[msgspec.inspect.Type]:
-    """A parameter's type, and all those inside it.
+    """Return the type of a parameter, and all types inside it.
 
     Raises:
-        RegistrationError: it is not a type, or JSON can't be converted to it.
+        RegistrationError: the annotation is not a type, or JSON can't be converted to it.
     """
     annotated = f"parameter {parameter.name!r} is annotated {shown}"
     try:
         return prepare(parameter.annotation)
     except Unconvertible as error:
         raise RegistrationError(f"{annotated}, and {error}") from error
-    except Exception as error:  # msgspec raises several kinds for what is no type
+    except Exception as error:  # msgspec raises several kinds of errors for what is not a type
         raise RegistrationError(f"{annotated}, which is not a type: {error}") from error
 
 
@@ -230,7 +229,7 @@ def _items(info: Any) -> list[msgspec.inspect.Type]:
 
 
 def _is_numeric(info: Any) -> bool:
-    """Whether msgspec reads a text as this type only if it is told to."""
+    """Whether msgspec converts a text to this type only with `strict=False`."""
     return isinstance(info, (*_WORDS, msgspec.inspect.FloatType)) or _is_whole(info)
 
 

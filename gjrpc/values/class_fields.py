@@ -1,6 +1,7 @@
-"""Makes msgspec, which calls no constructors, see dataclasses and attrs classes as their constructors do.
+"""Makes msgspec treat the fields of dataclasses and attrs classes as their constructors do.
 
-Owns what msgspec learns of the fields of these classes: it would read fields from JSON that no constructor takes.
+Owns what msgspec learns about the fields of these classes: as it calls no constructors, it would read fields from JSON that no
+constructor accepts. It knows no parameter and no JSON.
 """
 
 import dataclasses
@@ -14,46 +15,46 @@ from typing import Any
 from msgspec import inspect
 
 _LONG = 0.1  # seconds that Python lets a thread run while others wait
-_one = allocate_lock()  # of the system's threads, also under gevent
+_one = allocate_lock()  # for threads of the system, also under gevent
 _DATACLASS = ("__dataclass_fields__", "__post_init__")
 _ATTRS = ("__attrs_attrs__", "__attrs_post_init__")
 
 
 @contextmanager
 def constructor_fields_only(types: Iterable[inspect.Type]) -> Iterator[set[Any]]:
-    """Within this, msgspec finds in dataclasses and attrs classes only the fields that their constructors take.
+    """Show msgspec only those fields of dataclasses and attrs classes that their constructors accept.
 
-    It does not call constructors: it would read a field with `init=False` from JSON, and leaves what has a default in the class
-    out of the instance, whose JSON then lacks it. What it learns of a class here it keeps: the defaults are filled in as the
-    constructor does it, before `__post_init__`.
+    msgspec does not call constructors: it would read a field with `init=False` from JSON, and a field whose default is in the
+    class would be missing in the instance, and so in its JSON. msgspec keeps what it learns about a class within this context.
+    The defaults are filled in as the constructor does it, before `__post_init__`.
 
     Yields:
-        The classes that it would otherwise see differently.
+        The classes that msgspec would otherwise treat differently.
     """
     named = [info.cls for info in types if isinstance(info, inspect.DataclassType)]
     classes = {cls: getattr(cls, "__origin__", cls) for cls in named}
-    wanting = [cls for cls in set(classes.values()) if any(not f.init or _is_in_class(cls, f) for f in _fields(cls))]
+    differing = [cls for cls in set(classes.values()) if any(not f.init or _is_in_class(cls, f) for f in _fields(cls))]
     with ExitStack() as stack:
-        if wanting:
+        if differing:
             stack.enter_context(_undisturbed())
-        for cls in wanting:
+        for cls in differing:
             stack.enter_context(_narrowed(cls))
         yield {*map(_as_written, classes), *classes.values()}
 
 
 def non_init_fields(cls: Any) -> list[str]:
-    """The names of the fields of a dataclass or attrs class that its constructor does not take."""
+    """Return the names of the fields of a dataclass or attrs class that its constructor does not accept."""
     return [field.name for field in _fields(getattr(cls, "__origin__", cls)) if not field.init]
 
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Within this, which takes a millisecond, no other thread runs: it would see classes that lack fields."""
+    """Keep other threads from running for about a millisecond, as they would see classes without some of their fields."""
     with _one:
         before = sys.getswitchinterval()
         sys.setswitchinterval(_LONG)
         try:
-            # A thread that waits already does so by the old interval; once the lock of Python was free, it waits by the new one.
+            # A thread that already waits uses the old interval; it uses the new one once the interpreter's lock has been free.
             os.stat("/")
             yield
         finally:
@@ -61,7 +62,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _as_written(cls: Any) -> Any:
-    """A generic class with its arguments as people write it: for `Box[(int,)]`, as msgspec has it, typing makes another one."""
+    """Return a generic class as people write it: `typing` makes `Box[int]` and msgspec's `Box[(int,)]` different objects."""
     arguments: Any = getattr(cls, "__args__", ())
     return cls.__origin__[arguments[0]] if len(arguments) == 1 else cls
 
@@ -90,14 +91,14 @@ def _narrowed(cls: type) -> Iterator[None]:
 
 
 def _filling(cls: type, after: Callable[[Any], None] | None) -> Callable[[Any], None]:
-    """What runs on an instance once its fields are set: it sets the others, and does what the class itself has to do then."""
+    """Return what replaces `__post_init__`: it sets the fields that msgspec does not know, then calls the original."""
     constants = {f.name: f.default for f in _fields(cls) if f.init and _is_in_class(cls, f)}
-    left_out = [(f.name, maker) for f in _fields(cls) if not f.init and (maker := _maker(cls, f)) is not None]
+    not_passed = [(f.name, maker) for f in _fields(cls) if not f.init and (maker := _maker(cls, f)) is not None]
 
     def fill(instance: Any) -> None:
         for name, value in constants.items():
             vars(instance).setdefault(name, value)
-        for name, maker in left_out:
+        for name, maker in not_passed:
             object.__setattr__(instance, name, maker())
         if after is not None:
             after(instance)
@@ -106,12 +107,12 @@ def _filling(cls: type, after: Callable[[Any], None] | None) -> Callable[[Any], 
 
 
 def _is_in_class(cls: type, field: Any) -> bool:
-    """Whether a field's default is an attribute of the class, where an instance finds it and its JSON does not."""
+    """Whether a field's default is an attribute of the class: its instances have it, and their JSON does not."""
     return field.default is not dataclasses.MISSING and getattr(cls, field.name, cls) is field.default
 
 
 def _maker(cls: type, field: Any) -> Callable[[], Any] | None:
-    """What makes the default that a constructor sets of a field which it does not take; None where it sets none."""
+    """Return what makes the default of a field that the constructor sets but does not accept; None if it sets none."""
     factory = getattr(field, "default_factory", getattr(field.default, "factory", dataclasses.MISSING))
     if factory is not dataclasses.MISSING:
         return factory  # type: ignore[no-any-return]  # of dataclasses, or an attrs.Factory

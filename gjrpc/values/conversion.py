@@ -1,7 +1,7 @@
-"""Prepares types for msgspec to convert JSON to.
+"""Prepares types so that msgspec can convert JSON to them.
 
 Owns the walk through all types inside a type, the list of types that JSON can't be converted to, and the support for non-ASCII
-names. It knows no parameter and no message.
+names. It knows no parameter and no request.
 """
 
 from collections.abc import Iterator
@@ -37,14 +37,14 @@ _WITHOUT_HASH = (inspect.ListType, inspect.DictType, inspect.SetType, inspect.By
 
 
 class Unconvertible(TypeError):
-    """A type that JSON can't be converted to; the text names it and says what to do."""
+    """JSON can't be converted to a type; the text names it and says what to do."""
 
 
 _PARTS = ("item_type", "key_type", "value_type", "type")
 
 
 def every_type(*roots: Type) -> list[Type]:
-    """Yield types and all those inside them, once each: items, members of unions, fields of classes, at any depth."""
+    """Return types and all types inside them, once each: items, members of unions, fields of classes, at any depth."""
     found: dict[int, Type] = {}
     stack = list(roots)
     while stack:
@@ -61,29 +61,29 @@ def _inside(info: Any) -> Iterator[Type]:
 
 
 def _parts(info: Any) -> Iterator[Type]:
-    """The types that one is made of, but for the fields of classes."""
+    """Yield the types that a type consists of, without the fields of classes."""
     yield from getattr(info, "types", ())
     yield from getattr(info, "item_types", ())
     yield from (getattr(info, part) for part in _PARTS if hasattr(info, part))
 
 
 def alternatives(info: Any) -> list[Type]:
-    """The members of a union, or the type itself; without what is only said about it."""
+    """Return the members of a union, or the type itself, without metadata."""
     if isinstance(info, inspect.Metadata):
         return alternatives(info.type)
     return [member for part in info.types for member in alternatives(part)] if isinstance(info, inspect.UnionType) else [info]
 
 
 def without_fields(info: Type) -> list[Type]:
-    """A type and those inside it (items, members of unions), without the fields of classes."""
+    """Return a type and all types inside it (items, members of unions), without the fields of classes."""
     return [info] + [inner for part in _parts(info) for inner in without_fields(part)]
 
 
 def prepare(annotation: Any) -> list[Type]:
-    """Prepare a type for conversions; return it and all types inside it, itself first.
+    """Prepare a type for conversions; return it, then all types inside it.
 
     Raises:
-        Unconvertible: no JSON can be converted to it.
+        Unconvertible: JSON can't be converted to it.
         TypeError, ValueError, …: msgspec does not accept it as a type.
     """
     root = inspect.type_info(annotation)
@@ -99,7 +99,7 @@ def prepare(annotation: Any) -> list[Type]:
         if isinstance(info, _SETS) and not _has_hash(info.item_type):
             raise Unconvertible(f"a set can't hold a {_kind(info.item_type)}, which has no hash; use a list")
     with constructor_fields_only(types) as classes:
-        for cls in classes:  # what msgspec has learned of them before
+        for cls in classes:  # what msgspec has learned about them before
             if "__msgspec_cache__" in vars(cls):
                 delattr(cls, "__msgspec_cache__")
         msgspec.json.Decoder(annotation)
@@ -111,7 +111,7 @@ def _has_key(info: Type) -> bool:
 
 
 def _has_hash(info: Any) -> bool:
-    """Whether values of a type can be in a set, as far as the type says."""
+    """Whether values of a type can be in a set, as far as the type shows."""
     return all(map(_is_hashed, alternatives(info)))
 
 
@@ -119,7 +119,7 @@ def _is_hashed(info: Any) -> bool:
     if isinstance(info, (inspect.TupleType, inspect.VarTupleType)):
         return all(map(_has_hash, _parts(info)))
     cls = getattr(info, "cls", object)
-    config = getattr(cls, "__struct_config__", None)  # a Struct's own __hash__ is there also where all that it does is to raise
+    config = getattr(cls, "__struct_config__", None)  # each Struct has a __hash__, even if it only raises
     own = config is None or config.frozen or not config.eq or cls.__hash__ is not msgspec.Struct.__hash__
     return own and cls.__hash__ is not None and not isinstance(info, _WITHOUT_HASH)
 
@@ -129,7 +129,7 @@ def _kind(info: Type) -> str:
 
 
 def _cache_names(info: Any) -> None:
-    """Make Python cache the UTF-8 of the names that msgspec compares; without it msgspec does not find non-ASCII names."""
+    """Make Python cache the UTF-8 of the names that msgspec compares; otherwise msgspec does not find non-ASCII names."""
     names = [getattr(info, "tag_field", None), getattr(info, "tag", None)]
     names += [name for field in getattr(info, "fields", ()) for name in (field.name, field.encode_name)]
     for name in names:

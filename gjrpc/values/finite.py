@@ -1,7 +1,7 @@
-"""Finds NaN and the infinities in values, as JSON does not have them (RFC 8259, section 6).
+"""Finds NaN and infinity in values, as JSON can't represent them (RFC 8259, section 6).
 
-Owns the search through a value for such a number, and when that can be left out: the encoder writes them without a word. It knows
-no limits and no message.
+Owns the search through a value for such a number, and the test that shows when no search is needed: the encoder writes such
+numbers without an error. It knows no limits and no request.
 """
 
 import math
@@ -15,15 +15,15 @@ from typing import Any
 import msgspec
 
 PLAIN = frozenset({str, int, bool, bytes, type(None)})
-"""Types whose values are never such a number and never contain one."""
+"""Types whose values neither are nor contain such a number."""
 
 _CAPITAL_N, _CAPITAL_I = b"NI"
 
 
 def may_be_written(encoded: bytes) -> bool:
-    """Whether a value must be searched, by what was written of it: the encoder writes NaN and infinities without a word.
+    """Whether encoded JSON may contain such a number, so that the value must be searched.
 
-    Floats become `null`, or text where they are an object's key; a Decimal becomes `"NaN"` or `"Infinity"`.
+    The encoder writes a float as `null`, or as text if it is a key of an object, and a Decimal as `"NaN"` or `"Infinity"`.
     """
     return (
         encoded.find(b"null") >= 0
@@ -35,7 +35,7 @@ def may_be_written(encoded: bytes) -> bool:
 
 
 def find_non_finite(value: Any) -> float | Decimal | None:
-    """The first NaN or infinity in a value, or None."""
+    """Return the first NaN or infinity in a value, or None."""
     for item in _walk(value):
         if isinstance(item, (float, Decimal)) and not _is_finite(item):
             return item
@@ -43,7 +43,7 @@ def find_non_finite(value: Any) -> float | Decimal | None:
 
 
 def spelled(number: float | Decimal) -> str:
-    """Such a number as Python spells it, whatever its class says."""
+    """Return such a number as Python spells it, whatever its class does."""
     return float.__repr__(number) if isinstance(number, float) else Decimal.__str__(number)
 
 
@@ -52,7 +52,7 @@ def _is_finite(number: float | Decimal) -> bool:
 
 
 def _walk(value: Any) -> Iterator[Any]:
-    """Every value inside `value` that the encoder would have visited and that may be a NaN; a stack, no recursion."""
+    """Yield each value inside `value` that the encoder writes and that may be such a number; without recursion."""
     stack = [value]
     while stack:
         item = stack.pop()
@@ -64,7 +64,7 @@ def _walk(value: Any) -> Iterator[Any]:
             stack += _open(item)
         elif isinstance(item, Enum):
             stack.append(item.value)
-        elif not isinstance(item, (float, Decimal)):  # numbers have no fields, and to find that out takes long
+        elif not isinstance(item, (float, Decimal)):  # numbers have no fields, and finding that out takes long
             stack.extend(_field_values(item))
 
 
@@ -73,7 +73,7 @@ def _open(items: Iterable[Any]) -> list[Any]:
 
 
 def _field_values(item: Any) -> Iterator[Any]:
-    """The fields that the encoder could read; it leaves out the others, and so does this."""
+    """Yield the fields that the encoder can read; it leaves out the others."""
     for name in _field_names(item):
         with suppress(Exception):
             yield getattr(item, name)

@@ -1,11 +1,12 @@
-"""Limits how many values with the same hash a stranger may put into one set or dict.
+"""Limits how many values with the same hash a stranger can put into one set or dict.
 
-Python's sets and dicts compare a new entry with each that has the same hash, so that n of them take n² / 2 comparisons, in C and
-with the interpreter's lock held: 50,000 chosen integers take 14 s. The hashes of texts and bytes depend on a secret of the
-process. The hashes of numbers do not, nor of values made of numbers: integers that differ by a multiple of 2^61 - 1 share one.
-JSON's own objects have strings as keys, and so are safe.
+Python's sets and dicts compare a new entry with each one that has the same hash, so n of them take n² / 2 comparisons, in C and
+with the interpreter's lock held: 50,000 chosen integers take 14 s. The hashes of strings and bytes depend on a secret of the
+process. The hashes of numbers, and of values made of numbers, do not: integers that differ by a multiple of 2^61 - 1 share one.
+JSON's objects have strings as keys, and so are safe.
 
-Owns where in a type such sets and dicts are, and the check of values before they go in.
+Owns the search of a type for such sets and dicts, and the check of values before they enter one. It knows no parameter and no
+request.
 """
 
 from collections import Counter
@@ -20,10 +21,10 @@ from gjrpc.values.conversion import Type, alternatives, every_type
 from gjrpc.values.type_builder import rebuild_type
 
 LIMIT = 16
-"""How many different values in one set or dict may have the same hash."""
+"""Different values with the same hash that one set or dict may contain."""
 
 FEW = 64
-"""Up to this many entries are not checked: they can't take long."""
+"""Entries of a set or dict that are not checked, as so few can't take long."""
 
 _UNSEASONED = (inspect.IntType, inspect.FloatType, inspect.DecimalType, inspect.UUIDType, inspect.AnyType)
 _SETS = (inspect.SetType, inspect.FrozenSetType)
@@ -34,7 +35,7 @@ class Hashing:
 
     Args:
         root: the type.
-        holding: the types in it that are, or hold, sets or dicts whose hashes a stranger can choose.
+        holding: the types in it that are, or contain, sets or dicts whose hashes a stranger can choose.
     """
 
     def __init__(self, root: Type, holding: Iterable[Type]) -> None:
@@ -44,7 +45,7 @@ class Hashing:
         self._lists = {place: list[rebuild_type(key, _hashable)] for place, key in keys.items()}  # type: ignore[misc]  # computed
 
     def check(self, value: Any, *, strict: bool = True) -> None:
-        """Check decoded JSON that is to become the type; not `strict` if numbers are spelled as strings.
+        """Check decoded JSON before it is converted to the type; not `strict` if strings may spell numbers.
 
         Raises:
             msgspec.ValidationError: too many values have the same hash, or a value does not fit.
@@ -61,10 +62,10 @@ class Hashing:
 
 
 def as_misfit(error: TypeError) -> Exception:
-    """What a conversion raises for a value that a set can't have in it: Python's own words are a TypeError."""
+    """Return the error for a value that can't be in a set, for which a conversion raises a TypeError."""
     if not str(error).startswith("unhashable type"):
         return error
-    return msgspec.ValidationError("Expected values that a set can have in it")
+    return msgspec.ValidationError("Expected values that can be in a set")
 
 
 def hashing_of(types: Sequence[Type]) -> Hashing | None:
@@ -74,15 +75,15 @@ def hashing_of(types: Sequence[Type]) -> Hashing | None:
 
 
 def _key_of(info: Any) -> Type | None:
-    """The type that a set or dict hashes, if a stranger can choose the hash."""
+    """Return the type that a set or dict hashes, if a stranger can choose its hash; else None."""
     key = info.item_type if isinstance(info, _SETS) else getattr(info, "key_type", None)
-    if key is None or (isinstance(key, inspect.AnyType) and not isinstance(info, _SETS)):  # a key is a text, if nothing is said
+    if key is None or (isinstance(key, inspect.AnyType) and not isinstance(info, _SETS)):  # without a type, a key is a string
         return None
     return key if any(isinstance(inner, _UNSEASONED) for inner in every_type(key)) else None
 
 
 def _hashable(info: Any) -> Any:
-    """The members of sets are what they will be."""
+    """Replace a set inside a set by a frozenset, and a class by itself, as hashes need the real values."""
     if isinstance(info, _SETS):
         return frozenset[rebuild_type(info.item_type, _hashable)]  # type: ignore[misc]  # computed
     return getattr(info, "cls", Any)
@@ -93,7 +94,7 @@ def _check_crowds(value: list[Any] | dict[str, Any], entries: Any, *, strict: bo
     try:
         hashes = list(map(hash, msgspec.convert(values, entries, strict=strict)))
     except TypeError:
-        return  # unhashable values take no time
+        return  # values without a hash are rejected at once
     crowded = {each for each, count in Counter(hashes).items() if count > LIMIT}
     if not crowded:
         return

@@ -1,6 +1,7 @@
-"""Rebuilds types from msgspec's description of them.
+"""Builds types from msgspec's descriptions of types.
 
-Owns the way back from msgspec's description of a type to a type that it can convert to, with replacements for classes.
+Owns the way back from msgspec's description of a type to a type that msgspec can convert to, with replacements for classes. It
+knows no parameter and no value.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from msgspec import UNSET, Raw
 from msgspec import inspect as types
 
 Replace: TypeAlias = Callable[[Any], Any]
-"""Returns the replacement for a class, a set or `Any`, given msgspec's description."""
+"""Returns the replacement for a class, a set or `Any`, from msgspec's description."""
 
 PLAIN: dict[type, Any] = {
     types.BoolType: bool,
@@ -32,19 +33,19 @@ PLAIN: dict[type, Any] = {
     types.UUIDType: UUID,
     types.DecimalType: Decimal,
 }
-"""Types that are a single class in Python."""
+"""The Python class for each of msgspec's simple types."""
 
 _REPLACED = (types.AnyType, types.RawType, types.CustomType, types.SetType, types.FrozenSetType)
 _CONSTRAINTS = ("ge", "gt", "le", "lt", "multiple_of", "pattern", "min_length", "max_length", "tz")
 
 
 def constraints(info: Any) -> dict[str, Any]:
-    """The constraints of a type, by their names."""
+    """Return the constraints of a type, by name."""
     return {name: value for name in _CONSTRAINTS if (value := getattr(info, name, None)) is not None}
 
 
 def rebuild_type(info: Any, replace: Replace) -> Any:
-    """Return the type that msgspec describes, with replacements."""
+    """Build the type that msgspec describes, with replacements."""
     bare = _bare(info, replace)
     limited = constraints(info)
     return Annotated[bare, msgspec.Meta(**limited)] if limited else bare
@@ -56,7 +57,7 @@ def _bare(info: Any, replace: Replace) -> Any:
     if isinstance(info, types.UnionType):
         choices = [rebuild_type(member, replace) for member in info.types]
         anything = [choice for choice in choices if choice is Raw or choice is Any]
-        return anything[0] if anything else Union[tuple(choices)]  # noqa: UP007  they are computed
+        return anything[0] if anything else Union[tuple(choices)]  # noqa: UP007  the members are computed
     if isinstance(info, types.DictType):
         return dict[rebuild_type(info.key_type, replace), rebuild_type(info.value_type, replace)]  # type: ignore[misc]  # likewise
     if isinstance(info, types.TupleType):
@@ -75,9 +76,9 @@ def _bare(info: Any, replace: Replace) -> Any:
 
 
 def without_code(info: Any, within: tuple[Any, ...] = ()) -> Any:
-    """Return a type with the same JSON but without the application's code: Structs for classes, lists for sets, which hash.
+    """Return a type with the same JSON but without the application's code: a Struct for a class, a list for a set, which hashes.
 
-    A class inside itself is not rebuilt again.
+    A class inside itself is not built again.
     """
     inner = (*within, getattr(info, "cls", None))
 

@@ -1,6 +1,7 @@
-"""Readers of JSON text that is known to be well-formed.
+"""Decodes well-formed JSON text to a type.
 
-Owns how text is decoded to a type, keeping all digits of its numbers, or split into parts that stay text.
+Owns how text becomes a value of a type, with every digit of its numbers, and how text is split into parts that stay text. It
+knows no limits: `codec` has checked the text.
 """
 
 from collections.abc import Callable
@@ -20,7 +21,7 @@ def _known_decoder(wanted: Any) -> Callable[[Any], Any]:
 
 
 def uncached_decoder_for(wanted: Any) -> Callable[[Any], Any]:
-    """As `decoder_for`, without its cache."""
+    """Return a decoder as `decoder_for` does, without its cache."""
     hashing = hashing_of(prepare(wanted))
     decode: Callable[[Any], Any] = msgspec.json.Decoder(wanted).decode
     if hashing is None:
@@ -37,7 +38,7 @@ def uncached_decoder_for(wanted: Any) -> Callable[[Any], Any]:
 
 
 def decoder_for(wanted: Any) -> Callable[[Any], Any]:
-    """Return the decoder from well-formed JSON text to a type; a Decimal gets all digits.
+    """Return the decoder of well-formed JSON text to a type; a Decimal gets every digit.
 
     Raises:
         TypeError, ValueError, …: as `prepare`.

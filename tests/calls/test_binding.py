@@ -606,7 +606,7 @@ UNBINDABLE = {
     "a cached coroutine function": (functools.lru_cache(coroutine), "async function"),
     "a cached partial of one": (functools.partial(functools.cache(items)), "return a list of them"),
     "a coroutine function": (coroutine, "async function"),
-    "an asynchronous generator": (generator, "async function"),
+    "an asynchronous generator": (generator, "async generator function"),
     "an asynchronous method": (AsyncThing().method, "async function"),
     "an asynchronous callable": (AsyncThing(), "async function"),
     "a partial of a coroutine function": (functools.partial(coroutine), "async function"),

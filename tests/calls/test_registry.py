@@ -121,16 +121,16 @@ async def coroutine():
 REFUSED = {
     "a taken name": (add, {"name": "taken"}, "method name 'taken' is taken by <function add"),
     "an introspection method's name": (add, {"name": "list_methods"}, "method name 'list_methods' is taken"),
-    "an empty name": (add, {"name": ""}, "method name '': expected a text that is not empty"),
-    "no text": (add, {"name": 5}, "method name 5: expected a text"),
-    "jsonrpc": (add, {"name": "jsonrpc"}, "method name 'jsonrpc' is reserved: it marks a JSON-RPC 2.0 message"),
+    "an empty name": (add, {"name": ""}, "method name '': expected a non-empty string"),
+    "no text": (add, {"name": 5}, "method name 5: expected a non-empty string"),
+    "jsonrpc": (add, {"name": "jsonrpc"}, "method name 'jsonrpc' is reserved: it marks a JSON-RPC 2.0 request"),
     "the specification's names": (add, {"name": "rpc.add"}, "method name 'rpc.add' is reserved"),
-    "the pages' names": (add, {"name": "-/add"}, "method name '-/add' is reserved: '/-/' holds what is not a method"),
-    "a line break": (add, {"name": "a\nb"}, "it holds a character that can't be printed"),
-    "a lone surrogate": (add, {"name": "a\ud800"}, "it holds a character that can't be printed"),
+    "the pages' names": (add, {"name": "-/add"}, "method name '-/add' is reserved: paths under '/-/' are pages, not methods"),
+    "a line break": (add, {"name": "a\nb"}, "it contains a character that can't be printed"),
+    "a lone surrogate": (add, {"name": "a\ud800"}, "it contains a character that can't be printed"),
     "nothing to call": (5, {"name": "five"}, "5 can't be registered: it is not callable"),
-    "a lambda without a name": (lambda: 0, {}, "has no name of its own; give one with name="),
-    "a callable without a name": (Shape(), {}, "has no name of its own; give one with name="),
+    "a lambda without a name": (lambda: 0, {}, "has no name; pass one as name="),
+    "a callable without a name": (Shape(), {}, "has no name; pass one as name="),
     "an empty scope": (add, {"scope": ""}, "method 'add' can't be registered: scope='': expected one word, such as 'admin'"),
     "no deadline": (add, {"deadline": 0}, "method 'add' can't be registered: deadline=0: expected a number of seconds above 0"),
     "no signature": (max, {}, "method 'max' can't be registered: its signature can't be read"),
@@ -191,9 +191,9 @@ def test_an_instance_s_methods_can_all_be_blocking(registry):
 @pytest.mark.parametrize(
     ("instance", "words"),
     [
-        (object(), "object instance: it has no public method and no _dispatch"),
-        (type("Empty", (), {"_private": add, "value": 5})(), "Empty instance: it has no public method"),
-        (Ping, "Ping is a class; register an instance of it"),
+        (object(), "the object instance has no public method and no _dispatch"),
+        (type("Empty", (), {"_private": add, "value": 5})(), "the Empty instance has no public method"),
+        (Ping, "Ping is a class: register an instance of it"),
     ],
 )
 def test_an_instance_with_nothing_to_call_is_an_error(registry, instance, words):
@@ -243,7 +243,7 @@ def test_a_dispatch_is_reached_through_its_prefix_only(registry):
 def test_a_second_dispatch_is_an_error(registry):
     """Only one instance can take the unknown names."""
     registry.register_instance(Dispatching())
-    with pytest.raises(RegistrationError, match="another instance's _dispatch is registered already"):
+    with pytest.raises(RegistrationError, match="the _dispatch of another instance is already registered"):
         registry.register_instance(Dispatching(), "other.")
 
 
