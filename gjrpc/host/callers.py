@@ -1,17 +1,17 @@
-"""Which processes have a text in their command line only because they ask for it or serve the call.
+"""Processes whose command lines contain a text only because they make or serve the call that searches for it.
 
-`curl http://localhost:9999/check_process;nginx` contains `nginx`, and so does the shell that started it. Owns how they are
-recognized:
+The command line of `curl http://localhost:9999/check_process;nginx` contains `nginx`, and so does that of the shell that started
+it. Owns how such processes are recognized:
 
-- the process at the other end of the caller's connection, by the kernel's tables (TCP on the same host and in the same network
-  namespace) or by SO_PEERCRED (Unix sockets), unless it listens itself: then it is taken for a proxy;
-- the processes that started it, if their command lines contain its own: `sh -c "curl …"`, `sudo curl …`, `timeout 5 curl …`;
-- a command line that spells the call (the method's name, then the text), whoever connects: behind a proxy, from a container,
-  as another user whose files this one may not see, or under another WSGI server, which does not say who connects;
-- this process, and those of its parent and siblings that run the same program and listen on the same socket.
+- The process at the other end of the caller's connection: by the kernel's tables (TCP on the same host and in the same network
+  namespace) or by SO_PEERCRED (Unix sockets). If it listens itself, it counts as a proxy and is not left out.
+- The processes that started it, if their command lines contain its own: `sh -c "curl …"`, `sudo curl …`, `timeout 5 curl …`.
+- Any process whose command line spells out the call: the method's name, then the text. This also recognizes callers behind a
+  proxy, in a container, of another user whose files this user may not read, or under another WSGI server.
+- This process, and its parent and siblings that run the same program and listen on the same socket.
 
-Not recognized: a client behind a proxy or of another user whose command line does not spell the call (`python client.py nginx`),
-and the other parts of its pipeline (`… | grep nginx`). They are found like any process.
+Not recognized: a client behind a proxy, or of another user, whose command line does not spell out the call (`python client.py
+nginx`), and the other parts of its pipeline (`… | grep nginx`). They are listed like any process.
 """
 
 import os
@@ -24,38 +24,40 @@ from gjrpc.host import sockets
 from gjrpc.host.processes import Seen
 from gjrpc.http.peer import Peer
 
-_INTERPRETED = 2
-"""Words of a script's command line behind its interpreter that a parent must have: one alone may be there by chance."""
-_WRITTEN = re.compile(r"[\s\"'\\]+")
+_SCRIPT_WORDS = 2
+"""How many words after a script's interpreter the parent's command line must contain: a single one may be a coincidence."""
+
+_QUOTING = re.compile(r"[\s\"'\\]+")
 
 
 def unrelated(found: Sequence[Seen], method: str, text: str, peer: Peer | None) -> list[Seen]:
-    """Return the processes that neither ask nor serve.
+    """Return the processes that neither make nor serve the call.
 
     Args:
-        found: processes whose command lines have the text.
-        method: the name of the method that was called.
-        text: what is looked for.
+        found: the processes whose command lines contain the text.
+        method: the name of the called method.
+        text: the text that the call searches for.
         peer: the caller's end of the connection, if known.
     """
     spelled = {process.pid for process, line in found if _spells(line, method, text)}
-    asking = [one for one in found if one[0].pid in _clients(found, peer)]
+    clients = _clients(found, peer)
+    calling = [one for one in found if one[0].pid in clients]
     return [
         one
         for one in found
-        if one[0].pid not in spelled and one not in asking and not _has_started(one, asking) and not _is_own(one[0])
+        if one[0].pid not in spelled and one not in calling and not _has_started(one, calling) and not _is_own(one[0])
     ]
 
 
 def _spells(line: str, method: str, text: str) -> bool:
-    """Whether the text appears only after the method's name."""
+    """Return whether the text appears only after the method's name."""
     before, *behind = re.split(rf"(?<![\w-]){re.escape(method)}(?![\w.-])", line.casefold(), maxsplit=1)
     wanted = text.casefold()
     return bool(behind) and wanted in behind[0] and wanted not in before
 
 
 def _clients(found: Iterable[Seen], peer: Peer | None) -> set[int]:
-    """The processes at the other end of the connection, except those that listen."""
+    """Return the process IDs at the other end of the connection, without those that listen."""
     if peer is None:
         return set()
     address = peer.client_address
@@ -67,14 +69,14 @@ def _clients(found: Iterable[Seen], peer: Peer | None) -> set[int]:
     return {pid for pid, inodes in held.items() if (inode in inodes or pid == peer.pid) and not inodes & listening}
 
 
-def _has_started(one: Seen, asking: Iterable[Seen]) -> bool:
-    """Whether it is an ancestor of the caller's process and its command line contains that one's."""
-    return any(_holds(one[1], line) and one[0].pid in _ancestors(process) for process, line in asking)
+def _has_started(one: Seen, calling: Iterable[Seen]) -> bool:
+    """Return whether a process is an ancestor of a calling process, and its command line contains that one's."""
+    return any(_contains(one[1], line) and one[0].pid in _ancestors(process) for process, line in calling)
 
 
-def _holds(line: str, other: str) -> bool:
-    line, (_, *rest) = _WRITTEN.sub("", line), other.split()
-    return _WRITTEN.sub("", other) in line or (len(rest) >= _INTERPRETED and _WRITTEN.sub("", "".join(rest)) in line)
+def _contains(line: str, other: str) -> bool:
+    line, (_, *rest) = _QUOTING.sub("", line), other.split()
+    return _QUOTING.sub("", other) in line or (len(rest) >= _SCRIPT_WORDS and _QUOTING.sub("", "".join(rest)) in line)
 
 
 def _ancestors(process: psutil.Process) -> set[int]:
@@ -90,7 +92,7 @@ def _is_own(process: psutil.Process) -> bool:
     try:
         related = os.getppid() in (process.pid, process.ppid())
         return related and process.exe() == psutil.Process().exe() and _listens_here(process.pid)
-    except psutil.Error:  # it has ended, or is somebody else's
+    except psutil.Error:  # it has ended, or belongs to another user
         return False
 
 

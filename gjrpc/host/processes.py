@@ -1,7 +1,6 @@
 """The processes of this machine: their command lines, masked, and their figures.
 
-Owns what to report of a process that ends meanwhile, belongs to another user, or has a name that a stranger chose. It knows no
-methods.
+Owns what is reported of a process that ends meanwhile, belongs to another user, or has a hostile name. It knows no methods.
 """
 
 import re
@@ -17,9 +16,8 @@ from gjrpc.host.masking import LONGEST, clean, mask
 FIGURES = ("user", "pid", "pcpu", "pmem", "starttime", "args", "threadcount")
 """The reported figures of a process."""
 
-
-_TOGETHER = 1024 * 1024  # characters of all command lines together; 300 processes have 100,000
-_SHORT = 256  # characters of each one beyond that: any local user can start many processes with long command lines
+_TOTAL = 1024 * 1024  # characters of all command lines together; 300 processes have 100,000
+_SHORT = 256  # characters of each command line beyond that: any local user can start many processes with long ones
 _LONGEST_NAME = 64
 _BLANK = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]")
 _CONTROL = re.compile(r"[\0-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -29,38 +27,44 @@ Seen: TypeAlias = tuple[psutil.Process, str]
 
 
 def running(errors: list[str]) -> list[Seen]:
-    """Return all visible processes by number. psutil's `process_iter` would share its objects among threads."""
+    """Return all visible processes by process ID; `errors` says what can't be read.
+
+    psutil's `process_iter` would share its objects between threads.
+    """
     seen: list[Seen] = []
-    unseen = Counter[str]()
+    unread = Counter[str]()
     pids, together = psutil.pids(), 0
     for pid in pids:
         try:
             process = psutil.Process(pid)
-            seen.append((process, line_of(process, LONGEST if together < _TOGETHER else _SHORT)))
+            seen.append((process, line_of(process, LONGEST if together < _TOTAL else _SHORT)))
             together += len(seen[-1][1])
         except psutil.NoSuchProcess:
-            unseen["ended meanwhile"] += 1
+            unread["ended meanwhile"] += 1
         except psutil.AccessDenied:
-            unseen["not permitted"] += 1
+            unread["not permitted"] += 1
         except OSError as error:
-            unseen[f"not readable: {error.strerror}"] += 1
-    if unseen:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in unseen.items())
-        errors.append(f"{unseen.total()} of {len(pids)} processes could not be seen ({reasons})")
-    if together >= _TOGETHER:
-        errors.append(f"the command lines have more than {_TOGETHER} characters together: some are cut at {_SHORT}")
+            unread[f"not readable: {error.strerror}"] += 1
+    if unread:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in unread.items())
+        errors.append(f"{unread.total()} of {len(pids)} processes could not be read ({reasons})")
+    if together >= _TOTAL:
+        errors.append(f"the command lines have more than {_TOTAL} characters in total: some are cut at {_SHORT}")
     if psutil.LINUX and 1 not in pids:
-        errors.append("the processes of other users are hidden here (mount option hidepid)")
+        errors.append("the processes of other users are hidden (mount option hidepid of /proc)")
     return seen
 
 
 def line_of(process: psutil.Process, limit: int = LONGEST) -> str:
-    """Return the command line as one line, without secrets, cut before the argument that reaches the limit.
+    """Return the command line as one line with its secrets masked, cut before the argument that exceeds the limit.
 
-    If there is none, or its first argument alone is too long, return the name in brackets.
+    Return the process's name in brackets if it has no command line, or if the first argument alone is too long.
+
+    Args:
+        limit: characters.
 
     Raises:
-        psutil.Error, OSError: it can't be read.
+        psutil.Error, OSError: the process can't be read.
     """
     try:
         words = process.cmdline()
@@ -73,28 +77,28 @@ def line_of(process: psutil.Process, limit: int = LONGEST) -> str:
 
 
 def _name(process: psutil.Process) -> str:
-    """Its name in brackets; psutil may take it from the first argument, which can be of any length."""
+    """Return the process's name in brackets; psutil may take it from the first argument, which can have any length."""
     return one_line(f"[{process.name()[:_LONGEST_NAME]}]")
 
 
 def one_line(text: str) -> str:
-    """Make a stranger's text fit for one line on a terminal: blanks for line breaks, no control characters."""
+    """Make a hostile text safe to print on one line: spaces for line breaks, no control characters."""
     return clean(_CONTROL.sub("\ufffd", _BLANK.sub(" ", text)))
 
 
 def figures(process: psutil.Process, line: str) -> dict[str, Any]:
-    """Return the `FIGURES` of a process, null if they can't be read; `error` then says why."""
+    """Return the `FIGURES` of a process; those that can't be read are null, and `error` says why."""
     entry: dict[str, Any] = dict.fromkeys(FIGURES) | {"pid": process.pid, "args": line}
     try:
         facts = process.as_dict(["username", "cpu_times", "memory_percent", "create_time", "num_threads"])
     except psutil.NoSuchProcess:
-        return entry | {"error": "it ended meanwhile"}
+        return entry | {"error": "the process ended meanwhile"}
     entry |= {"user": facts["username"] and clean(facts["username"]), "threadcount": facts["num_threads"]}
     if facts["memory_percent"] is not None:
         entry["pmem"] = round(facts["memory_percent"], 1)
     if facts["create_time"] is not None:
         entry["starttime"] = time.ctime(facts["create_time"])
     if None not in (facts["create_time"], facts["cpu_times"]):
-        lived = max(1.0, time.time() - facts["create_time"])  # the kernel's start times are good to a second
+        lived = max(1.0, time.time() - facts["create_time"])  # the kernel's start times are accurate to a second
         entry["pcpu"] = round(100 * (facts["cpu_times"].user + facts["cpu_times"].system) / lived, 1)
-    return entry if None not in facts.values() else entry | {"error": "not permitted to see all of it"}
+    return entry if None not in facts.values() else entry | {"error": "not permitted to read all figures"}

@@ -1,7 +1,7 @@
-"""The sockets of this machine, as `ss` shows them, and which processes hold them.
+"""The sockets of this machine, as `ss` shows them, and which processes have them open.
 
-Owns the kernel's tables (`/proc/net`, on Linux) and psutil's elsewhere. A process's sockets are known by inode number, and
-only if this user may look at the process. It knows no methods.
+Owns how the kernel's tables are read: `/proc/net` on Linux, psutil elsewhere. The sockets of a process are known by inode number,
+and only if this user may inspect the process. It knows no methods.
 """
 
 import os
@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from gjrpc.host.unreadable import read
+from gjrpc.host.unreadable import try_read
 
-# psutil's name of a TCP state: the word of `ss`. In the order of the kernel's numbers, which begin at 1 (net/tcp_states.h).
+# The word of `ss` for psutil's name of a TCP state, in the order of the kernel's numbers, which begin at 1 (net/tcp_states.h).
 _STATES = {
     "ESTABLISHED": "ESTAB",
     "SYN_SENT": "SYN-SENT",
@@ -34,7 +34,7 @@ _STATES = {
 _STATE_BY_NUMBER = ["UNCONN", *_STATES.values()]
 
 _LISTENS = 0x10000  # __SO_ACCEPTCON, the flag of a Unix socket that listens (linux/net.h)
-# Flags and inode. After them comes a name that any user chooses, even with line breaks: not every line is the kernel's.
+# Flags and inode. The name after them is any user's choice and may contain line breaks, so a line need not be the kernel's own.
 _UNIX = re.compile(r"[0-9a-f]+: [0-9A-F]+ [0-9A-F]+ ([0-9A-F]+) [0-9A-F]+ [0-9A-F]+ +([0-9]+)")
 _MAPPED = "::ffff:"
 
@@ -42,7 +42,7 @@ Address = tuple[str, int]
 
 
 class _Line(NamedTuple):
-    """A line of a table: the socket's state as a number, bytes that wait, its ends, and its inode."""
+    """A line of a table: the state as a number, bytes in the receive and send queues, both addresses, and the inode."""
 
     netid: str
     state: int
@@ -53,21 +53,21 @@ class _Line(NamedTuple):
 
 
 def listed(errors: list[str]) -> list[dict[str, Any]]:
-    """All TCP and UDP sockets, as `system.netstat` gives them; what can't be seen is named in `errors`."""
+    """Return all TCP and UDP sockets, as the host method `netstat` does; `errors` says what can't be read."""
     if not psutil.LINUX:
         return list(_other_sockets(errors))
     return [_entry(one.netid, _STATE_BY_NUMBER[one.state], one.queues, one.local, one.peer) for one in _lines(errors)]
 
 
 def inode_at(address: Address) -> int | None:
-    """The inode of the socket with this local address, or None: it is not on this machine, or in another network namespace."""
+    """Return the inode of the socket with this local address; None if it is not in this network namespace."""
     wanted = (address[0].removeprefix(_MAPPED), address[1])
     ends = ((one.inode, one.local) for one in _lines([], "tcp", "tcp6"))
     return next((inode for inode, (host, port) in ends if inode and (host.removeprefix(_MAPPED), port) == wanted), None)
 
 
 def listening() -> set[int]:
-    """The inodes of all sockets that listen, Unix ones too."""
+    """Return the inodes of all listening sockets, Unix sockets included."""
     found = {one.inode for one in _lines([], "tcp", "tcp6") if _STATE_BY_NUMBER[one.state] == "LISTEN"}
     for line in _read([], "unix"):
         one = _UNIX.match(line)
@@ -77,7 +77,7 @@ def listening() -> set[int]:
 
 
 def held_by(pid: int) -> set[int]:
-    """The inodes of the sockets that a process holds; none where this user may not look."""
+    """Return the inodes of a process's open sockets; none if this user may not inspect the process."""
     found = set()
     try:
         for file in os.scandir(f"{psutil.PROCFS_PATH}/{pid}/fd"):
@@ -90,7 +90,7 @@ def held_by(pid: int) -> set[int]:
 
 
 def _lines(errors: list[str], *tables: str) -> Iterator[_Line]:
-    """Read the kernel's own tables, since psutil gives neither queues nor inodes."""
+    """Read the kernel's own tables: psutil reports neither queues nor inodes."""
     for table in tables or ("udp", "udp6", "tcp", "tcp6"):
         for line in _read(errors, table):
             _, local, peer, state, queues, *_, inode = line.split()[:10]
@@ -102,11 +102,11 @@ def _read(errors: list[str], table: str) -> list[str]:
     path = Path(psutil.PROCFS_PATH, "net", table)
     if table.endswith("6") and not path.exists():
         return []  # a kernel without IPv6
-    return (read(errors, table, lambda: path.read_text(errors="replace")) or "").splitlines()[1:]
+    return (try_read(errors, table, lambda: path.read_text(errors="replace")) or "").splitlines()[1:]
 
 
 def _other_sockets(errors: list[str]) -> Iterator[dict[str, Any]]:
-    for found in read(errors, "sockets", lambda: psutil.net_connections("inet")) or ():
+    for found in try_read(errors, "sockets", lambda: psutil.net_connections("inet")) or ():
         netid = "tcp" if found.type == socket.SOCK_STREAM else "udp"
         word = _STATES.get(found.status, found.status)
         yield _entry(netid, word, (None, None), found.laddr or ("", 0), found.raddr or ("", 0))
@@ -118,7 +118,7 @@ def _entry(netid: str, state: str, queues: tuple[int | None, int | None], local:
 
 
 def _address(text: str) -> tuple[str, int]:
-    """An address as the kernel prints it: each 32-bit word as a hexadecimal number in the machine's byte order."""
+    """Parse an address from the kernel: each 32-bit word is a hexadecimal number in the machine's byte order."""
     host, port = text.split(":")
     packed = b"".join(int(host[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(host), 8))
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed), int(port, 16)

@@ -1,4 +1,7 @@
-"""Reads facts of a machine that may be hidden: a failed read returns None and says why."""
+"""Facts about the machine that may be unreadable: hidden, not supported, or gone.
+
+Owns how a failed read becomes a text beside the other results.
+"""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -10,13 +13,13 @@ from gjrpc.host.masking import clean
 T = TypeVar("T")
 
 UNREADABLE = (psutil.Error, OSError, RuntimeError)
-"""What such a read raises; psutil raises NotImplementedError for what a kernel does not provide."""
+"""What a failed read raises; psutil raises NotImplementedError, a RuntimeError, for what the kernel lacks."""
 
 
-def read(errors: list[str], what: str, look: Callable[[], T]) -> T | None:
-    """Read a fact and return it, or None; `errors` then says which, and why."""
+def try_read(errors: list[str], what: str, read: Callable[[], T]) -> T | None:
+    """Return what `read` returns, or None if it fails; `errors` then gets a text: what could not be read, and why."""
     try:
-        return look()
+        return read()
     except UNREADABLE as error:
         errors.append(clean(f"{what}: {error}"))
         return None

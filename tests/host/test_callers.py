@@ -6,11 +6,11 @@ import socket
 import subprocess
 import sys
 import uuid
-from contextlib import contextmanager
 
 import msgspec
 import pytest
 from conftest import Launched
+from host_machine import WAIT, child
 
 from gjrpc.app.application import Application
 from gjrpc.calls.registry import Registry
@@ -36,7 +36,6 @@ while piece := wire.recv(65536):
     answer += piece
 sys.stdout.write(answer.partition(b"\\r\\n\\r\\n")[2].decode())
 """
-WAIT = "import sys; print('ready', flush=True); sys.stdin.read()"
 
 
 @pytest.fixture
@@ -64,17 +63,6 @@ def local():
     served.end()
 
 
-@contextmanager
-def idle(*args, code=WAIT):
-    """A process with these arguments, which waits until it is killed."""
-    with subprocess.Popen([sys.executable, "-c", code, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        try:
-            assert process.stdout.readline().strip() == b"ready"
-            yield process
-        finally:
-            process.kill()
-
-
 def run(*command, **options):
     """What a program prints, as JSON."""
     done = subprocess.run(command, capture_output=True, timeout=60, check=False, **options)
@@ -96,7 +84,7 @@ def test_the_client_is_left_out(local, marker, dialect):
     answer = ask(local, marker, dialect)
     assert answer["output"] == []
     assert "except 1 that made or serve this call" in answer["error"]
-    with idle(marker) as process:
+    with child(marker) as process:
         assert [found["pid"] for found in ask(local, marker, dialect)["output"]] == [process.pid]
 
 
@@ -104,7 +92,7 @@ def test_the_client_at_a_unix_socket_is_left_out(host, marker, tmp_path):
     """At a Unix socket the kernel says which process asks."""
     where = host(bind=f"unix:{tmp_path}/s")
     assert ask(where, marker)["output"] == []
-    with idle(marker) as process:
+    with child(marker) as process:
         assert [found["pid"] for found in ask(where, marker)["output"]] == [process.pid]
 
 
@@ -121,7 +109,7 @@ def test_an_idle_client_is_found(local, marker):
     """A process that keeps a connection open, but does not ask, is found."""
     address, port = local.split(":")
     code = f"import socket; wire = socket.create_connection(('{address}', {port})); {WAIT}"
-    with idle(marker, code=code) as process:
+    with child(marker, code=code) as process:
         assert [found["pid"] for found in ask(local, marker)["output"]] == [process.pid]
 
 
@@ -156,7 +144,7 @@ while piece := server.recv(65536):
 client.close()
 {WAIT}
 """
-    with idle(marker, code=code) as proxy:
+    with child(marker, code=code) as proxy:
         port = int(proxy.stdout.readline())
         pids = {found["pid"] for found in ask(f"127.0.0.1:{port}", marker)["output"]}
     assert proxy.pid in pids
@@ -178,7 +166,7 @@ def test_a_server_elsewhere_is_found(host, tmp_path):
 
 def test_under_a_foreign_server(marker):
     """Under a server that does not say who connects, a command line that spells the call is left out."""
-    with idle(f"http://localhost/check_process;{marker}"), idle(marker) as other:
+    with child(f"http://localhost/check_process;{marker}"), child(marker) as other:
         output = methods.registry.find("check_process").function(marker)["output"]
     assert [found["pid"] for found in output] == [other.pid]
 
@@ -221,7 +209,7 @@ def test_batch_knows_the_connection(serve):
 
 def test_ended_meanwhile():
     """A process that has ended has no ancestors, and is not the server's own."""
-    with idle() as process:
+    with child() as process:
         seen = callers.psutil.Process(process.pid)
         assert os.getpid() in callers._ancestors(seen)
         process.kill()

@@ -5,25 +5,20 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
+import host_machine
 import psutil
 import pytest
+from host_machine import WAIT
 
 from gjrpc.host import processes
 from gjrpc.host.masking import MASK
 
-WAIT = "import sys; print('ready', flush=True); sys.stdin.read()"
-
 
 @contextmanager
-def child(*args, code=WAIT, **options):
-    """A process with these arguments, which waits until it is killed."""
-    command = [sys.executable, "-c", code, *args]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options) as process:
-        try:
-            assert process.stdout.readline().strip() == b"ready"
-            yield psutil.Process(process.pid)
-        finally:
-            process.kill()
+def child(*args, **options):
+    """Start a process with these arguments that waits; yield what psutil knows of it."""
+    with host_machine.child(*args, **options) as process:
+        yield psutil.Process(process.pid)
 
 
 @pytest.mark.parametrize(
@@ -100,13 +95,13 @@ def test_zombie_with_a_hostile_name():
 
 def test_together(monkeypatch):
     """All command lines together are bounded: beyond the limit each is cut short, the error says so, and none is left out."""
-    monkeypatch.setattr(processes, "_TOGETHER", 10)
+    monkeypatch.setattr(processes, "_TOTAL", 10)
     with child("x" * 1000) as process:
         errors = []
         lines = {seen.pid: line for seen, line in processes.running(errors)}
     assert lines[process.pid].endswith(f"{WAIT} …")
     assert all(len(line) < 2 * processes._SHORT for pid, line in lines.items() if pid > 1)
-    assert "more than 10 characters together" in str(errors)
+    assert "more than 10 characters in total" in str(errors)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,12 @@
 
 import os
 import socket
+from contextlib import closing
 
 import psutil
 import pytest
+from conftest import wait_until
+from host_machine import ask
 
 from gjrpc.host import sockets
 
@@ -71,3 +74,63 @@ def test_no_tables(monkeypatch, tmp_path):
     assert (sockets.listening(), sockets.held_by(1), sockets.inode_at(("127.0.0.1", 80))) == (set(), set(), None)
     assert sockets.listed(errors) == []
     assert "tcp" in str(errors)
+
+
+@pytest.mark.parametrize("source", ["netstat", "other"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_netstat(host, source):
+    """Listening, connected and UDP sockets are told with ss's words, right addresses, and what waits in the queue."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    anywhere = "::" if ":" in host else "0.0.0.0"
+    try:
+        listener = socket.create_server((host, 0), family=family)
+    except OSError:
+        pytest.skip(f"no {host} on this machine")
+    with listener, socket.socket(family, socket.SOCK_DGRAM) as udp:
+        udp.bind((host, 0))
+        with socket.create_connection(listener.getsockname()[:2]) as client, closing(listener.accept()[0]) as server:
+            client.sendall(b"12345")
+            server.recv(5, socket.MSG_PEEK | socket.MSG_WAITALL)
+            ports = [end.getsockname()[1] for end in (listener, client, udp)]
+            entries = ask("netstat")[0] if source == "netstat" else list(sockets._other_sockets([]))
+    by_ends = {(e["netid"], e["address"][0]["port"], e["address"][1]["port"]): e for e in entries}
+    listening, (at, to), datagram = ports[0], (ports[1], ports[0]), ports[2]
+    assert by_ends["tcp", listening, None] == entry("tcp", "LISTEN", 0, (host, listening), (anywhere, None), source)
+    assert by_ends["tcp", at, to] == entry("tcp", "ESTAB", 0, (host, at), (host, to), source)
+    assert by_ends["tcp", to, at] == entry("tcp", "ESTAB", 5, (host, to), (host, at), source)
+    assert by_ends["udp", datagram, None] == entry("udp", "UNCONN", 0, (host, datagram), (anywhere, None), source)
+
+
+def test_netstat_while_closing():
+    """The two ends of a connection that is being closed are told as waiting, in ss's spelling."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
+        server = listener.accept()[0]
+        port, own = listener.getsockname()[1], client.getsockname()[1]
+
+        def words():
+            told = [e for e in ask("netstat")[0] if e["netid"] == "tcp"]
+            ends = {tuple(end["port"] for end in e["address"]): e["state"] for e in told}
+            return ends.get((own, port)), ends.get((port, own))
+
+        client.close()
+        wait_until(lambda: words() == ("FIN-WAIT-2", "CLOSE-WAIT"), "one end is closed")
+        server.close()
+        wait_until(lambda: words() == ("TIME-WAIT", None), "both ends are closed")
+
+
+def test_netstat_without_tables(monkeypatch, tmp_path):
+    """Tables that can't be read are named in the error; those of IPv6 may be missing."""
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path))
+    output, error = ask("netstat")
+    assert output == []
+    assert "tcp: " in error
+    assert "udp: " in error
+    assert "6:" not in error
+
+
+def entry(netid, state, waiting, local, peer, source):
+    """A socket as netstat tells it; psutil knows no queues and no peer of what has none."""
+    queues = (waiting, 0) if source == "netstat" else (None, None)
+    peer = peer if source == "netstat" or peer[1] else ("", None)
+    ends = [{"local": local[0], "port": local[1]}, {"peer": peer[0], "port": peer[1]}]
+    return {"netid": netid, "state": state, "recv-Q": queues[0], "send-Q": queues[1], "address": ends}

@@ -3,13 +3,13 @@
 import psutil
 import pytest
 
-from gjrpc.host.unreadable import read
+from gjrpc.host.unreadable import try_read
 
 
 def test_seen():
     """What was seen is given, and no error noted."""
     errors = []
-    assert read(errors, "it", lambda: 0) == 0
+    assert try_read(errors, "it", lambda: 0) == 0
     assert errors == []
 
 
@@ -21,7 +21,7 @@ def test_unseen(error):
         raise error
 
     errors = []
-    assert read(errors, "it", look) is None
+    assert try_read(errors, "it", look) is None
     assert errors[0].startswith("it: ")
     errors[0].encode()
 
@@ -29,4 +29,4 @@ def test_unseen(error):
 def test_a_fault_is_loud():
     """A fault of the look itself is raised."""
     with pytest.raises(ZeroDivisionError):
-        read([], "it", lambda: 1 // 0)
+        try_read([], "it", lambda: 1 // 0)
