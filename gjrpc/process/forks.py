@@ -24,6 +24,9 @@ _get_signal = monkey.get_original("signal", "getsignal")
 _close = monkey.get_original("os", "close")  # gevent's own waits for the event loop
 
 
+_SIGNALS_SEEN = 0.1  # seconds until a child that only waits sees a signal
+
+
 class Serving(Protocol):
     """A server that has started to serve."""
 
@@ -106,6 +109,7 @@ def _leave_server() -> None:
     _restore_signals()
     if on_loop:
         _replace_loop(hub, current)
+    _look_for_signals(gevent.get_hub().loop)
 
 
 def _restore_signals() -> None:
@@ -127,6 +131,20 @@ def _replace_loop(old: Any, current: Any) -> None:
     current.parent = hub
     if isinstance(current, gevent.Greenlet):
         current.rawlink(_end)
+
+
+def _look_for_signals(loop: Any) -> None:
+    """Run some Python on the loop several times a second, as Python's signal handlers run between two of its instructions.
+
+    gevent does so on its default loop only; on another one a signal would wait until the child has something to do.
+    """
+    timer = loop.timer(_SIGNALS_SEEN, _SIGNALS_SEEN, ref=False)
+    timer.start(_nothing)
+    _kept.append(timer)
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 class _ChildHub(Hub):  # type: ignore[misc]  # gevent has no types

@@ -59,9 +59,15 @@ APP = """
         return child.exitcode
 
 
-    def terminated():
+    def sleeps(pid):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
+    def terminated(waiting=False):
         child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
         child.start()
+        while waiting and not sleeps(child.pid):
+            time.sleep(0.01)
         child.terminate()
         child.join(5)
         child.kill()
@@ -101,9 +107,9 @@ def server(request, tmp_path, launch):
     return launched
 
 
-def call(server, name):
+def call(server, name, query=""):
     """Call a method on a new connection."""
-    answer = requests.get(f"{server.url}/{name}", timeout=TIMEOUT)
+    answer = requests.get(f"{server.url}/{name}{query}", timeout=TIMEOUT)
     assert answer.status_code == 200, (answer.text, server.output)
     return answer.json()[name]
 
@@ -138,6 +144,7 @@ def test_what_a_forked_child_has(server, prefix):
         assert call(server, f"{prefix}sockets") == 0
         assert call(server, f"{prefix}process") == 0
         assert call(server, f"{prefix}terminated") == -signal.SIGTERM
+        assert call(server, f"{prefix}terminated", "?waiting=true") == -signal.SIGTERM
         assert idle.get(f"{server.url}/pid", timeout=TIMEOUT).ok
 
 
