@@ -1,4 +1,4 @@
-"""The entry that older tools call; the metadata stands in pyproject.toml."""
+"""The entry point for older tools; the metadata is in pyproject.toml."""
 
 from setuptools import setup
 

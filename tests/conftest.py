@@ -1,4 +1,4 @@
-"""What the tests share: a server in a thread, a program in a process, certificates, messages read in every way."""
+"""What the tests share: servers in threads, programs in processes, certificates, and `read_every_way`."""
 
 import gc
 import json
@@ -26,27 +26,27 @@ from gjrpc.http.reader import Memory, Reader
 from gjrpc.limits import Limits
 
 ROOT = Path(__file__).parent.parent
-"""The project's folder."""
+"""The root of the repository."""
 
 TIMEOUT = 60.0
-"""Seconds after which a test that waits for something has failed, also on a busy machine."""
+"""Seconds that a test waits for something before it fails; long, for busy machines."""
 
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell's background job is started so, and programs that tests interrupt would inherit it.
+    # A shell starts background jobs so, and programs that tests interrupt would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Add the plugin by which tests say what programs they need."""
+    """Register the plugin by which tests declare the programs that they need."""
     config.pluginmanager.register(needs, "needs")
 
 
 class Served:
-    """A `gjrpc.server.server.Server` that runs on a gevent hub of its own, in a thread of this process.
+    """A `gjrpc.server.server.Server` that runs on its own gevent hub, in a thread of this process.
 
     Attributes:
-        server: the server; only to be looked at from other threads.
+        server: the server; other threads may only read it.
         address: where it listens, `(host, port)`.
         url: the same as a URL.
     """
@@ -69,12 +69,12 @@ class Served:
 
         hub = gevent.get_hub()
         try:
-            options.setdefault("hosts", ("*",))  # tests name any
+            options.setdefault("hosts", ("*",))  # tests use any host name
             self.server = Server(options.pop("listener", ("127.0.0.1", 0)), application, **options)
             self.server.start()
             self._stop = hub.loop.async_()
             self._stop.start(lambda: gevent.spawn(self.server.stop))
-        except BaseException as error:  # noqa: BLE001  handed to the test's own thread
+        except BaseException as error:  # noqa: BLE001  raised again in the test's thread
             self._failure = error
             return
         finally:
@@ -83,21 +83,21 @@ class Served:
         hub.destroy(destroy_loop=True)
 
     def stop(self) -> None:
-        """Begin to stop, from any thread; returns at once."""
+        """Start to stop the server, from any thread, and return at once."""
         if self._thread.is_alive():
             self._stop.send()
 
     def join(self, timeout: float = TIMEOUT) -> None:
-        """Wait for the end of the server."""
+        """Wait until the server has stopped."""
         self._thread.join(timeout)
         assert not self._thread.is_alive(), "the server did not stop"
 
     def connect(self) -> socket.socket:
-        """A new connection to the server, with a time limit."""
+        """Open a connection to the server, with a timeout."""
         return socket.create_connection(self.address[:2], timeout=TIMEOUT)
 
     def wire(self, narrow: bool = False) -> "Wire":
-        """A new connection, to send any bytes on and read answers from; a narrow one takes in little that is not read."""
+        """Open a connection that sends any bytes and parses answers; a narrow one has a small receive buffer."""
         connection = self.connect()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if narrow:
@@ -106,28 +106,28 @@ class Served:
 
     @property
     def connections(self) -> int:
-        """How many connections the server has now."""
+        """The number of open connections of the server."""
         return len(self.server.connections)
 
     def exchange(self, *pieces: bytes) -> bytes:
-        """Send bytes on a new connection, each piece in a write of its own, say that it was all, and give what comes back."""
+        """Send each piece in its own write on a new connection, shut down the sending side, and return all that comes back."""
         with self.connect() as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
                 for piece in pieces:
                     connection.sendall(piece)
                 connection.shutdown(socket.SHUT_WR)
-            except OSError:  # refused before all was sent: the answer is there to be read
+            except OSError:  # refused before all was sent: the answer can still be read
                 pass
             return read_all(connection)
 
 
 class Launched:
-    """A program in a process of its own, with what it says on standard error and output.
+    """A program in its own process, with its standard output and error.
 
     Attributes:
         process: the process.
-        url: where it says that it listens, once `wait_url` has found it.
+        url: its URL, once `wait_url` has found it in the output.
     """
 
     def __init__(self, command: list[str], **options: Any) -> None:
@@ -151,12 +151,12 @@ class Launched:
 
     @property
     def output(self) -> str:
-        """All that it has said so far."""
+        """The output so far."""
         with self._changed:
             return "".join(self._lines)
 
     def wait_for(self, pattern: str, timeout: float = TIMEOUT) -> re.Match[str]:
-        """Wait until the output matches a regular expression, and give the match."""
+        """Wait until the output matches a regular expression, and return the match."""
         end = time.monotonic() + timeout
         with self._changed:
             while True:
@@ -165,22 +165,22 @@ class Launched:
                     return found
                 left = end - time.monotonic()
                 if left <= 0 or not self._reader.is_alive():
-                    raise AssertionError(f"{pattern!r} did not come; the output is:\n{''.join(self._lines)}")
+                    raise AssertionError(f"{pattern!r} did not appear; the output is:\n{''.join(self._lines)}")
                 self._changed.wait(min(left, 0.5))
 
     def wait_url(self) -> str:
-        """Wait for the line that says where it listens."""
+        """Wait for the line with the server's URL, and return the URL."""
         self.url = self.wait_for(r"(https?://[^\s/]+:\d+|unix:\S+)")[1]
         return self.url
 
     def wait(self, timeout: float = TIMEOUT) -> int:
-        """Wait for its end and give its exit code."""
+        """Wait until the program ends, and return its exit code."""
         code = self.process.wait(timeout)
         self._reader.join(timeout)
         return code
 
     def end(self) -> None:
-        """End it, kindly and then not."""
+        """Terminate the program; kill it if it does not end within ten seconds."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -194,15 +194,15 @@ class Launched:
 
 
 def wait_until(condition: Callable[[], Any], what: str, timeout: float = TIMEOUT) -> None:
-    """Wait until a condition holds that nobody tells about, such as one inside of a server."""
+    """Wait until a condition holds that can only be polled, for example one inside a server."""
     end = time.monotonic() + timeout
     while not condition():
-        assert time.monotonic() < end, f"waited in vain: {what}"
+        assert time.monotonic() < end, f"timed out waiting for: {what}"
         threading.Event().wait(0.005)
 
 
 def link_local() -> str | None:
-    """An address of this machine that means nothing without its scope, as in fe80::1%lo, or None."""
+    """Return a link-local address of this machine with its scope, as in fe80::1%lo, or None."""
     known = Path("/proc/net/if_inet6")
     for line in known.read_text().splitlines() if known.exists() else ():
         digits, *_, name = line.split()
@@ -212,13 +212,13 @@ def link_local() -> str | None:
 
 
 def refuses(path: Path) -> bool:
-    """Whether nobody listens on a Unix socket."""
+    """Return whether nothing listens on a Unix socket."""
     with socket.socket(socket.AF_UNIX) as probe:
         return probe.connect_ex(str(path)) != 0
 
 
 class Answer:
-    """One response as it was on the wire.
+    """One response as received.
 
     Attributes:
         status: the status.
@@ -244,7 +244,7 @@ class Answer:
 
 
 class Wire:
-    """A client's end of a connection, which sends any bytes and takes responses apart one by one."""
+    """A client's connection that sends any bytes and parses responses one by one."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
@@ -257,7 +257,7 @@ class Wire:
         self.socket.close()
 
     def send(self, *pieces: bytes) -> None:
-        """Send each piece in a write of its own."""
+        """Send each piece in its own write."""
         for piece in pieces:
             self.socket.sendall(piece)
 
@@ -267,7 +267,7 @@ class Wire:
         return self.answer(verb)
 
     def answer(self, verb: str = "GET") -> Answer:
-        """Read one response, interim ones included, to its end and no further."""
+        """Read one response, also an interim one, to its end and no further."""
         raw = head = self._until(b"\r\n\r\n")
         told = Answer(head, b"", raw)
         if verb == "HEAD" or told.status in (100, 204, 304):
@@ -283,7 +283,7 @@ class Wire:
         return Answer(head, body, raw + body)
 
     def rest(self) -> bytes:
-        """All that comes until the other side closes."""
+        """Return all bytes until the server closes the connection."""
         data = bytes(self._buffer) + read_all(self.socket)
         self._buffer.clear()
         return data
@@ -308,7 +308,7 @@ class Wire:
 
 
 def read_all(connection: socket.socket) -> bytes:
-    """Read until the other side closes."""
+    """Read until the other side closes the connection."""
     pieces = []
     while True:
         try:
@@ -322,21 +322,21 @@ def read_all(connection: socket.socket) -> bytes:
 
 
 def untraced(**more: str) -> dict[str, str]:
-    """The environment for a program whose lines coverage need not count: it makes one several times slower."""
+    """Return an environment without coverage, which makes programs several times slower."""
     return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")} | more
 
 
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "pytest_timeout", "-p", "xdist.plugin"]
-"""Runs pytest with no more plugins than it needs: others' take longer to load than a test takes."""
+"""Runs pytest with only the plugins that it needs; loading all takes longer than a test."""
 
 
 def bare_environment(**more: str) -> dict[str, str]:
-    """The environment for `PYTEST`."""
+    """Return the environment for `PYTEST`."""
     return untraced(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", PYTEST_ADDOPTS="", PYTHONDONTWRITEBYTECODE="1", **more)
 
 
 def curl(line: str) -> str:
-    """Run a curl command, as a program printed it, and give the body of the answer."""
+    """Run a curl command as a program printed it, and return the body of the answer."""
     program, *words = shlex.split(line)
     done = subprocess.run([need(program), "-sS", *words], capture_output=True, text=True, timeout=TIMEOUT, check=False)
     assert done.returncode == 0, done.stderr
@@ -361,12 +361,12 @@ def serve() -> Iterator[Callable[..., Served]]:
 
 @contextmanager
 def launcher() -> Iterator[Callable[..., Launched]]:
-    """Start programs, which end with the block: see the fixture `launch`."""
+    """Start programs that end with the block; see the fixture `launch`."""
     started: list[Launched] = []
 
     def start(*arguments: str, **options: Any) -> Launched:
         program = options.pop("program", sys.executable)
-        # A server that is told no other address takes a port of the kernel's choice: the default may be in use.
+        # By default a server listens on a free port that the kernel chooses: port 9999 may be in use.
         options.setdefault("env", os.environ | {"GJRPC_BIND": "127.0.0.1:0"})
         started.append(Launched([program, *arguments], **options))
         return started[-1]
@@ -384,10 +384,10 @@ def launch() -> Iterator[Callable[..., Launched]]:
 
 
 class Certificate:
-    """A throw-away authority and a server certificate of its making, as files.
+    """A temporary authority and a server certificate that it issued, as files.
 
     Attributes:
-        authority: the trustme authority, to make more with.
+        authority: the trustme authority, to issue more certificates.
         ca, cert, key: paths of PEM files.
     """
 
@@ -402,18 +402,18 @@ class Certificate:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """A certificate for localhost and its authority, made once."""
+    """A certificate for localhost and its authority, made once per session."""
     return Certificate(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.fixture(scope="session")
 def npm(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Install a package from npm, `npm("jayson@4.3.0")`, and give the folder in which node finds it."""
+    """Install a package from npm, `npm("jayson@4.3.0")`, and return the folder in which node finds it."""
     need("node", "npm")
 
     def install(package: str) -> Path:
         folder = tmp_path_factory.mktemp("npm")
-        # npm tries again after 1 to 5 seconds; Debian's npm 9.2 refuses a longest wait below the shortest, 10 by default.
+        # npm retries after 1 to 5 seconds; Debian's npm 9.2 rejects a maximum below the minimum, which is 10 by default.
         waits = ["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"]
         command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", *waits, "--prefix", str(folder), package]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
@@ -424,12 +424,12 @@ def npm(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 Told = tuple[Any, ...]
-"""What a `Reader` made of bytes: a request as (verb, target, headers, version, body, keep_alive, expects), a refusal as
-(status, message)."""
+"""The result of a `Reader`: a request as (verb, target, headers, version, body, keep_alive, expects), a refusal as (status,
+message)."""
 
 
 def read_pieces(pieces: Iterable[bytes], limits: Limits, memory: Memory) -> list[Told]:
-    """All that a `Reader` makes of these pieces and the end of the bytes after them."""
+    """Return all requests and refusals that a `Reader` finds in these pieces, followed by the end of the bytes."""
     reader = Reader(limits, memory)
     told: list[Told] = []
     try:
@@ -447,7 +447,7 @@ def read_pieces(pieces: Iterable[bytes], limits: Limits, memory: Memory) -> list
 
 
 def read_every_way(data: bytes, limits: Limits | None = None) -> list[Told]:
-    """What a `Reader` makes of bytes: whole, byte by byte, in pieces, and once its memory knows the heads; all are alike."""
+    """Read bytes whole, byte by byte, in pieces, and with a memory that knows the heads; check that all results are equal."""
     limits, memory = limits or Limits(), Memory()
     whole = read_pieces([data], limits, Memory())
     for size in (1, 2, 3, 7, 64, 1000):
@@ -459,7 +459,7 @@ def read_every_way(data: bytes, limits: Limits | None = None) -> list[Told]:
 
 
 def assert_response_object(answer):
-    """Section 5 of the specification, to the letter."""
+    """Check a response object against section 5 of the JSON-RPC 2.0 specification."""
     assert type(answer) is dict
     assert answer["jsonrpc"] == "2.0"
     assert type(answer["id"]) in (str, int, float, type(None))
@@ -474,7 +474,7 @@ def assert_response_object(answer):
 
 
 def on_a_hub(function):
-    """Run a function on a gevent hub of its own, in a thread; no greenlet of a batch is left behind."""
+    """Run a function on its own gevent hub, in a thread; check that no greenlet of a batch is left behind."""
     import gevent
 
     from gjrpc.server.gevent_runtime import _Helper
@@ -485,10 +485,10 @@ def on_a_hub(function):
         hub = gevent.get_hub()
         try:
             done.append((function(), None))
-            gevent.sleep(0)  # what was killed ends in the loop's next round
+            gevent.sleep(0)  # killed greenlets end in the loop's next iteration
             alive = [one for one in gc.get_objects() if type(one) is _Helper and not one.dead]
             assert alive == []
-        except BaseException as error:  # noqa: BLE001  raised again in the test's own thread
+        except BaseException as error:  # noqa: BLE001  raised again in the test's thread
             done.append((None, error))
         finally:
             hub.destroy(destroy_loop=True)

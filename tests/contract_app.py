@@ -1,4 +1,4 @@
-"""An application whose methods take and give about everything that an annotation can say; tests read its documents."""
+"""An application with nearly every kind of annotation; tests read its documents."""
 
 import datetime
 import decimal
@@ -39,7 +39,7 @@ class NoSuchHost(CallError):
 
 
 class Busy(CallError):
-    """It can't be done now; this class is made with something of its own."""
+    """It can't be done now; the constructor of this class has its own parameter."""
 
     code = 8
     status = 409
@@ -67,7 +67,7 @@ def add(a: int, b: int = 10) -> int:
 
 @registry.method(errors=[NoSuchHost, Busy, CallError("not yours", code=9, status=403, data={"owner": "root"})])
 def load(host: Literal["a", "b", "c"]) -> float:
-    """Tell the load of a host.
+    """Return the load of a host.
 
     Parameters
     ----------
@@ -120,23 +120,23 @@ def pick(keys: list[int], count: Annotated[int, msgspec.Meta(ge=0, le=5)] = 1) -
 
 @registry.method
 def echo(value, other=None):
-    """Give it back."""
+    """Return the value."""
     return value
 
 
 @registry.method(name="stats.cost", deadline=20, blocking=True)
 def cost(price: decimal.Decimal, who: uuid.UUID | None = None) -> decimal.Decimal:
-    """Tell a price."""
+    """Return a price."""
     return price
 
 
 @registry.method
-def raw(data: bytes, pairs: dict[str, tuple[int, str]] = {}) -> int:  # noqa: B006  it is a default to describe, and not changed
+def raw(data: bytes, pairs: dict[str, tuple[int, str]] = {}) -> int:  # noqa: B006  a default for the documents, never changed
     """Count bytes."""
     return len(data) + len(pairs)
 
 
 @registry.method
 def anything(values: Any = None, given: Sequence[Any] = ()) -> Any:
-    """Take anything."""
+    """Accept any value."""
     return [values, *given]

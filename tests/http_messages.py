@@ -1,4 +1,4 @@
-"""Messages that obey and break the rules of HTTP/1.1, for all tests that read such messages."""
+"""Valid and invalid HTTP/1.1 messages, for all tests that parse messages."""
 
 from gjrpc.limits import Limits
 
@@ -9,28 +9,28 @@ NEXT = b"GET /next HTTP/1.1\r\nHost: n\r\n\r\n"
 
 
 def head(*lines, first=GET, host=HOST):
-    """A head with these lines."""
+    """Return a head with these lines."""
     return first + host + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
 
 
 def chunked(coded, *lines):
-    """A message with this chunked body."""
+    """Return a message with this chunked body."""
     return head(b"Transfer-Encoding: chunked", *lines, first=b"POST / HTTP/1.1\r\n") + coded
 
 
 GOOD = {
     "a token for a method": (head(first=b"M-SEARCH /x HTTP/1.1\r\n"), {"verb": "M-SEARCH", "target": "/x"}),
     "every token character": (head(first=b"!#$%&'*+-.^_`|~9aZ / HTTP/1.1\r\n"), {"verb": "!#$%&'*+-.^_`|~9aZ"}),
-    "a method in lower case is another one": (head(first=b"get / HTTP/1.1\r\n"), {"verb": "get"}),
+    "a method in lower case is a different method": (head(first=b"get / HTTP/1.1\r\n"), {"verb": "get"}),
     "HTTP/1.0 without Host": (head(first=b"GET /2 HTTP/1.0\r\n", host=b""), {"version": (1, 0), "keep_alive": False}),
     "HTTP/1.0 with Host": (head(first=b"GET /2 HTTP/1.0\r\n"), {"version": (1, 0), "headers": (("host", "a"),)}),
-    "path and query as they came": (head(first=b"GET /a%20b;c?d=%3B&e HTTP/1.1\r\n"), {"target": "/a%20b;c?d=%3B&e"}),
+    "path and query are unchanged": (head(first=b"GET /a%20b;c?d=%3B&e HTTP/1.1\r\n"), {"target": "/a%20b;c?d=%3B&e"}),
     "two slashes": (head(first=b"GET //b/c HTTP/1.1\r\n"), {"target": "//b/c"}),
     "absolute-form": (head(first=b"GET http://a/x?y HTTP/1.1\r\n"), {"target": "/x?y"}),
-    "absolute-form, its case": (head(first=b"GET HTTPS://A HTTP/1.1\r\n"), {"target": "/"}),
-    "absolute-form, port": (head(first=b"GET http://a:8/x HTTP/1.1\r\n", host=b"Host: a:8\r\n"), {"target": "/x"}),
+    "absolute-form in upper case": (head(first=b"GET HTTPS://A HTTP/1.1\r\n"), {"target": "/"}),
+    "absolute-form with a port": (head(first=b"GET http://a:8/x HTTP/1.1\r\n", host=b"Host: a:8\r\n"), {"target": "/x"}),
     "asterisk-form": (head(first=b"OPTIONS * HTTP/1.1\r\n"), {"verb": "OPTIONS", "target": "*"}),
-    "header names lose their case": (head(b"X-A: B"), {"headers": (("host", "a"), ("x-a", "B"))}),
+    "header names become lower case": (head(b"X-A: B"), {"headers": (("host", "a"), ("x-a", "B"))}),
     "blanks around a value": (head(b"X: \t y z \t"), {"headers": (("host", "a"), ("x", "y z"))}),
     "no blank before a value": (head(b"X:y"), {"headers": (("host", "a"), ("x", "y"))}),
     "empty values": (head(b"X:", b"Y: ", b"Z: z"), {"headers": (("host", "a"), ("x", ""), ("y", ""), ("z", "z"))}),
@@ -74,13 +74,13 @@ GOOD = {
 BAD = {
     # RFC 9112, 3: the request line.
     "HTTP/0.9": (b"GET /\r\n\r\n", 400),
-    "a version above": (b"GET / HTTP/2.0\r\n" + HOST + b"\r\n", 400),
-    "a version below": (b"GET / HTTP/0.9\r\n" + HOST + b"\r\n", 400),
-    "a version that is none": (b"GET / HTTP/1.10\r\n" + HOST + b"\r\n", 400),
+    "a higher version": (b"GET / HTTP/2.0\r\n" + HOST + b"\r\n", 400),
+    "a lower version": (b"GET / HTTP/0.9\r\n" + HOST + b"\r\n", 400),
+    "an invalid version": (b"GET / HTTP/1.10\r\n" + HOST + b"\r\n", 400),
     "a version in lower case": (b"GET / http/1.1\r\n" + HOST + b"\r\n", 400),
     "the preface of HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
     "no method": (b" / HTTP/1.1\r\n" + HOST + b"\r\n", 400),
-    "a method that is no token": (b"GE(T / HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "a method that is not a token": (b"GE(T / HTTP/1.1\r\n" + HOST + b"\r\n", 400),
     "two blanks": (b"GET  / HTTP/1.1\r\n" + HOST + b"\r\n", 400),
     "a blank at the end": (b"GET / HTTP/1.1 \r\n" + HOST + b"\r\n", 400),
     "a blank in front": (b" GET / HTTP/1.1\r\n" + HOST + b"\r\n", 400),
@@ -120,8 +120,8 @@ BAD = {
     "a tab before the colon": (head(b"X\t: y"), 400),
     "a header without a colon": (head(b"X"), 400),
     "a header without a name": (head(b": y"), 400),
-    "a name that is no token": (head(b"X(): y"), 400),
-    "a name above ASCII": (head(b"\xc3\xa9: y"), 400),
+    "a name that is not a token": (head(b"X(): y"), 400),
+    "a non-ASCII name": (head(b"\xc3\xa9: y"), 400),
     # RFC 9112, 3.2: Host.
     "no Host": (GET + b"\r\n", 400),
     "Host twice": (head(b"Host: a"), 400),
@@ -130,7 +130,7 @@ BAD = {
     "a Host with a blank": (head(host=b"Host: a b\r\n"), 400),
     "a Host with a user": (head(host=b"Host: u@a\r\n"), 400),
     "a Host with a bad port": (head(host=b"Host: a:b\r\n"), 400),
-    "two Hosts in one": (head(host=b"Host: a,b:1:2\r\n"), 400),
+    "two hosts in one Host": (head(host=b"Host: a,b:1:2\r\n"), 400),
     "a bad Host on HTTP/1.0": (head(first=b"GET / HTTP/1.0\r\n", host=b"Host: a/b\r\n"), 400),
     # RFC 9112, 6.1 and 6.3, RFC 9110, 8.6: the body's length.
     "Content-Length and chunked": (head(b"Content-Length: 5", b"Transfer-Encoding: chunked") + b"0\r\n\r\n", 400),
@@ -143,26 +143,26 @@ BAD = {
     "a hex length": (head(b"Content-Length: 0x5") + b"hello", 400),
     "an underscore in the length": (head(b"Content-Length: 1_0") + b"hellohello", 400),
     "a fraction": (head(b"Content-Length: 5.0") + b"hello", 400),
-    "digits above ASCII": (head(b"Content-Length: \xb2") + b"hello", 400),
-    "a length beyond any": (head(b"Content-Length: 18446744073709551621") + b"hello", 400),
+    "non-ASCII digits": (head(b"Content-Length: \xb2") + b"hello", 400),
+    "a length beyond any limit": (head(b"Content-Length: 18446744073709551621") + b"hello", 400),
     "chunked on HTTP/1.0": (head(b"Transfer-Encoding: chunked", first=b"POST / HTTP/1.0\r\n") + b"0\r\n\r\n", 400),
     "another coding": (head(b"Transfer-Encoding: gzip"), 400),
     "gzip before chunked": (head(b"Transfer-Encoding: gzip, chunked") + b"0\r\n\r\n", 400),
     "chunked before gzip": (head(b"Transfer-Encoding: chunked, gzip") + b"0\r\n\r\n", 400),
     "chunked twice": (head(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked") + b"0\r\n\r\n", 400),
     "chunked twice in one": (head(b"Transfer-Encoding: chunked, chunked") + b"0\r\n\r\n", 400),
-    "a coding beside chunked": (head(b"Transfer-Encoding: xchunked") + b"0\r\n\r\n", 400),
+    "a coding similar to chunked": (head(b"Transfer-Encoding: xchunked") + b"0\r\n\r\n", 400),
     "an empty coding": (head(b"Transfer-Encoding:") + b"0\r\n\r\n", 400),
     "a quoted coding": (head(b'Transfer-Encoding: "chunked"') + b"0\r\n\r\n", 400),
     "identity": (head(b"Transfer-Encoding: identity"), 400),
     # RFC 9112, 7.1: the chunked coding.
     "no chunk size": (chunked(b"\r\nhello\r\n0\r\n\r\n"), 400),
-    "a chunk size that is no number": (chunked(b"g\r\nhello\r\n0\r\n\r\n"), 400),
+    "a chunk size that is not a number": (chunked(b"g\r\nhello\r\n0\r\n\r\n"), 400),
     "a signed chunk size": (chunked(b"+5\r\nhello\r\n0\r\n\r\n"), 400),
     "a chunk size with 0x": (chunked(b"0x5\r\nhello\r\n0\r\n\r\n"), 400),
     "a blank before the chunk size": (chunked(b" 5\r\nhello\r\n0\r\n\r\n"), 400),
-    "a blank behind the chunk size": (chunked(b"5 \r\nhello\r\n0\r\n\r\n"), 400),
-    "a chunk size beyond any": (chunked(b"10000000000000005\r\nhello\r\n0\r\n\r\n"), 400),
+    "a blank after the chunk size": (chunked(b"5 \r\nhello\r\n0\r\n\r\n"), 400),
+    "a chunk size beyond any limit": (chunked(b"10000000000000005\r\nhello\r\n0\r\n\r\n"), 400),
     "LF after a chunk size": (chunked(b"5\nhello\r\n0\r\n\r\n"), 400),
     "LF in a chunk extension": (chunked(b"5;x\ny\r\nhello\r\n0\r\n\r\n"), 400),
     "CR in a chunk extension": (chunked(b"5;x\ry\r\nhello\r\n0\r\n\r\n"), 400),

@@ -1,4 +1,4 @@
-"""Types of keys that JSON objects can have, for all tests of dicts whose keys are not strings."""
+"""Types of dict keys that JSON objects can be converted to, for all tests of dicts with such keys."""
 
 import enum
 from datetime import date, datetime, time, timedelta, timezone
@@ -21,7 +21,7 @@ class Level(enum.IntEnum):
 
 Number = NewType("Number", int)
 
-# The type of the keys, a key, and what becomes of it.
+# The type of the keys, a key in JSON, and the converted key.
 KEYS = {
     "str": (str, "1", "1"),
     "int": (int, "1", 1),

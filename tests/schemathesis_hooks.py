@@ -1,10 +1,10 @@
-"""Hooks for schemathesis: what its generators make and a schema can't tell apart (`SCHEMATHESIS_HOOKS=schemathesis_hooks`)."""
+"""Hooks for schemathesis (`SCHEMATHESIS_HOOKS=schemathesis_hooks`): its generators write integers also as 2.0."""
 
 import schemathesis
 
 
 def integral(value):
-    """A value whose numbers such as 2.0, integers to JSON Schema and floats to Python, are written as 2."""
+    """Return a value with 2.0, an integer in JSON Schema and a float in Python, written as 2."""
     if isinstance(value, dict):
         return {key: integral(each) for key, each in value.items()}
     if isinstance(value, list):

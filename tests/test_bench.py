@@ -1,4 +1,4 @@
-"""The bench runs: its quick form ends and writes what it should, and locust finds no failure. No time is asserted."""
+"""The bench runs: its quick form ends and writes its files, and locust finds no failure. No test asserts a time."""
 
 import json
 import re
@@ -31,7 +31,7 @@ Transfer/sec:      7.00MB
 
 
 def run(*words):
-    """Run the bench and give what it printed."""
+    """Run the bench and return its output."""
     command = [sys.executable, "-m", "bench", *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False, env=untraced())
     assert done.returncode == 0, done.stdout + done.stderr
@@ -39,7 +39,7 @@ def run(*words):
 
 
 def test_quick(tmp_path):
-    """The quick form ends, names the peer that it skips, and writes valid JSON, Markdown and PNGs."""
+    """The quick form ends, names skipped peers, and writes valid JSON, Markdown and PNGs."""
     said = run("peers", "tls", "--quick", "--peer", "pywsgi", "--peer", "bjoern", "--scenario", "get", "--out", str(tmp_path))
     results = json.loads((tmp_path / "results.json").read_text())
     assert list(results["sections"]) == ["peers", "tls"]
@@ -59,7 +59,7 @@ def test_quick(tmp_path):
 
 
 def test_each_section_is_there():
-    """Each section on the command line has its module with a function that runs it, and the README of the bench names it."""
+    """Each section on the command line has a module with a function `run`, and bench/README.md names it."""
     readme = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
     for name in SECTIONS:
         assert "def run(plan: Plan)" in (ROOT / "bench" / f"{name}.py").read_text(encoding="utf-8")
@@ -67,7 +67,7 @@ def test_each_section_is_there():
 
 
 def test_readme():
-    """The table in the README is the one that the kept results give."""
+    """The README's table is generated from the committed results."""
     results = json.loads((ROOT / "bench" / "results" / "results.json").read_text(encoding="utf-8"))
     begin, end = report.MARKS
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -75,7 +75,7 @@ def test_readme():
 
 
 def test_what_wrk_says():
-    """Rate, latencies in any unit and all errors are read from what wrk prints."""
+    """Rate, latencies in any unit and all errors are parsed from wrk's output."""
     found = load.read(SAID)
     assert (found.rate, found.errors) == (49876.54, 15)
     assert found.latency == {"50": pytest.approx(0.95), "90": 1.5, "99": 1200.0}
@@ -83,7 +83,7 @@ def test_what_wrk_says():
 
 @pytest.mark.needs("wrk")
 def test_wrk(launch):
-    """What wrk itself says of a server that answers is read, and has no errors."""
+    """The output of a real wrk run is parsed and has no errors."""
     launched = launch("-m", "gjrpc.serve", "bench.app:registry", "--bind", "127.0.0.1:0", cwd=ROOT)
     port = int(launched.wait_url().rpartition(":")[2])
     found = load.load(Server(port, launched.process), load.SCENARIOS["get"], seconds=1, connections=2)
@@ -92,12 +92,12 @@ def test_wrk(launch):
 
 
 def test_ratios_are_of_pairs():
-    """What ran in the same round is divided, and the median is of these ratios."""
+    """Ratios are taken within a round, and the result is their median."""
     assert pairs.ratio([10, 30, 1], [10, 10, 2]) == {"median": 1.0, "low": 0.5, "high": 3.0}
 
 
 def test_requests_as_wrk_gets_them():
-    """A request whose head changes is built by a function of the script, one that does not is left to wrk."""
+    """A request whose head changes is built by a Lua function; wrk builds any other itself."""
     assert "request = function" in load.script(load.SCENARIOS["post-ids"], 1)
     assert "request = function" not in load.script(load.SCENARIOS["post"], 1)
     assert len(load.BROWSER) == 11, "with Host twelve"
@@ -105,7 +105,7 @@ def test_requests_as_wrk_gets_them():
 
 @pytest.mark.parametrize("tls", [False, True])
 def test_locust(launch, certificate, tls):
-    """A short load by locust, with each of its users, plain and over TLS with a CA, finds no failure."""
+    """A short load by locust, with each of its user classes, finds no failure, over plain HTTP and TLS."""
     options = ["--cert", certificate.cert, "--key", certificate.key] if tls else []
     server = launch("-m", "gjrpc.serve", "bench.app:registry", "--bind", "127.0.0.1:0", *options, cwd=ROOT, env=untraced())
     command = ["-m", "locust", "-f", str(ROOT / "bench" / "locustfile.py"), "--headless"]

@@ -1,4 +1,4 @@
-"""What deploy/ has besides proxies: each file by its own checker, and run where this machine can."""
+"""The files in deploy/, except the proxies': each passes its checker, and is run if this machine can."""
 
 import json
 import re
@@ -44,19 +44,19 @@ application = Application(registry)
 
 
 def run(*command):
-    """Run a program and give its exit code and all that it said."""
+    """Run a program and return its exit code and output."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
 def manifest(kind):
-    """The manifest of a kind."""
+    """Return the manifest of this kind."""
     (found,) = [made for made in (yaml.safe_load(path.read_text(encoding="utf-8")) for path in MANIFESTS) if made["kind"] == kind]
     return found
 
 
 def instructions(name):
-    """The arguments of an instruction in the last stage of the Dockerfile."""
+    """Return the arguments of an instruction in the last stage of the Dockerfile."""
     text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
     stage = text[text.rindex("\nFROM ") :]
     return re.findall(rf"^{name} +(.*)$", stage, re.MULTILINE)
@@ -64,8 +64,8 @@ def instructions(name):
 
 @pytest.fixture
 def units(tmp_path):
-    """The units, with this Python and a folder that is there, and systemd's program that looks at them."""
-    program = need("systemd-analyze", "/bin/kill")  # the service is reloaded by the latter
+    """The units, with this Python and an existing folder, and systemd's checker."""
+    program = need("systemd-analyze", "/bin/kill")  # /bin/kill reloads the service
     for name in ("gjrpc.service", "gjrpc.socket"):
         text = (DEPLOY / name).read_text(encoding="utf-8").replace("/opt/gjrpc/bin/python", sys.executable)
         (tmp_path / name).write_text(text.replace("/srv/gjrpc", str(tmp_path)))
@@ -73,7 +73,7 @@ def units(tmp_path):
 
 
 def test_the_units(units):
-    """Systemd finds nothing wrong with the service and its socket, and rates the service's exposure as OK."""
+    """Systemd reports no problem in the service and its socket, and rates the service's exposure as OK."""
     program, service, activation = units
     code, said = run(program, "verify", service, activation)
     assert (code, [line for line in said.splitlines() if "gjrpc" in line]) == (0, [])
@@ -84,12 +84,12 @@ def test_the_units(units):
 
 
 def test_the_dockerfile():
-    """Hadolint finds nothing to complain about."""
+    """Hadolint reports no problem in the Dockerfile."""
     assert run(str(Path(sys.executable).parent / "hadolint"), str(DEPLOY / "Dockerfile")) == (0, "")
 
 
 def test_the_image_s_commands(launch, tmp_path):
-    """What the image runs needs no shell and no root, and its health check tells a server that is there from one that is not."""
+    """The image's commands need no shell and no root, and its health check passes only while the server runs."""
     (user,), (entry,), (health,) = instructions("USER"), instructions("ENTRYPOINT"), instructions("HEALTHCHECK")
     assert user.split(":")[0].isdigit()
     assert int(user.split(":")[0]) > 0
@@ -100,7 +100,7 @@ def test_the_image_s_commands(launch, tmp_path):
     url = server.wait_url().replace("127.0.0.1", "localhost")
     program, *arguments = json.loads(health.partition("CMD ")[2])
     check = [sys.executable, *(argument.replace("http://localhost:9999", url) for argument in arguments)]
-    assert check[2] != arguments[1], "the check asks the port that the image serves on"
+    assert check[2] != arguments[1], "the check must use the port on which the image serves"
     assert run(*check) == (0, "")
     server.process.send_signal(signal.SIGTERM)
     assert server.wait() == 0
@@ -109,7 +109,7 @@ def test_the_image_s_commands(launch, tmp_path):
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
 def test_a_manifest(path):
-    """Each manifest fits the schema of its kind, unknown fields refused."""
+    """Each manifest is valid by the schema of its kind, which refuses unknown fields."""
     version = kubernetes_validate.latest_version()
     for made in yaml.safe_load_all(path.read_text(encoding="utf-8")):
         kubernetes_validate.validate(made, version, strict=True)
@@ -118,7 +118,7 @@ def test_a_manifest(path):
 
 
 def test_the_manifests_fit_each_other():
-    """Service, budget and scaler find the pods of the Deployment, and its mounts and ports exist."""
+    """Service, budget and scaler select the pods of the Deployment, and its mounts and ports exist."""
     deployment = manifest("Deployment")
     pod = deployment["spec"]["template"]
     (container,) = pod["spec"]["containers"]
@@ -137,7 +137,7 @@ def test_the_manifests_fit_each_other():
 
 
 def test_nobody_cuts_the_grace_period_short():
-    """Whoever stops the server waits for longer than the server waits for its calls."""
+    """Each supervisor waits longer for the server to stop than the server waits for its calls."""
     spec = manifest("Deployment")["spec"]["template"]["spec"]
     before = float(spec["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
     (grace,) = [float(entry["value"]) for entry in spec["containers"][0]["env"] if entry["name"] == "GJRPC_GRACE"]
@@ -151,7 +151,7 @@ def test_nobody_cuts_the_grace_period_short():
 
 
 def test_the_application_of_the_manifests(launch, tmp_path):
-    """The application in the ConfigMap serves what the load job calls."""
+    """The application in the ConfigMap has the methods that the load job calls."""
     (tmp_path / "app.py").write_text(manifest("ConfigMap")["data"]["app.py"])
     (target,) = manifest("Deployment")["spec"]["template"]["spec"]["containers"][0]["args"]
     url = launch("-m", "gjrpc.serve", target, "--bind", "127.0.0.1:0", cwd=tmp_path).wait_url()
@@ -160,7 +160,7 @@ def test_the_application_of_the_manifests(launch, tmp_path):
 
 
 def test_the_containers_are_confined():
-    """No container runs as root, gains rights, or writes to its root file system."""
+    """No container runs as root, gains privileges, or writes to its root file system."""
     for kind in ("Deployment", "Job"):
         pod = manifest(kind)["spec"]["template"]["spec"]
         assert pod["securityContext"]["runAsNonRoot"] is True
@@ -174,7 +174,7 @@ def test_the_containers_are_confined():
 
 
 def test_gunicorn(tmp_path):
-    """Gunicorn takes its configuration and loads an application with it."""
+    """Gunicorn accepts its configuration and loads an application with it."""
     (tmp_path / "app.py").write_text(APP)
     command = [sys.executable, "-m", "gunicorn", "--check-config", "--chdir", str(tmp_path)]
     code, said = run(*command, "-c", str(DEPLOY / "gunicorn.conf.py"), "app:application")
@@ -182,7 +182,7 @@ def test_gunicorn(tmp_path):
 
 
 def test_uwsgi(launch, tmp_path):
-    """Under uWSGI a large head is taken, and a call in flight at SIGTERM is answered before the end."""
+    """uWSGI accepts a large head, and answers a call in flight at SIGTERM before it ends."""
     (tmp_path / "app.py").write_text(APP)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         where = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -204,7 +204,7 @@ def test_uwsgi(launch, tmp_path):
 
 
 def answers(where):
-    """Whether a server answers already."""
+    """Return whether a server answers."""
     try:
         return requests.get(f"http://{where}/ping", timeout=60).ok
     except requests.RequestException:
@@ -212,7 +212,7 @@ def answers(where):
 
 
 def test_the_readme():
-    """The table in deploy/README.md has each file that is there, and no other."""
+    """The table in deploy/README.md has exactly the files of the folder."""
     rows = re.findall(r"^\| (`.*?) \|", (DEPLOY / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(.*?)`", row)}
     files = {str(path.relative_to(DEPLOY)) for path in DEPLOY.rglob("*") if path.is_file() and "__pycache__" not in path.parts}

@@ -1,4 +1,4 @@
-"""The proxies of deploy/, run as they are shipped but for ports and paths, in front of two processes that come and go."""
+"""The proxies of deploy/, run as shipped except for ports and paths, in front of two processes that stop and start."""
 
 import contextlib
 import http.client
@@ -16,7 +16,7 @@ from needs import need
 
 DEPLOY = ROOT / "deploy"
 HOST = "rpc.example.org"
-CALLER = "127.0.0.7"  # where the client calls from; the proxies themselves connect from 127.0.0.1
+CALLER = "127.0.0.7"  # the client's address; the proxies themselves connect from 127.0.0.1
 
 APP = """
 import time
@@ -38,7 +38,7 @@ def measure(text: str):
 """
 
 # How each program runs in the foreground, and how it checks a configuration.
-USER = "user root; " if os.geteuid() == 0 else ""  # so that nginx's own processes can enter the test's folder
+USER = "user root; " if os.geteuid() == 0 else ""  # so that nginx's processes can read the test's folder
 PROGRAMS = {
     "nginx": (["-e", "stderr", "-g", f"{USER}daemon off;", "-c"], ["-e", "stderr", "-t", "-c"]),
     "haproxy": (["-db", "-f"], ["-c", "-f"]),
@@ -49,7 +49,7 @@ ENDING_TLS = ["nginx.conf", "haproxy.cfg", "Caddyfile"]
 
 
 def free_ports(count):
-    """Ports that nothing listens on, and none that the kernel gives to a client's connection before they are used."""
+    """Return free ports outside the kernel's range for outgoing connections."""
     with contextlib.ExitStack() as held:
         found = []
         while len(found) < count:
@@ -61,7 +61,7 @@ def free_ports(count):
 
 
 class Site:
-    """A shipped configuration with ports and paths of its own, the two processes behind it, and the proxy."""
+    """A shipped configuration with this test's ports and paths, the two processes behind it, and the proxy."""
 
     def __init__(self, name, folder, certificate, launch):
         self.name, self.folder, self.launch = name, folder, launch
@@ -80,7 +80,7 @@ class Site:
         self._run, self._check = PROGRAMS[self.program]
 
     def _placed(self, certificate, both):
-        """The shipped text with this site's ports and paths."""
+        """Return the shipped text with this site's ports and paths."""
         text = (DEPLOY / self.name).read_text(encoding="utf-8")
         secure, plain = f"127.0.0.1:{self.port}", f"127.0.0.1:{self.plain}"
         places = {
@@ -105,22 +105,22 @@ class Site:
 
     @property
     def environment(self):
-        """Where the proxy may write."""
+        """The environment, with folders to which the proxy may write."""
         return os.environ | {"HOME": str(self.folder), "XDG_CONFIG_HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder)}
 
     def check(self):
-        """Run the proxy's own checker; gives the exit code and what it said."""
+        """Run the proxy's checker; return the exit code and the output."""
         command = [self.path, *self._check, str(self.configuration)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False, env=self.environment)
         return done.returncode, done.stdout + done.stderr
 
     def serve(self, number):
-        """Start a process of gjrpc."""
+        """Start a gjrpc process."""
         where = f"127.0.0.1:{self.ports[number]}"
         return self.launch("-m", "gjrpc.serve", "app:registry", "--bind", where, *self.options, cwd=self.folder)
 
     def start(self):
-        """Start both processes and the proxy, and give the processes once a call goes through."""
+        """Start both processes and the proxy, and return the processes once a call succeeds."""
         backends = [self.serve(0), self.serve(1)]
         for backend in backends:
             backend.wait_url()
@@ -139,14 +139,14 @@ class Site:
             connection.close()
 
     def connect(self):
-        """A client's connection, which opens itself when it is used."""
+        """Return a client's connection, which opens with its first request."""
         return http.client.HTTPSConnection(
             "127.0.0.1", self.port, timeout=TIMEOUT, context=self.trust, source_address=(CALLER, 0)
         )
 
 
 def call(connection, target, verb="GET", body=None, **headers):
-    """Make a call and give the status."""
+    """Make a call and return the status."""
     connection.request(verb, target, body, {"Host": HOST, **headers})
     answer = connection.getresponse()
     answer.read()
@@ -154,7 +154,7 @@ def call(connection, target, verb="GET", body=None, **headers):
 
 
 class Load:
-    """Threads that call over kept connections until they are told to end, half of the calls taking a while."""
+    """Threads that call over kept connections until the block ends; half of the calls take a while."""
 
     def __init__(self, site, threads=6):
         self._site = site
@@ -188,20 +188,20 @@ class Load:
         connection.close()
 
     def go_on(self, calls=10):
-        """Wait until each thread has made so many calls more."""
+        """Wait until each thread has made this many more calls."""
         wanted = [count + calls for count in self.counts]
         wait_until(lambda: all(map(int.__ge__, self.counts, wanted)), "more calls")
 
 
 @pytest.fixture
 def site(tmp_path, certificate, launch):
-    """Make a site of a shipped configuration."""
+    """Create a site from a shipped configuration."""
     return lambda name: Site(name, tmp_path, certificate, launch)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_checker_of_its_own(site, name):
-    """Each proxy's own checker finds nothing wrong with its configuration."""
+    """Each proxy's checker reports no problem in its configuration."""
     code, said = site(name).check()
     assert code == 0, said
     assert "[warn]" not in said.lower(), said
@@ -210,7 +210,7 @@ def test_the_checker_of_its_own(site, name):
 
 @pytest.mark.parametrize("name", ENDING_TLS)
 def test_no_idempotent_call_is_lost(site, name):
-    """While one process drains and comes back, and the other is killed, each GET under load is answered with 200."""
+    """While one process drains and restarts, and the other is killed, each GET under load is answered with 200."""
     place = site(name)
     one, two = place.start()
     with Load(place) as load:
@@ -228,7 +228,7 @@ def test_no_idempotent_call_is_lost(site, name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_client_s_address(site, name):
-    """The access log behind each proxy has the client's address, not the proxy's and not what the client claims."""
+    """The access log behind each proxy has the client's address, not the proxy's and not one that the client claims."""
     place = site(name)
     backends = place.start()
     connection = place.connect()
@@ -243,7 +243,7 @@ def test_the_client_s_address(site, name):
 
 @pytest.mark.parametrize("name", ENDING_TLS)
 def test_what_the_server_takes_the_proxy_takes(site, name):
-    """A head and a body just below the server's limits pass through; a body above is refused."""
+    """A head and a body just below the server's limits pass through the proxy; a larger body is refused."""
     place = site(name)
     place.start()
     connection = place.connect()
@@ -253,7 +253,7 @@ def test_what_the_server_takes_the_proxy_takes(site, name):
     connection.close()
     connection = place.connect()
     try:
-        # Refused while it is being sent, so that the answer may be lost in the reset, to the proxy (502) or to the client.
+        # It is refused while it is sent, so the answer may be lost in the reset, for the proxy (502) or for the client.
         assert call(connection, "/measure", "POST", b'"%b"' % (b"x" * (1024 * 1024))) in (413, 502)
     except OSError:
         pass

@@ -1,4 +1,4 @@
-"""The shape of the code: who imports whom, and what is loaded when."""
+"""The structure of the code: which module may import which, and what is loaded when."""
 
 import ast
 import graphlib
@@ -13,7 +13,7 @@ import gjrpc
 
 PACKAGE = Path(gjrpc.__file__).parent
 
-# Each package imports only from itself and from those above it. Without a package, each module counts as one.
+# Each package imports only from itself and from those above it. A module outside of packages counts as a package.
 RANKS = [
     *["_version", "texts", "errors", "limits"],
     "process",
@@ -32,11 +32,11 @@ RANKS = [
     *["serve", "worker", "stub", "diff", "tokens", "compat"],
 ]
 PURE = ["_version", "texts", "errors", "limits", "values", "calls", "http", "auth", "contracts", "app"]
-"""What runs without gevent, and knows no socket."""
+"""The packages that run without gevent and know no socket."""
 
-# Why an import may stand inside a function: (module, imported module).
+# Each allowed import inside a function, (module, imported module), and its reason.
 LAZY = {
-    ("calls.runtime", "server.gevent_runtime"): "gevent is optional, and this is loaded only where gevent is loaded already",
+    ("calls.runtime", "server.gevent_runtime"): "gevent is optional, so this is imported only if gevent is already loaded",
 }
 
 FILES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))}
@@ -51,12 +51,12 @@ class Import(NamedTuple):
 
 
 def tree(module):
-    """A module's syntax tree."""
+    """Return a module's syntax tree."""
     return ast.parse(FILES[module].read_text(encoding="utf-8"))
 
 
 def imports(module):
-    """All imports of a module of this package, those inside functions included."""
+    """Return all imports of a module, those inside functions included."""
     found = []
 
     def visit(node, in_function):
@@ -76,30 +76,30 @@ def imports(module):
 
 
 def within(module):
-    """The modules of this package that a module imports, and whether inside a function."""
+    """Return the modules of gjrpc that a module imports, each with whether the import is inside a function."""
     return [(one.imported.partition(".")[2], one.in_function) for one in imports(module) if one.imported.startswith("gjrpc.")]
 
 
 def package(module):
-    """The package of a module, or the module itself if it has none."""
+    """Return the package of a module, or the module itself if it has none."""
     return module.partition(".")[0]
 
 
 def run(program):
-    """Run a program in a fresh interpreter and give what it printed."""
+    """Run a program in a new interpreter and return its output."""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def test_each_package_has_its_rank():
-    """Each package, and each module without one, stands in the list above, once."""
+    """The list above has each package, and each module outside of packages, exactly once."""
     assert sorted(RANKS) == sorted({package(module) for module in MODULES})
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_go_one_way(module):
-    """A module imports only from its own package and from those above it, in functions too but for the named ones."""
+    """A module imports only from its own package and from those above it, and inside functions only what is listed."""
     above = RANKS[: RANKS.index(package(module)) + 1]
     for imported, in_function in within(module):
         if in_function:
@@ -109,34 +109,34 @@ def test_imports_go_one_way(module):
 
 
 def test_imports_have_no_circle():
-    """No module imports itself by way of others."""
+    """Imports have no cycle."""
     graph = {module: {imported for imported, in_function in within(module) if not in_function} for module in MODULES}
     assert list(graphlib.TopologicalSorter(graph).static_order())
 
 
 @pytest.mark.parametrize("module", INITS)
 def test_a_package_alone_loads_nothing(module):
-    """A package's own file has a docstring and nothing else, so that gevent can patch before anything is imported."""
+    """A package's `__init__` has only a docstring, so that gevent can patch before anything is imported."""
     assert len(tree(module).body) == 1
     assert ast.get_docstring(tree(module))
 
 
 def test_each_lazy_import_is_there():
-    """Each exception that is named above is one."""
+    """Each listed import inside a function exists."""
     found = {(module, imported) for module in MODULES for imported, in_function in within(module) if in_function}
     assert found == set(LAZY)
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if package(module) in PURE])
 def test_the_pure_modules_know_no_wire(module):
-    """In the pure packages nothing imports a socket, TLS, an event loop, or a client's library."""
+    """The pure packages import no socket, TLS, event loop or HTTP client library."""
     foreign = {package(one.imported) for one in imports(module)}
     assert not foreign & {"gevent", "socket", "ssl", "select", "selectors", "asyncio", "requests", "httptools", "psutil", "click"}
 
 
 @pytest.mark.parametrize("module", ["app.native", "app.jsonrpc", "calls.dispatch", "app.application"])
 def test_no_call_inspects_a_signature(module):
-    """What runs for each call can't inspect signatures: binding does that once, at registration."""
+    """The modules that run for each call do not inspect signatures: binding does that once, at registration."""
     assert "inspect" not in {package(one.imported) for one in imports(module)}
 
 
@@ -162,12 +162,12 @@ print(Application(registry).respond(Request(Head("GET", "/ping"))).body.decode()
 
 
 def test_the_pure_modules_need_no_gevent():
-    """All modules of the pure packages import, and a call is answered, where gevent is not installed."""
+    """Without gevent, all modules of the pure packages can be imported, and a call is answered."""
     assert run(f"MODULES = {[module for module in MODULES if package(module) in PURE]}\n{WITHOUT_GEVENT}") == '{"ping":"pong"}\n'
 
 
 def test_the_package_alone_loads_nothing():
-    """Importing the package loads its version only, so that gevent can still patch what ssl and requests will import."""
+    """Importing gjrpc loads only its version, so that gevent can still patch the modules that ssl and requests import."""
     loaded = run("import sys; before = set(sys.modules); import gjrpc; print(*sorted(set(sys.modules) - before))").split()
     assert [name for name in loaded if name.startswith("gjrpc")] == ["gjrpc", "gjrpc._version"]
     assert not {name.split(".")[0] for name in loaded} & {"ssl", "_ssl", "socket", "threading", "requests", "gevent", "msgspec"}
@@ -175,20 +175,20 @@ def test_the_package_alone_loads_nothing():
 
 @pytest.mark.parametrize("name", gjrpc.__all__)
 def test_each_public_name_is_there(name):
-    """Each name that the package exports can be had from it, is listed, and stays the same object."""
+    """Each exported name is an attribute of the package, is listed by `dir`, and is always the same object."""
     value = getattr(gjrpc, name)
     assert getattr(gjrpc, name) is value
     assert name in dir(gjrpc)
 
 
 def test_another_name_is_not():
-    """A name that the package does not export is an AttributeError that says so."""
+    """A name that the package does not export raises an AttributeError that says so."""
     with pytest.raises(AttributeError, match="module 'gjrpc' has no attribute 'nope'"):
         _ = gjrpc.nope
 
 
 def test_the_types_say_what_is_exported():
-    """What type checkers are told of the package is what it exports."""
+    """Type checkers see exactly the names that the package exports."""
     tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
     (told,) = [node for node in tree.body if isinstance(node, ast.If)]
     names = {alias.asname: f"{node.module}.{alias.name}" for node in told.body for alias in node.names}
@@ -199,7 +199,7 @@ def test_the_types_say_what_is_exported():
 
 @pytest.mark.parametrize("module", MODULES)
 def test_each_module_states_its_law(module):
-    """Each module begins with a docstring that says what it is for."""
+    """Each module begins with a docstring."""
     assert ast.get_docstring(tree(module))
 
 
@@ -207,12 +207,12 @@ TESTS = Path(__file__).parent
 
 
 def called(function):
-    """The names of all that a function calls."""
+    """Return the names of all functions that a function calls."""
     return {getattr(node.func, "attr", getattr(node.func, "id", "")) for node in ast.walk(function) if isinstance(node, ast.Call)}
 
 
 def asserting(path):
-    """The functions of a file of tests, and of conftest, that assert: themselves, or by another of these that they call."""
+    """Return the functions of a test file and of conftest that assert something, themselves or by functions that they call."""
     trees = [ast.parse(one.read_text(encoding="utf-8")) for one in (TESTS / "conftest.py", path)]
     functions = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     calls = [(function.name, called(function)) for function in functions]
@@ -225,6 +225,6 @@ def asserting(path):
 
 @pytest.mark.parametrize("path", sorted(TESTS.rglob("test_*.py")), ids=lambda path: path.stem)
 def test_each_test_asserts_something(path):
-    """No test only runs something: it, or a helper that it calls, asserts what came of it."""
+    """Each test asserts something, itself or by a helper that it calls."""
     tests = {node.name for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.FunctionDef)}
     assert {name for name in tests if name.startswith("test_")} - asserting(path) == set()

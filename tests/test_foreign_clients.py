@@ -1,4 +1,4 @@
-"""Foreign JSON-RPC 2.0 clients, real ones, against the real server: they work unchanged."""
+"""Real foreign JSON-RPC 2.0 clients work unchanged with the real server."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ JAYSON = "jayson@4.3.0"
 
 
 class Refused(Exception):
-    """What a client made of an error."""
+    """The error that a client reported."""
 
     def __init__(self, code, message, data=None):
         super().__init__(code, message, data)
@@ -40,12 +40,12 @@ class Entry(NamedTuple):
 
 
 def spread(params):
-    """Params as a Python call takes them."""
+    """Return params as the arguments of a Python call."""
     return ([], params) if isinstance(params, dict) else (params, {})
 
 
 class Pelix:
-    """jsonrpclib-pelix: a proxy after the standard library's, on http.client."""
+    """jsonrpclib-pelix: a proxy in the style of the standard library's, on http.client."""
 
     def __init__(self, url):
         self._proxy = jsonrpclib.ServerProxy(url)
@@ -76,10 +76,10 @@ class Pelix:
             return Refused(*error.args[0])
 
     def _unanswered(self, send):
-        """Send what has no answer.
+        """Send notifications, which have no answer.
 
-        It takes every status but 200 for a failure of the transport, also the 204 of a notification that was run, and leaves the
-        response unread on its connection; so its users catch that and close.
+        This client treats every status except 200 as a transport error, also the 204 of a notification that has run, and leaves
+        the response unread on its connection; so its users catch the error and close the connection.
         """
         with pytest.raises(jsonrpclib.jsonrpc.TransportError) as caught:
             send()
@@ -88,7 +88,7 @@ class Pelix:
 
 
 class JsonRpcClient:
-    """jsonrpcclient: writes requests and reads responses; requests carries them."""
+    """jsonrpcclient: writes requests and reads responses; the library requests sends them."""
 
     def __init__(self, url):
         self._url = url
@@ -152,7 +152,7 @@ class Pjrpc:
 
 
 class Tiny:
-    """tinyrpc: refuses a response with any member too many."""
+    """tinyrpc: refuses a response with any extra member."""
 
     def __init__(self, url):
         transport = tinyrpc.transports.http.HttpPostClientTransport(url, timeout=60)
@@ -171,7 +171,7 @@ class Tiny:
     def batch(self, entries):
         protocol = self._client.protocol
         batch = protocol.create_batch_request([protocol.create_request(e.method, *spread(e.params), e.notify) for e in entries])
-        # What its batch_call does, which always expects an answer.
+        # As its batch_call does, except that batch_call always expects an answer.
         responses = self._client._send_and_handle_reply(batch, one_way=all(entry.notify for entry in entries))
         return [self._outcome(response) for response in responses or []]
 
@@ -228,18 +228,18 @@ class Jayson:
 
 @pytest.fixture(scope="session")
 def jayson(npm) -> Path:
-    """A folder in which the JavaScript client is installed."""
+    """The folder in which the JavaScript client is installed."""
     return npm(JAYSON)
 
 
 def full(disk):
-    """A method that raises an error which is meant for the client."""
+    """Raise an error that is meant for the client."""
     raise CallError("the disk is full", code=17, data={"disk": disk, "left": 0})
 
 
 @pytest.fixture
 def notes():
-    """What the method `note` was called with."""
+    """The arguments with which the method `note` was called."""
     return []
 
 
@@ -269,24 +269,24 @@ VALUES = [0, -1, 2**53 - 1, 1.5, "", "größe 名前 😀", '\n"\\\x7f', True, F
 
 
 def test_positional(client):
-    """A call with positional arguments gives its result, one without arguments too."""
+    """A call with positional arguments, or without any, returns its result."""
     assert client.call("subtract", [42, 23]) == 19
     assert client.call("ping", []) == "pong"
 
 
 def test_named(client):
-    """A call with named arguments gives its result, in whatever order and alphabet."""
+    """A call with named arguments, in any order and alphabet, returns its result."""
     assert client.call("subtract", {"subtrahend": 23, "minuend": 42}) == 19
     assert client.call("named", {"größe": 1, "b": None}) == {"größe": 1, "b": None}
 
 
 def test_values(client):
-    """Values of every kind go there and come back as they were."""
+    """Values of every kind arrive and return unchanged."""
     assert client.call("echo", [VALUES]) == VALUES
 
 
 def test_a_notification(client, notes):
-    """A notification is run and gives nothing, also one that fails or that nobody knows."""
+    """A notification runs and returns nothing, also if it fails or its method is unknown."""
     assert client.notify("note", [1, "a"]) is None
     assert client.notify("note", {"b": 2}) is None
     assert client.notify("fails", []) is None
@@ -306,7 +306,7 @@ def test_a_notification(client, notes):
     ids=["unknown", "too few", "unknown argument", "failed", "own"],
 )
 def test_an_error(client, method, params, code, words):
-    """An error arrives as the client's own kind of error, with code and message, and data where the method gave some."""
+    """An error arrives as the client's own exception, with code, message, and the method's data if there are any."""
     refused = client.call(method, params)
     assert isinstance(refused, Refused)
     assert refused.code == code
@@ -316,7 +316,7 @@ def test_an_error(client, method, params, code, words):
 
 
 def test_a_batch(client, notes):
-    """The calls of a batch have their results or errors in order, and its notifications are run."""
+    """The calls of a batch get their results or errors in order, and its notifications run."""
     entries = [
         Entry("subtract", [42, 23]),
         Entry("note", [1], notify=True),
@@ -333,6 +333,6 @@ def test_a_batch(client, notes):
 
 
 def test_a_batch_of_notifications(client, notes):
-    """A batch of notifications only is run and gives nothing."""
+    """A batch of only notifications runs and returns nothing."""
     assert client.batch([Entry("note", [1], notify=True), Entry("note", {"a": 2}, notify=True)]) == []
     assert sorted(map(str, notes)) == ["[1]", "{'a': 2}"]

@@ -1,4 +1,4 @@
-"""Our client with a JSON-RPC 2.0 server of others: jsonrpclib-pelix's, on the standard library's http.server."""
+"""gjrpc's client with a foreign JSON-RPC 2.0 server: jsonrpclib-pelix's, on the standard library's http.server."""
 
 import threading
 
@@ -10,7 +10,7 @@ from gjrpc import Client, RemoteError
 
 @pytest.fixture
 def notes():
-    """What the method `note` was called with."""
+    """The arguments with which the method `note` was called."""
     return []
 
 
@@ -30,7 +30,7 @@ def client(notes):
 
 
 def test_calls(client):
-    """Calls by position and by name come back with their results, converted where that is asked for."""
+    """Positional and named calls return their results, converted with `result=`."""
     assert client.add(1, 2) == 3
     assert client.add(a=1, b=2) == 3
     assert client.call("add", 1, result=float) == 11.0
@@ -38,21 +38,21 @@ def test_calls(client):
 
 @pytest.mark.parametrize(("name", "arguments", "code"), [("nope", [], -32601), ("add", [1, 2, 3], -32602)])
 def test_errors(client, name, arguments, code):
-    """The server's errors are raised with their codes."""
+    """The client raises the server's errors with their codes."""
     with pytest.raises(RemoteError) as caught:
         client.call(name, *arguments)
     assert caught.value.code == code
 
 
 def test_notification(client, notes):
-    """A notification is run and has no result."""
+    """A notification runs and returns nothing."""
     assert client.notify.note("hello") is None
     assert client.add(1) == 11
     assert notes == ["hello"]
 
 
 def test_batch(client, notes):
-    """Each call of a batch has its own result or error, in order, and a notification among them is run."""
+    """Each call of a batch gets its own result or error, and a notification in it runs."""
     with client.batch() as batch:
         total = batch.add(1, 2)
         missing = batch.nope()

@@ -1,6 +1,6 @@
-"""Whatever comes: any JSON, any bytes, any target and verb get a well-formed answer.
+"""Any JSON, bytes, target and verb get a well-formed answer.
 
-The bytes of HTTP itself are fuzzed by Hypothesis in tests/http; here atheris goes after them once more.
+Hypothesis fuzzes the bytes of HTTP itself in tests/http; here atheris fuzzes them again, guided by coverage.
 """
 
 import json
@@ -31,7 +31,7 @@ fuzz = settings(
     max_examples=300,
     deadline=None,
     database=None,
-    derandomize="CI" in os.environ,  # a run in CI tests the commit, not its luck
+    derandomize="CI" in os.environ,  # so that runs in CI are reproducible
     suppress_health_check=[HealthCheck.too_slow],  # on a busy machine the first examples are slow
 )
 
@@ -45,27 +45,27 @@ class Point:
 
 
 def fails(*values: Any, **named: Any) -> None:
-    """A method that raises."""
+    """Raise an exception that is not for the client."""
     raise ValueError(values, named)
 
 
 def refuses(data: Any = None) -> None:
-    """A method that raises an error which is meant for the client."""
+    """Raise an error that is meant for the client."""
     raise CallError("no", code=17, data=data, status=507)
 
 
 def move(to: Point, how: str = "slow", *, fast: bool = False) -> list[Any]:
-    """A method with annotations of several kinds."""
+    """Take arguments with several kinds of annotations."""
     return [to.x, to.y, how, fast]
 
 
 def typed(n: int, names: list[str] | None = None) -> Any:
-    """A method with simple annotations."""
+    """Take arguments with simple annotations."""
     return [n, names]
 
 
 def a_registry():
-    """Methods with signatures of every kind."""
+    """Return a registry with every kind of signature."""
     registry = Registry()
     for function in (fails, refuses, move, typed):
         registry.register(function)
@@ -117,7 +117,7 @@ documents = values | requests | oddities | batches | st.dictionaries(names, argu
 
 @st.composite
 def damaged(draw):
-    """JSON in any of its spellings, in which a few bytes may be other ones, missing, or too many."""
+    """JSON in any spelling, with a few bytes replaced, removed or added."""
     document = draw(documents)
     text = json.dumps(document, ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from([None, 1])))
     body = bytearray(text.encode())
@@ -158,12 +158,12 @@ headers = st.lists(
 
 @pytest.fixture(autouse=True)
 def quiet(caplog):
-    """Thousands of failures are meant here; none of them is worth keeping."""
+    """Drop the log of the thousands of failures that these tests cause."""
     caplog.set_level(logging.CRITICAL, "gjrpc.calls")
 
 
 def read(body):
-    """One line of JSON, read as strictly as it goes."""
+    """Read one line of JSON, as strictly as possible."""
     assert b"\n" not in body
 
     def refuse(constant):
@@ -173,7 +173,7 @@ def read(body):
 
 
 def assert_well_formed(response):
-    """An answer as the convention has it: a status, headers that can be written, a body in JSON; a 500 with its reference."""
+    """Check an answer against the convention: status, writable headers, a JSON body, and a reference with a 500."""
     assert type(response.body) is bytes
     for name, value in response.headers:
         assert re.fullmatch(r"[A-Za-z-]+", name)
@@ -200,20 +200,20 @@ def assert_well_formed(response):
 
 
 def post(application, body):
-    """The response to a `POST /`, well-formed."""
+    """Return the response to a `POST /` after checking it."""
     response = application.respond(Request(Head("POST", "/"), body))
     assert_well_formed(response)
     return response
 
 
 def as_id(entry):
-    """What the answer to an entry has to echo."""
+    """Return the id that the answer to an entry must echo."""
     found = entry.get("id") if type(entry) is dict else None
     return found if type(found) in (str, int, float) else None
 
 
 def is_notification(entry):
-    """Whether an entry is a request object in all but an id."""
+    """Return whether an entry is a request object without an id."""
     return (
         type(entry) is dict
         and "id" not in entry
@@ -224,7 +224,7 @@ def is_notification(entry):
 
 
 def assert_slots(application, batch):
-    """Each entry of a batch is answered exactly once and in order, or is a notification."""
+    """Check that each entry of a batch is answered exactly once and in order, unless it is a notification."""
     response = post(application, json.dumps(batch).encode())
     expected = [as_id(entry) for entry in batch if not is_notification(entry)]
     if not expected:
@@ -248,7 +248,7 @@ def assert_slots(application, batch):
 @example("GET", "/typed?n=" + "9" * 5000, [], b"")
 @example("GET", "/move?to=%7B%22x%22:1e999%7D", [], b"")
 def test_any_request_is_answered(verb, target, headers, body):
-    """Any verb, target, headers and body get a well-formed answer, and never an exception."""
+    """Any verb, target, headers and body get a well-formed answer; nothing raises."""
     assert_well_formed(APPLICATION.respond(Request(Head(verb, target, headers), body)))
 
 
@@ -260,7 +260,7 @@ def test_any_request_is_answered(verb, target, headers, body):
 @example(b'{"jsonrpc":"2.0","method":"echo","params":[1],"id":-' + b"9" * 4300 + b"}")
 @example(b"[" + b"1," * 1_000_000 + b"1]")
 def test_any_body_is_answered(body):
-    """Any bytes as a message are answered in the dialect that they are of, to the letter of its specification."""
+    """Any bytes sent as a message get an answer in their dialect, as its specification demands."""
     response = post(APPLICATION, body)
     try:
         message = codec.decode(body)
@@ -276,12 +276,12 @@ def test_any_body_is_answered(body):
 @fuzz
 @given(st.lists(requests | oddities | values, min_size=1, max_size=20))
 def test_each_slot_is_answered_once(batch):
-    """Each entry of a batch is answered exactly once and in order, or is a notification."""
+    """Each entry of a batch is answered exactly once and in order, unless it is a notification."""
     assert_slots(APPLICATION, batch)
 
 
 def test_each_slot_is_answered_once_concurrently():
-    """The same holds where the entries of a batch run at the same time."""
+    """The same holds if the entries of a batch run at the same time."""
     import gevent
 
     registry = a_registry()
@@ -315,7 +315,7 @@ KINDS = {-32601: 404, -32602: 400, -32603: 500, 17: 507}
 @fuzz
 @given(names | st.text(min_size=1, max_size=8), arguments)
 def test_the_dialects_agree(method, params):
-    """The same call comes to the same result, or the same kind of error in the same words, in either dialect."""
+    """A call has the same result, or the same kind of error with the same words, in either dialect."""
     assume(method != "jsonrpc")
     native = post(APPLICATION, json.dumps({method: params}).encode())
     foreign = read(post(APPLICATION, json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": 1}).encode()).body)
@@ -333,7 +333,7 @@ def test_the_dialects_agree(method, params):
 
 
 def read_strictly(body):
-    """JSON as the standard library reads it, less what it accepts beyond RFC 8259, and within the limits of the convention."""
+    """Read JSON with the standard library, without its extensions to RFC 8259."""
 
     def refuse(_):
         raise ValueError
@@ -343,12 +343,12 @@ def read_strictly(body):
         return number if math.isfinite(number) else refuse(text)
 
     value = json.loads(body.decode("utf-8"), parse_constant=refuse, parse_float=finite)
-    json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate is no text
+    json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate is not text
     return value
 
 
 def same(ours, theirs):
-    """Whether two values are equal in their types too: 1 is not 1.0, nor true."""
+    """Return whether two values are equal, with equal types: 1 is neither 1.0 nor true."""
     if type(ours) is not type(theirs):
         return False
     if type(ours) is dict:
@@ -386,7 +386,7 @@ numbers = st.builds("{}{}{}{}".format, st.sampled_from(["", "-"]), digits, fract
 @example(b"0." + b"3" * 2000)
 @example(b"\xed\xa0\x80")
 def test_decoding_agrees_with_the_standard_library(body):
-    """What is accepted is what the standard library accepts at its strictest, and comes to the same values."""
+    """The decoder accepts what the standard library accepts at its strictest, and returns the same values."""
     try:
         theirs = read_strictly(body)
     except (ValueError, RecursionError):
@@ -406,7 +406,7 @@ brackets = st.text('[]{}"\\a,', max_size=60).map(str.encode)
     st.integers(1, 30),
 )
 def test_the_limits_of_any_bytes(pieces, limit):
-    """However depth and values are found, they are what counting each mark outside of the strings gives."""
+    """The limits of depth and values hold exactly as if each mark outside of strings were counted."""
     text = b"".join(pieces)
     deepest, values, well_formed = count_slowly(text)
     for limits, found in ({"max_depth": limit, "max_values": 1000}, deepest), ({"max_depth": 1000, "max_values": limit}, values):
@@ -422,7 +422,7 @@ def test_the_limits_of_any_bytes(pieces, limit):
 
 
 def count_slowly(text):
-    """The depth and the values of a text, byte by byte, and whether its strings are well-formed; if not, up to there."""
+    """Count depth and values byte by byte, up to the first malformed string; return also whether all strings are well-formed."""
     state, depth, deepest, values = "between", 0, 0, 0
     for byte in text.decode("latin-1"):
         if state == "escape":
@@ -473,8 +473,8 @@ atheris.Fuzz()
 
 
 def test_bytes_that_go_for_new_branches(tmp_path):
-    """No bytes that a coverage-guided fuzzer makes in a while crash or hang the decoder or the reader."""
-    pytest.importorskip("atheris", reason="it has wheels for Python 3.11 and newer on Linux on x86-64 only")
+    """No bytes that a coverage-guided fuzzer finds in ten seconds crash or hang the decoder or the reader."""
+    pytest.importorskip("atheris", reason="atheris has wheels only for Python 3.11 and newer on Linux on x86-64")
     corpus = tmp_path / "corpus"
     corpus.mkdir()
     seeds = [data for data, _ in [*GOOD.values(), *BAD.values()] if len(data) < 1000]

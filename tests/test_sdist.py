@@ -1,4 +1,4 @@
-"""The source distribution: the whole tree, which passes its tests from there, and metadata that a package index shows."""
+"""The source distribution has the whole tree, passes its tests when unpacked, and has the metadata for a package index."""
 
 import re
 import shutil
@@ -12,7 +12,7 @@ import pytest
 from conftest import PYTEST, ROOT, bare_environment
 
 BUILT = {"PKG-INFO", "setup.cfg"}
-"""What setuptools adds."""
+"""The files that setuptools adds."""
 
 READERS = [
     "tests/test_security.py",
@@ -27,13 +27,13 @@ READERS = [
 
 
 def files(folder):
-    """All files below a folder."""
+    """Return all files below a folder."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    """A copy of this tree, without what git ignores."""
+    """A copy of this tree without the files that git ignores."""
     ignored = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").split()]
     folder = tmp_path_factory.mktemp("checkout") / "gjrpc"
     return Path(shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".git", *BUILT, *ignored)))
@@ -41,7 +41,7 @@ def checkout(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def unpacked(checkout, tmp_path_factory):
-    """The folder that comes out of the sdist of the copy."""
+    """The folder of the unpacked sdist of the copy."""
     folder = tmp_path_factory.mktemp("sdist")
     build = f"from setuptools.build_meta import build_sdist; build_sdist({str(folder)!r})"
     done = subprocess.run([sys.executable, "-c", build], cwd=checkout, capture_output=True, text=True, timeout=60, check=False)
@@ -54,18 +54,18 @@ def unpacked(checkout, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def metadata(unpacked) -> Message:
-    """What a package index is told."""
+    """The metadata for a package index."""
     return Parser().parsestr((unpacked / "PKG-INFO").read_text(encoding="utf-8"))
 
 
 def test_complete(checkout, unpacked):
-    """Each file of the tree is in the sdist, and nothing else but what setuptools adds."""
+    """The sdist has each file of the tree, and only setuptools adds others."""
     ours = {path for path in files(unpacked) if ".egg-info/" not in path}
     assert ours - BUILT == {path for path in files(checkout) if ".egg-info/" not in path}
 
 
 def test_its_own_tests(unpacked):
-    """Tests pass from the unpacked sdist, those too that read the bench, the documents and deploy/."""
+    """Tests pass in the unpacked sdist, also those that read bench/, deploy/ and the documents."""
     environ = bare_environment(PYTHONPATH=str(unpacked))
     done = subprocess.run(
         [*PYTEST, *READERS], cwd=unpacked, env=environ, capture_output=True, text=True, timeout=120, check=False
@@ -75,7 +75,7 @@ def test_its_own_tests(unpacked):
 
 
 def test_metadata(metadata):
-    """A package index is told who made it, where its parts are, and for whom and which Pythons it is."""
+    """The metadata names author, links, licence, and supported Pythons."""
     assert metadata["Author"]
     urls = dict(line.split(", ") for line in metadata.get_all("Project-URL"))
     assert {"Homepage", "Documentation", "Changelog", "Issues"} <= set(urls)
@@ -86,13 +86,13 @@ def test_metadata(metadata):
 
 
 def test_gunicorn_with_gevent(metadata):
-    """What gunicorn's own gevent worker imports and gunicorn alone does not bring, `packaging`, is installed with it."""
+    """`packaging`, which gunicorn's gevent worker imports but gunicorn alone does not require, is installed."""
     required = [re.split(r"[>=;]", words)[0].strip() for words in metadata.get_all("Requires-Dist")]
     assert "gunicorn[gevent]" in required
 
 
 def test_links(metadata):
-    """Each link and image of the README works on a package index's page, and those into the repository name a file of it."""
+    """Links and images of the README are absolute, for package indexes, and those into the repository name existing files."""
     targets = re.findall(r"\]\(([^)\s]*)", metadata.get_payload())
     assert len(targets) >= 3
     assert [target for target in targets if not target.startswith("https://")] == []

@@ -1,4 +1,4 @@
-"""What SECURITY.md promises is kept where it says so, and tested by functions that are there, run and assert something."""
+"""Every promise in SECURITY.md names the modules that keep it, and tests that exist, run and assert something."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ SKIPS = {"skip", "skipif", "xfail", "needs", "peers"}
 
 
 def promises():
-    """The items of the section that promises something, each as one line."""
+    """Return the promises, each as one line."""
     section = re.search(r"^## What is promised\n(.*?)^## ", TEXT, re.DOTALL | re.MULTILINE)
     assert section, "SECURITY.md has no section of promises"
     items = re.split(r"^- ", section[1], flags=re.MULTILINE)[1:]
@@ -25,18 +25,18 @@ def promises():
 
 @cache
 def tree(path):
-    """A file of tests, parsed."""
+    """Return the syntax tree of a test file."""
     return ast.parse((ROOT / path).read_text(encoding="utf-8"))
 
 
 @cache
 def asserts(path):
-    """The names of the functions of a file that assert something."""
+    """Return the names of the functions of a file that assert something."""
     return asserting(ROOT / path)
 
 
 def found(path, name):
-    """The function of a file by its name, behind its class's where it has one; None where there is none."""
+    """Return a function of a file by its name, with its class if it has one; None if it does not exist."""
     node = tree(path)
     for part in name.split("::"):
         node = next((one for one in getattr(node, "body", ()) if getattr(one, "name", None) == part), None)
@@ -44,7 +44,7 @@ def found(path, name):
 
 
 def marks(path, name):
-    """What may keep a test from running: the names in its decorators, in those of its class, and in `pytestmark`."""
+    """Return the marks that may skip a test: in its decorators, in those of its class, and in `pytestmark`."""
     body = tree(path).body
     decorated = [found(path, name), *(one for one in body if getattr(one, "name", None) == name.split("::")[0])]
     places = [decorator for one in decorated if one is not None for decorator in one.decorator_list]
@@ -53,13 +53,13 @@ def marks(path, name):
 
 
 def begins_by_skipping(function):
-    """Whether the first thing that a test does is to skip itself."""
+    """Return whether a test begins by skipping itself."""
     first = function.body[1] if ast.get_docstring(function) and len(function.body) > 1 else function.body[0]
     return bool(re.match(r"pytest\.(skip|xfail|importorskip)\(", ast.unparse(first)))
 
 
 def test_there_are_promises():
-    """The page has promises, and none stands there twice."""
+    """The page has promises, and each only once."""
     told = promises()
     assert len(told) > 20
     assert len(set(told)) == len(told)
@@ -67,17 +67,17 @@ def test_there_are_promises():
 
 @pytest.mark.parametrize("promise", promises(), ids=lambda promise: promise[:50])
 def test_each_promise_is_kept_and_tested(promise):
-    """Each promise names a module that keeps it, and a test function that runs wherever the tests do."""
+    """Each promise names a module that keeps it, and at least one test that is never skipped."""
     assert re.search(r"`gjrpc/(?:\w+/)?\w+\.py`", promise)
     named = REFERENCE.findall(promise)
     assert named, "name a test: `tests/test_x.py::test_y`"
-    assert promise.count("`tests/") == len(named), "a file is no test: name its function"
+    assert promise.count("`tests/") == len(named), "name a test function, not only its file"
     assert [name for path, name, _ in named if not marks(path, name)], "all of its tests may be skipped"
 
 
 @pytest.mark.parametrize(("path", "name", "case"), sorted(set(REFERENCE.findall(TEXT))))
 def test_each_named_test_is_one(path, name, case):
-    """Each test that the page names is there, is not always skipped, asserts something, and has the case that is named."""
+    """Each named test exists, is not always skipped, asserts something, and has the named case."""
     function = found(path, name)
     assert function is not None, f"there is no {name} in {path}"
     assert not {"skip", "xfail"} & marks(path, name)
@@ -88,13 +88,13 @@ def test_each_named_test_is_one(path, name, case):
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:gjrpc|tests|bench|deploy)/[\w/.]+)[`:]", TEXT))))
 def test_what_is_named_exists(path):
-    """Each file or folder that the page names is there."""
+    """Each file or folder that the page names exists."""
     assert (ROOT / path).exists()
 
 
 @pytest.mark.parametrize("option", sorted(set(re.findall(r"`(--[\w-]+)`", TEXT))))
 def test_each_option_exists(option):
-    """Each option that the page names is one."""
+    """Each option that the page names exists."""
     assert option in settings.table()
 
 
@@ -103,7 +103,7 @@ import pytest
 pytestmark = pytest.mark.{mark}
 
 def test_hollow():
-    """It says what holds."""
+    """It states what holds."""
     {body}
 
 class TestIn:
@@ -126,7 +126,7 @@ class TestIn:
     ],
 )
 def test_what_the_check_refuses(tmp_path, monkeypatch, name, mark, body, decorator, words):
-    """A test that is gone, hollow or always skipped is not taken for one."""
+    """The check refuses a test that does not exist, asserts nothing, or is always skipped."""
     monkeypatch.setattr("test_security.ROOT", tmp_path)
     (tmp_path / "test_x.py").write_text(EMPTY.format(mark=mark, body=body, decorator=decorator))
     tree.cache_clear()
