@@ -135,16 +135,19 @@ class Application:
             peer: the client's end of the connection, and what the server that received the request says of itself.
         """
         head = request.head
+        notes = head.notes
         try:
-            if head.reader is self:
-                return self._spelled(head, head.call, request.body) if head.call is not None else self._message(request.body)
+            if notes.application is self:
+                return notes.answer(request)  # type: ignore[no-any-return]  # noted below
             handle = self._verbs.get(head.verb, self._no_verb)
             if head.origin is not None or head.site is not None or self.guard is not None or self._gate.has_list:
                 return self._let_in(request, peer, handle)
             self._gate.check_host(head, _server_hosts(peer))
             response = handle(request, peer)
-            if head.call is not None or (head.target == "/" and head.verb == "POST"):
-                head.reader = self  # from now on the shorter way: all that was looked at is a pure function of the head
+            if notes.call is not None or (head.target == "/" and head.verb == "POST"):
+                # From now on the shorter way: all that was looked at is a pure function of the head.
+                notes.answer = self._message if notes.call is None else self._spelled
+                notes.application = self
             return response
         except BaseException as error:  # noqa: BLE001  a page or a look at the host, but for what a method raises
             return self._failed(error)
@@ -154,7 +157,7 @@ class Application:
 
         Servers call this before they read a body, so that strangers' bodies take no memory.
         """
-        if head.reader is self:
+        if head.notes.application is self:
             return None
         response = self._let_in(Request(head), peer, self._await_body)
         return None if response.status == _CONTINUE else response
@@ -183,7 +186,7 @@ class Application:
         except BaseException as error:  # noqa: BLE001  a guard may be an application's own
             response = self._failed(error)
         if gate.has_list:
-            response.headers += gate.grants(head.origin)
+            return response.with_headers(gate.grants(head.origin))
         return response
 
     def _failed(self, error: BaseException) -> Response:
@@ -209,8 +212,7 @@ class Application:
             response = refusal(error)
         finally:
             context.leave(entered)
-        response.caller = caller.name
-        return response
+        return response.with_caller(caller.name)
 
     def _no_verb(self, request: Request, _: Peer | None) -> Response:
         head = request.head
@@ -223,8 +225,7 @@ class Application:
         try:
             response = response or self.respond(Request(head, read_body(environ, self.max_body)), peer)
         except CallError as error:
-            response = refusal(error)
-            response.headers += self.grants(head.origin)
+            response = refusal(error).with_headers(self.grants(head.origin))
         headers = [*response.headers, ("Content-Length", str(len(response.body)))]
         start_response(f"{response.status} {reason_phrase(response.status)}", headers if response.status != 204 else headers[:-1])
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
@@ -233,22 +234,21 @@ class Application:
         target = request.head.target
         if target.startswith("/-/"):
             return self._pages.answer(target, peer)
-        head, call = request.head, native.read_target(target)
+        call = native.read_target(target)
         if len(target) <= _SHORT:  # keeping a longer one costs more than it saves
-            head.call = call
-        return self._spelled(head, call, request.body)
+            request.head.notes.call = call
+        return self._spelled(request, call)
 
-    def _spelled(self, head: Head, call: Call, body: bytes) -> Response:
-        """Answer the call that a path spells."""
-        if body:
+    def _spelled(self, request: Request, call: Call | None = None) -> Response:
+        """Answer the call that a path spells; by default the one that is noted beside the head."""
+        if request.body:
             error = errors.InvalidRequest("a GET takes its arguments from the path, and it came with a body: send it with POST")
             response = refusal(error)
         else:
-            response = self._native(call)
-        if response.status == 400 and (allow := self._allowed(head.target)) == _ROOT_VERBS:
-            raise errors.VerbNotAllowed(
-                f"its arguments go by position: POST them, or GET {excerpt(head.target.partition('?')[0])};VALUE", allow=allow
-            )
+            response = self._native(request.head.notes.call if call is None else call)
+        if response.status == 400 and (allow := self._allowed(request.head.target)) == _ROOT_VERBS:
+            path = excerpt(request.head.target.partition("?")[0])
+            raise errors.VerbNotAllowed(f"its arguments go by position: POST them, or GET {path};VALUE", allow=allow)
         return response
 
     def _post(self, request: Request, _: Peer | None) -> Response:
@@ -256,7 +256,7 @@ class Application:
         if target != "/" or request.head.coding is not None:
             _check_posted(request.head)
         if target == "/":
-            return self._message(request.body)
+            return self._message(request)
         call = native.read_named_body(target, request.body, self._decode_arguments)
         if self.registry.exact:
             call.arguments = exact.exact_arguments(call.arguments, request.body, call.name, self.registry.find)
@@ -265,13 +265,12 @@ class Application:
     def _keep_digits(self) -> None:
         self._decode = exact.keeping_digits(self._decode, self.registry.find)
 
-    def _message(self, body: bytes) -> Response:
+    def _message(self, request: Request) -> Response:
         """Answer a `POST /` in the dialect that it speaks."""
-        decode = self._decode
         try:
-            message = decode(body)
+            message = self._decode(request.body)
         except (errors.ParseError, errors.TooLarge) as error:
-            if not jsonrpc.looks_like_message(body):
+            if not jsonrpc.looks_like_message(request.body):
                 raise
             return Response(200, jsonrpc.write_error(error))
         if type(message) is list or (type(message) is dict and "jsonrpc" in message):

@@ -53,7 +53,7 @@ def read_head(environ: "WSGIEnvironment") -> Head:
     headers = [(name[5:].replace("_", "-").lower(), value) for name, value in environ.items() if name.startswith("HTTP_")]
     if environ.get("CONTENT_TYPE"):
         headers.append(("content-type", environ["CONTENT_TYPE"]))
-    return Head(environ["REQUEST_METHOD"], _target(environ), headers)
+    return Head(environ["REQUEST_METHOD"], _target(environ), tuple(headers))
 
 
 def _target(environ: "WSGIEnvironment") -> str:

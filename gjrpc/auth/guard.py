@@ -124,7 +124,7 @@ class Guard:
             Refused: the credentials are missing or wrong.
             Forbidden: a browser added the credentials to a request that a page of another site caused.
         """
-        authenticators, known = self._authenticators, head.known
+        authenticators, known = self._authenticators, head.notes.authenticated
         # The same head has the same token. Passwords are not remembered here: a blocked address could then go on guessing.
         if known is not None and known[0] is authenticators:
             return known[1]  # type: ignore[no-any-return]  # what was noted below
@@ -133,7 +133,7 @@ class Guard:
             caller = authenticators.bearer.find(credentials)
             if caller is None:
                 raise self._failed(authenticators, self._address(peer, head), "unknown token")
-            head.known = (authenticators, caller)
+            head.notes.authenticated = (authenticators, caller)
             return caller
         _check_site(head)
         if scheme == "basic" and authenticators.basic is not None:

@@ -201,7 +201,7 @@ def _frame(verb: str, target: str, headers: list[Field], version: tuple[int, int
         raise BadMessage(f"expected one valid Host header, got {len(hosts)}: {excerpt(', '.join(map(repr, hosts)))}")
     if target[0] != "/" or "#" in target:
         target = _origin_form(verb, target, hosts)
-    head = Head(verb, target, headers, version)
+    head = Head(verb, target, tuple(headers), version)
     if not said:
         return Parsed(Request(head), 0, version == (1, 1), False)
     expects = "expect" in said and _expects(said["expect"], version) and length != 0

@@ -1,14 +1,15 @@
 """Request and Response: the values that go between HTTP and the application.
 
-They know neither the socket or environ that they are read from, nor what a method is. Code must treat both as immutable: all
-requests whose heads have the same bytes share one `Head`. What each call creates is a Struct, the cheapest kind of object.
+Owns these values, which are frozen, and the notes beside a head, which are not. It knows neither who reads requests from a socket
+or an environ, nor what a method is. They are Structs, since no other object is as cheap to make.
 """
 
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import force_setattr
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -23,80 +24,75 @@ OFTEN = {
 """Headers that are read so often that `Head` has an attribute for each."""
 
 
-class Head:
-    """The head of a request: everything before its body.
+class Notes(Struct, eq=False):
+    """What is noted beside a head, since clients send the same head again and again; never part of the head's value.
+
+    Attributes:
+        application: the application that has admitted the head; None at first. It alone reads and writes the next two.
+        answer: its function that answers a request with this head, past the checks that the head has passed.
+        call: the call that it read from the head, if there is one.
+        authenticated: what the application's guard remembers of the head's credentials.
+    """
+
+    application: object = None
+    answer: Any = None
+    call: Any = None
+    authenticated: Any = None
+
+
+class Head(Struct, frozen=True, eq=False):
+    """The head of a request: everything before its body. All requests whose heads have the same bytes share one.
+
+    Give the first four; the others follow from them.
 
     Attributes:
         verb: the HTTP method, `GET`.
         target: path and query as received, still percent-encoded, `/add?a=1`.
-        headers: names in lower case, values without surrounding blanks, in order; text as latin-1.
+        headers: names in lower case, values without surrounding blanks, in order; text as latin-1. A list is copied.
         version: `(1, 1)` or `(1, 0)`.
         plain: whether its answer is written the usual way: with a body, in HTTP/1.1.
-        known: what a guard remembers about it, since clients send the same head again and again.
         host, origin, site, content_type, coding: the first value of each header in `OFTEN`, or None.
-        reader: the application that has admitted it and parsed its call; None at first.
-        call: the call that this application parsed from it.
+        notes: what others note beside this head.
     """
 
-    __slots__ = (
-        "call",
-        "coding",
-        "content_type",
-        "headers",
-        "host",
-        "known",
-        "origin",
-        "plain",
-        "reader",
-        "site",
-        "target",
-        "verb",
-        "version",
-    )
+    verb: str
+    target: str
+    headers: Headers = ()
+    version: tuple[int, int] = (1, 1)
+    plain: bool = True
+    host: str | None = None
+    origin: str | None = None
+    site: str | None = None
+    content_type: str | None = None
+    coding: str | None = None
+    notes: Notes = field(default_factory=Notes)
 
-    def __init__(
-        self, verb: str, target: str, headers: Iterable[tuple[str, str]] = (), version: tuple[int, int] = (1, 1)
-    ) -> None:
-        self.verb = verb
-        self.target = target
-        self.headers: Headers = tuple(headers)
-        self.version = version
-        self.plain = version == (1, 1) and verb != "HEAD"
-        self.host: str | None
-        self.origin: str | None
-        self.site: str | None
-        self.content_type: str | None
-        self.coding: str | None
-        self.host = self.origin = self.site = self.content_type = self.coding = None
+    def __post_init__(self) -> None:
+        if self.version != (1, 1) or self.verb == "HEAD":
+            force_setattr(self, "plain", False)
+        if type(self.headers) is not tuple:
+            force_setattr(self, "headers", tuple(self.headers))
         for name, value in reversed(self.headers):
             if name in OFTEN:
-                setattr(self, OFTEN[name], value)
-        self.known: Any = None
-        self.reader: object = None
-        self.call: Any = None
+                force_setattr(self, OFTEN[name], value)
 
     def get(self, name: str) -> str | None:
         """Return the first value of a header (name in lower case), or None."""
         return next((value for known, value in self.headers if known == name), None)
 
     def with_headers(self, headers: Iterable[tuple[str, str]]) -> "Head":
-        """Return a copy with other headers, except those in `OFTEN`; what the application parsed stays valid.
-
-        Only for heads that no web page caused: `origin` and `site` are None in both.
-        """
-        other = Head.__new__(Head)
-        other.verb, other.target, other.version, other.plain = self.verb, self.target, self.version, self.plain
-        other.headers = tuple(headers)
-        other.host, other.content_type, other.coding = self.host, self.content_type, self.coding
-        other.origin = other.site = None
-        other.known, other.reader, other.call = None, self.reader, self.call
+        """Return a copy in which headers differ that are not in `OFTEN`; what the application noted stays valid for it."""
+        other: Head = self.__copy__()  # type: ignore[attr-defined]  # msgspec's types have it not
+        force_setattr(other, "headers", tuple(headers))
+        notes = self.notes
+        force_setattr(other, "notes", Notes(notes.application, notes.answer, notes.call))
         return other
 
     def __repr__(self) -> str:
         return f"<Head {self.verb} {self.target}>"
 
 
-class Request(Struct, eq=False):
+class Request(Struct, frozen=True, eq=False):
     """A complete request: its head, and its body without transfer coding."""
 
     head: Head
@@ -109,13 +105,28 @@ class Request(Struct, eq=False):
 JSON: Headers = (("Content-Type", "application/json"),)
 
 
-class Response(Struct, eq=False):
-    """An answer: status, body, the headers except those for the connection and the length, and the caller's name if known."""
+class Response(Struct, frozen=True, eq=False):
+    """An answer to a request.
+
+    Attributes:
+        status: the HTTP status.
+        body: the whole body.
+        headers: without those that describe the connection or the length.
+        caller: the caller's name for the access log, or None.
+    """
 
     status: int
     body: bytes = b""
     headers: Headers = JSON
     caller: str | None = None
+
+    def with_headers(self, headers: Headers) -> "Response":
+        """Return a copy with further headers."""
+        return Response(self.status, self.body, self.headers + headers, self.caller)
+
+    def with_caller(self, name: str | None) -> "Response":
+        """Return a copy with the caller's name."""
+        return Response(self.status, self.body, self.headers, name)
 
     def __repr__(self) -> str:
         return f"<Response {self.status}, {len(self.body)} bytes>"

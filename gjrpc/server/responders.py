@@ -89,7 +89,7 @@ class Answering(Sending):
     def _for_page(self, response: Response, origin: str | None) -> Response:
         """Add the headers with which a page of a listed origin can read the refusal."""
         if self.server.short_way:
-            response.headers += self.server.application.grants(origin)
+            return response.with_headers(self.server.application.grants(origin))
         return response
 
     def _turn_away(self, response: Response, head: Head) -> None:

@@ -39,3 +39,35 @@ def test_a_response_is_json_unless_told_otherwise():
 def test_a_status_has_a_phrase(status, words):
     """A registered status has its phrase, and every other one still has a title."""
     assert reason_phrase(status) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [(Head("GET", "/"), "target"), (Head("GET", "/"), "notes"), (Request(Head("GET", "/")), "body"), (Response(200), "headers")],
+)
+def test_messages_are_frozen(value, name):
+    """No attribute of a head, a request or a response can be assigned."""
+    with pytest.raises(AttributeError, match="immutable"):
+        setattr(value, name, None)
+
+
+def test_a_copy_of_a_head_with_other_headers():
+    """A copy with other headers has the rest of the head and what an application noted, and never who was authenticated."""
+    head = Head("HEAD", "/ping", [("host", "h"), ("x-id", "1")], (1, 0))
+    head.notes.application, head.notes.answer, head.notes.call, head.notes.authenticated = "abcd"
+    other = head.with_headers([("host", "h"), ("x-id", "2")])
+    assert (other.verb, other.target, other.version, other.host, other.plain) == ("HEAD", "/ping", (1, 0), "h", False)
+    assert (other.headers, head.headers[1]) == ((("host", "h"), ("x-id", "2")), ("x-id", "1"))
+    notes = other.notes
+    assert (notes.application, notes.answer, notes.call, notes.authenticated) == ("a", "b", "c", None)
+    notes.call = None
+    assert head.notes.call == "c"
+
+
+def test_a_copy_of_a_response():
+    """A response gets further headers or a caller's name as a copy, and stays as it is itself."""
+    response = Response(201, b"x", (("A", "1"),), "alice")
+    assert response.with_headers((("B", "2"),)) is not response
+    more = response.with_headers((("B", "2"),)).with_caller("bob")
+    assert (more.status, more.body, more.headers, more.caller) == (201, b"x", (("A", "1"), ("B", "2")), "bob")
+    assert (response.headers, response.caller) == ((("A", "1"),), "alice")
