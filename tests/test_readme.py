@@ -5,6 +5,7 @@ import contextlib
 import doctest
 import importlib
 import io
+import json
 import re
 
 import pytest
@@ -105,6 +106,8 @@ def test_permissions(tmp_path, caller, permitted):
     answers = {name: get(application, f"/{name}?path=x", token) for name in ("wipe", "stats.cpu", "ping", "list_hosts")}
     assert {name for name, answer in answers.items() if answer.startswith(f'{{"{name}":')} == permitted
     assert ("wipe" in permitted) == (answers["wipe"] == f'{{"wipe":"{caller} wiped x"}}')
+    listed = json.loads(get(application, "/list_methods", token))["list_methods"]
+    assert set(listed) == permitted | {"list_methods", "method_help", "method_signature"}
 
 
 @pytest.mark.parametrize("block", [block for block in blocks("python") if ">>>" not in block], ids=lambda block: block[:30])
