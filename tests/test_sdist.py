@@ -19,6 +19,7 @@ READERS = [
     "tests/test_design.py::test_imports_go_one_way",
     "tests/test_readme.py::test_options",
     "tests/test_bench.py::test_readme",
+    "tests/test_contributing.py",
     "tests/test_bench.py::test_each_section_is_there",
     "tests/test_deploy.py::test_the_readme",
     "tests/test_needs.py::test_who_runs_a_program_says_so",
