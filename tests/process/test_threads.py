@@ -167,9 +167,11 @@ def test_calls_of_clients_that_left_do_not_begin(serve, registry, stuck):
     with served.wire() as first:
         first.send(BLOCK)
         wait_until(lambda: stuck.begun == 1, "one has begun")
-        for _ in range(5):
-            with served.wire() as wire:
-                wire.send(BLOCK)
+        threads = served.server.application.dispatcher.runtime._threads
+        with contextlib.ExitStack() as stack:
+            for _ in range(5):
+                stack.enter_context(served.wire()).send(BLOCK)
+            wait_until(lambda: threads.waiting == 5, "the others wait")
         wait_until(lambda: served.connections == 1, "the others are gone")
         stuck.free.set()
         assert first.answer().status == 200
