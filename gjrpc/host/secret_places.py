@@ -183,14 +183,14 @@ def short_options(text: str) -> Iterator[Span]:
         name = word[0][:_LOOK].lstrip("\"'(`").rpartition("/")[2].rpartition("=")[2].removesuffix(".exe")
         if (row := _row(before, name)) is not None:
             options, last = (*row, *_ANYWHERE), None
-        elif name in _BETWEEN or word[0].endswith(";"):
-            yield from _as_last(options, last)
-            options, last = _ANYWHERE, None
-        else:
+        elif name not in _BETWEEN:
             last = word
             yield from _values(text, word, options)
             if _USER.fullmatch(word[0]) and _PASSWORD not in options:
                 options += (_PASSWORD,)
+        if name in _BETWEEN or word[0].endswith(";"):
+            yield from _as_last(options, last)
+            options, last = _ANYWHERE, None
         before = name
     yield from _as_last(options, last)
 

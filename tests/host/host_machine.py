@@ -92,7 +92,7 @@ def dead_mount():
 EVERYTHING = """
 def everything():
     import msgspec
-    names = [name for name in host.registry.list_methods() if host.registry.find(name).blocking]
+    names = [name for name in host.registry.list_methods() if host.registry.find(name).options.blocking]
     assert len(names) == 11
     return names, lambda name: msgspec.json.decode(
         msgspec.json.encode(host.registry.find(name).function(*(["python"] if name == "check_process" else [])))
