@@ -18,6 +18,7 @@ from typing import Any
 
 import needs
 import pytest
+import scripted_server
 import trustme
 from needs import need
 
@@ -38,8 +39,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the plugin by which tests declare the programs that they need."""
+    """Register the plugins: the programs that a test needs, and the scripted server."""
     config.pluginmanager.register(needs, "needs")
+    config.pluginmanager.register(scripted_server, "scripted_server")
 
 
 class Served:

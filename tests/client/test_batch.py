@@ -4,7 +4,7 @@ import copy
 import threading
 
 import pytest
-import requests
+from scripted_server import response
 
 from gjrpc import Application, CallError, Client, MisuseError, Registry, RemoteError, WireError
 from gjrpc.client.batch import Batch
@@ -36,17 +36,9 @@ def client(request, serve):
         yield made
 
 
-def answer(body, status=200):
-    """A response of requests with this body."""
-    response = requests.Response()
-    response.status_code = status
-    response._content = body
-    return response
-
-
 def sent(body, status=200):
     """Two calls in a batch that was answered so, and what leaving it raised."""
-    batch = Batch(JSONRPC(), lambda _body, _names: answer(body, status))
+    batch = Batch(JSONRPC(), lambda _body, _names: response(body, status))
     raised = None
     try:
         with batch:
@@ -164,7 +156,7 @@ def test_underscores(client):
 
 def test_repr():
     """A pending call shows its name and its state."""
-    batch = Batch(JSONRPC(), lambda _body, _names: answer(b'[{"jsonrpc":"2.0","result":5,"id":1}]'))
+    batch = Batch(JSONRPC(), lambda _body, _names: response(b'[{"jsonrpc":"2.0","result":5,"id":1}]'))
     with batch:
         call = batch.add(1)
         assert repr(call) == "<Pending add: not sent>"

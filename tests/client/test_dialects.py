@@ -3,18 +3,10 @@
 import json
 
 import pytest
-import requests
+from scripted_server import response
 
 from gjrpc import Application, Client, MisuseError, Registry, RemoteError, WireError
 from gjrpc.client.dialects import JSONRPC, Native
-
-
-def answer(body, status=200):
-    """A response of requests with this body."""
-    response = requests.Response()
-    response.status_code = status
-    response._content = body
-    return response
 
 
 def response_object(told, rest):
@@ -48,7 +40,7 @@ def test_jsonrpc_error():
     """An error object becomes a RemoteError with its code, message, data and ref."""
     body = b'{"jsonrpc":"2.0","error":{"code":-32603,"message":"failed","data":{"ref":"abc"}},"id":1}'
     with pytest.raises(RemoteError) as error:
-        JSONRPC().read("f", answer(body), 1)
+        JSONRPC().read("f", response(body), 1)
     told = error.value
     assert (told.code, told.detail, told.ref, told.data, told.method) == (-32603, "failed", "abc", {"ref": "abc"}, "f")
 
@@ -57,7 +49,7 @@ def test_jsonrpc_error():
 def test_no_response_object(body):
     """What is no response object is a WireError."""
     with pytest.raises(WireError):
-        JSONRPC().read("f", answer(body), 1)
+        JSONRPC().read("f", response(body), 1)
 
 
 @pytest.mark.parametrize("told", ["2", "null", '"1"', "true", "[1]", "1.5", None])
@@ -65,14 +57,14 @@ def test_no_response_object(body):
 def test_a_result_for_another_call(told, result):
     """A result with another id, a null one or none is not taken for that of the call."""
     with pytest.raises(WireError, match=r"expected a JSON-RPC 2\.0 response object with the id 1"):
-        JSONRPC().read("f", answer(response_object(told, f'"result":{result}')), 1)
+        JSONRPC().read("f", response(response_object(told, f'"result":{result}')), 1)
 
 
 @pytest.mark.parametrize("error", ["false", "0", '"no"', "[]", "{}", '{"message":"x"}', '{"code":true,"message":"x"}'])
 def test_a_result_beside_what_is_no_error(error):
     """A result beside an error that is no error object is no answer."""
     with pytest.raises(WireError, match=r"expected a JSON-RPC 2\.0 response object"):
-        JSONRPC().read("f", answer(response_object("1", f'"result":5,"error":{error}')), 1)
+        JSONRPC().read("f", response(response_object("1", f'"result":5,"error":{error}')), 1)
 
 
 @pytest.mark.parametrize("told", ["1", "null", None])
@@ -80,7 +72,7 @@ def test_a_result_beside_what_is_no_error(error):
 def test_an_error_beside_a_result(told, result):
     """An error object is the error, whatever result is beside it; a server that could not read the id leaves it out."""
     with pytest.raises(RemoteError, match="failed") as raised:
-        JSONRPC().read("f", answer(response_object(told, f'{result}"error":{{"code":7,"message":"failed"}}')), 1)
+        JSONRPC().read("f", response(response_object(told, f'{result}"error":{{"code":7,"message":"failed"}}')), 1)
     assert raised.value.code == 7
 
 
@@ -89,30 +81,30 @@ def test_an_error_beside_a_result(told, result):
 def test_an_error_of_another_call(status, told):
     """An error with the id of another call is not taken for the answer, whatever its status."""
     with pytest.raises(WireError, match="with the id 1"):
-        JSONRPC().read("f", answer(response_object(told, '"error":{"code":7,"message":"failed"}'), status), 1)
+        JSONRPC().read("f", response(response_object(told, '"error":{"code":7,"message":"failed"}'), status), 1)
 
 
 def test_harmless_oddities():
     """A null error beside a result, and an id that is the same number with a fraction, are taken as other servers mean them."""
     for body in (response_object("1", '"result":5,"error":null'), response_object("1.0", '"result":5')):
-        assert JSONRPC().read("f", answer(body), 1) == 5
+        assert JSONRPC().read("f", response(body), 1) == 5
 
 
 @pytest.mark.parametrize("status", [400, 404, 500])
 def test_an_error_object_behind_an_error_status(status):
     """An error object is read too where a server puts it behind a status of its own; a result there is none."""
     with pytest.raises(RemoteError) as raised:
-        JSONRPC().read("f", answer(response_object("1", '"error":{"code":7,"message":"failed"}'), status), 1)
+        JSONRPC().read("f", response(response_object("1", '"error":{"code":7,"message":"failed"}'), status), 1)
     assert (raised.value.code, raised.value.detail, raised.value.status) == (7, "failed", status)
     with pytest.raises(RemoteError):
-        JSONRPC().read("f", answer(response_object("1", '"result":5'), status), 1)
+        JSONRPC().read("f", response(response_object("1", '"result":5'), status), 1)
 
 
 @pytest.mark.parametrize("body", [b'{"g":1}', b'{"f":1,"g":2}', b'[{"f":1}]', b'{"F":1}', b'{"f ":1}'])
 def test_a_native_answer_of_another_call(body):
     """A native answer with another name, or more than one, is no answer."""
     with pytest.raises(WireError, match="expected HTTP 200 with"):
-        Native().read("f", answer(body))
+        Native().read("f", response(body))
 
 
 @pytest.mark.parametrize("ids", [(1, 2, 2), (1, 2, 9), (1, 2, None), (1, True), (1, "2"), (2, 1, 1.0)])
@@ -120,14 +112,14 @@ def test_a_batch_with_odd_ids(ids):
     """A batch's answer with an id twice, with one that was not sent, or a result without one, is refused as a whole."""
     body = json.dumps([{"jsonrpc": "2.0", "result": 5, "id": told} for told in ids]).encode()
     with pytest.raises(WireError, match="exactly one answer to each call, by its id"):
-        JSONRPC().read_batch(answer(body), {1, 2})
+        JSONRPC().read_batch(response(body), {1, 2})
 
 
 def test_what_a_server_says_is_safe_to_print():
     """The text of an error has no character that a terminal acts on, and is cut; its attributes have all as it came."""
     words = "\x1b[2J\u202e\r\n\x9b" + "x" * 100_000
     body = json.dumps({"jsonrpc": "2.0", "error": {"code": 7, "message": words, "data": {"ref": words}}, "id": 1}).encode()
-    for reply in (answer(body), answer(json.dumps({"detail": words, "method": words, "ref": words}).encode(), 500)):
+    for reply in (response(body), response(json.dumps({"detail": words, "method": words, "ref": words}).encode(), 500)):
         with pytest.raises(RemoteError) as raised:
             JSONRPC().read("f", reply, 1)
         assert str(raised.value).isprintable()
@@ -135,18 +127,18 @@ def test_what_a_server_says_is_safe_to_print():
         assert raised.value.detail == words
         assert raised.value.ref == words
     with pytest.raises(WireError) as odd:
-        JSONRPC().read("f", answer(json.dumps({"jsonrpc": "2.0", words: 1}).encode()), 1)
+        JSONRPC().read("f", response(json.dumps({"jsonrpc": "2.0", words: 1}).encode()), 1)
     assert str(odd.value).isprintable()
 
 
 def test_notification_answers():
     """A notification is taken with nothing, and a refusal is told."""
-    JSONRPC().read_nothing("f", answer(b"", 204))
-    JSONRPC().read_nothing("f", answer(b"", 200))
+    JSONRPC().read_nothing("f", response(b"", 204))
+    JSONRPC().read_nothing("f", response(b"", 200))
     with pytest.raises(RemoteError):
-        JSONRPC().read_nothing("f", answer(b"", 503))
+        JSONRPC().read_nothing("f", response(b"", 503))
     with pytest.raises(RemoteError):
-        JSONRPC().read_nothing("f", answer(b'{"jsonrpc":"2.0","error":{"code":-32700,"message":"x"},"id":null}'))
+        JSONRPC().read_nothing("f", response(b'{"jsonrpc":"2.0","error":{"code":-32700,"message":"x"},"id":null}'))
 
 
 @pytest.mark.parametrize("dialect", ["native", "jsonrpc"])

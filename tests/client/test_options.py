@@ -2,8 +2,10 @@
 
 import inspect
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from gjrpc import Client, MisuseError
 from gjrpc.client.options import Options
@@ -57,3 +59,13 @@ def test_bad_values(option, value):
     with pytest.raises(MisuseError, match=option) as raised:
         Options(**{option: value})
     assert "secret" not in str(raised.value)
+
+
+def test_an_encrypted_key_is_misuse(certificate, tmp_path):
+    """A key with a passphrase is a MisuseError at once, and nobody is asked for the passphrase."""
+    key = serialization.load_pem_private_key(Path(certificate.key).read_bytes(), None)
+    locked = serialization.BestAvailableEncryption(b"secret")
+    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    (tmp_path / "key.pem").write_bytes(key.private_bytes(pem, form, locked))
+    with pytest.raises(MisuseError, match="without a passphrase"):
+        Options(cert=(certificate.cert, str(tmp_path / "key.pem")))
