@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import inspect
 
-_LONG = 0.1  # seconds that Python lets a thread run while others wait
+_LONG = 10.0  # seconds that Python lets a thread run while others wait: longer than the system takes it off the processor
 _one = allocate_lock()  # for threads of the system, also under gevent
 _DATACLASS = ("__dataclass_fields__", "__post_init__")
 _ATTRS = ("__attrs_attrs__", "__attrs_post_init__")
@@ -59,6 +59,7 @@ def _undisturbed() -> Iterator[None]:
             yield
         finally:
             sys.setswitchinterval(before)
+            os.stat("/")  # likewise, so that no thread waits for the long interval
 
 
 def _as_written(cls: Any) -> Any:

@@ -4,7 +4,6 @@ import enum
 import functools
 import inspect
 import operator
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -17,7 +16,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gjrpc.calls.binding import Binding
-from gjrpc.errors import InvalidArguments, RegistrationError
+from gjrpc.errors import InvalidArguments
 
 
 def call(function, value):
@@ -460,41 +459,6 @@ def test_variable_parameters_convert():
     assert call_text(lambda *rest: rest, "1") == ("1",)
 
 
-def lists(*rest: list[int]) -> Any:
-    """A function that takes any number of lists."""
-    return rest
-
-
-def decimals(*rest: Decimal, **more: Decimal) -> Any:
-    """A function that takes any number of decimal numbers."""
-    return rest, more
-
-
-@pytest.mark.parametrize(
-    ("function", "value", "sentence"),
-    [
-        (typed, ["a"], "argument 'a': expected `int`, got `str`"),
-        (typed, [1, 2, "a"], "argument '*rest[1]': expected `int`, got `str`"),
-        (typed, {"a": 1, "m n": "a"}, "argument 'm n': expected `int`, got `str`"),
-        (lists, [[1], ["a"]], "argument '*rest[1]' at [0]: expected `int`, got `str`"),
-        (decimals, ["NaN", "1"], "argument '*rest[0]': expected a finite number, got NaN"),
-        (decimals, {"a": "1", "b": "Infinity"}, "argument 'b': expected a finite number, got Infinity"),
-        (decimals, ["x"], "argument '*rest[0]': invalid decimal string (expected decimal.Decimal), got \"x\""),
-    ],
-)
-def test_values_of_variable_parameters_are_named(function, value, sentence):
-    """A value that does not fit *args or **kwargs is named by its place or its name."""
-    assert refusal(function, value) == sentence
-
-
-def test_one_text_to_annotated_variable_parameters():
-    """The text behind a semicolon goes to *args converted, and is refused where nothing is taken."""
-    assert call_text(typed, "1") == (1, (), 0, {})
-    assert call_text(decimals, "1") == ((Decimal(1),), {})
-    assert refusal(lists, "a", call_text) == "argument '*rest[0]' at [0]: expected `int`, got the text 'a'"
-    assert refusal(nothing, "a", call_text).startswith("too many arguments: got 1,")
-
-
 def test_defaults_stay_what_they_are():
     """A default is not converted, even where it does not fit the annotation."""
 
@@ -504,14 +468,6 @@ def test_defaults_stay_what_they_are():
     assert call(function, []) == ("none", ())
     assert call(function, {"b": [1]}) == ("none", [1])
     assert call_text(function, {"a": ["1"]}) == (1, ())
-
-
-def test_annotations_as_text_are_read():
-    """Annotations that `from __future__ import annotations` keeps as text are evaluated where the function was made."""
-    scope: dict[str, Any] = {"Point": Point}
-    exec("from __future__ import annotations\ndef function(p: Point, n: int | None = None): return p, n", scope)
-    assert call(scope["function"], [{"x": 1}, 5]) == (Point(1), 5)
-    assert "expected `int | null`" in refusal(scope["function"], [{"x": 1}, "a"])
 
 
 def test_each_call_has_values_of_its_own():
@@ -528,125 +484,6 @@ def test_unannotated_values_are_not_touched():
     assert Binding(plain).bind_positional(value)[0] is value
     named = {"a": object()}
     assert Binding(plain).bind_named(named)[1] is named
-
-
-@pytest.mark.parametrize(
-    ("function", "names"),
-    [
-        (every_kind, ["a", "b", "c", "*args", "d", "e", "**kwargs"]),
-        (nothing, []),
-        (Thing().method, ["x", "**rest"]),
-        (functools.partial(plain, 1), ["b"]),
-    ],
-)
-def test_names_are_as_they_are_written(function, names):
-    """The names of the parameters are in order, without self and with their stars."""
-    assert Binding(function).names == names
-
-
-class AsyncThing:
-    async def method(self):
-        """A coroutine."""
-
-    async def __call__(self):
-        """A coroutine."""
-
-
-async def coroutine():
-    """A coroutine."""
-
-
-async def generator():
-    """An asynchronous generator."""
-    yield
-
-
-def tagged() -> Any:
-    """A union that msgspec can't tell apart."""
-
-    class A(msgspec.Struct, tag="same"):
-        x: int
-
-    class B(msgspec.Struct, tag="same"):
-        x: int
-
-    return A | B
-
-
-def items():
-    """A generator."""
-    yield 1
-
-
-class Items:
-    def method(self):
-        yield 1
-
-    __call__ = method
-
-    @staticmethod
-    def static():
-        yield 1
-
-    @classmethod
-    def made(cls):
-        yield 1
-
-
-UNBINDABLE = {
-    "a generator function": (items, "return a list of them"),
-    "a generator method": (Items().method, "return a list of them"),
-    "a generator callable": (Items(), "return a list of them"),
-    "a generator static method": (Items.static, "return a list of them"),
-    "a static method as it is in the class": (vars(Items)["static"], "return a list of them"),
-    "a generator class method": (Items.made, "return a list of them"),
-    "a partial of a generator function": (functools.partial(functools.partial(items)), "return a list of them"),
-    "a partial of a generator method": (functools.partial(Items().method), "return a list of them"),
-    "a cached generator function": (functools.cache(items), "return a list of them"),
-    "a cached coroutine function": (functools.lru_cache(coroutine), "async function"),
-    "a cached partial of one": (functools.partial(functools.cache(items)), "return a list of them"),
-    "a coroutine function": (coroutine, "async function"),
-    "an asynchronous generator": (generator, "async generator function"),
-    "an asynchronous method": (AsyncThing().method, "async function"),
-    "an asynchronous callable": (AsyncThing(), "async function"),
-    "a partial of a coroutine function": (functools.partial(coroutine), "async function"),
-    "no signature": (max, "signature can't be read"),
-    "a wrong partial": (functools.partial(nothing, 1), "signature can't be read"),
-    "a partial that names what goes by position": (functools.partial(lambda a=1, /: a, a=2), "signature can't be read"),
-    "an unknown name": (annotated("Nowhere"), "an annotation can't be evaluated: NameError: name 'Nowhere'"),
-    "a failing annotation": (annotated("1 / 0"), "an annotation can't be evaluated: ZeroDivisionError"),
-    "a class": (annotated(Thing), "parameter 'x' is annotated test_binding.Thing, and Thing can't be made from JSON"),
-    "a class in a list": (annotated(list[Thing]), "Thing can't be made from JSON"),
-    "a class in a dict": (annotated(dict[str, Thing]), "Thing can't be made from JSON"),
-    "complex": (annotated(complex), "complex can't be made from JSON"),
-    "Callable": (annotated(Callable[..., Any]), "Callable can't be made from JSON"),
-    "no type": (annotated(5), "parameter 'x' is annotated 5, which is not a type"),
-    "a name that msgspec keeps for itself": (lambda __init__=0: 0, "its parameters can't be converted from JSON: Struct types"),
-    "a set of lists": (annotated(set[list[str]]), "a set can't hold a list"),
-    "a set of unfrozen structs": (annotated(dict[str, set[Host]]), "a set can't hold a struct"),
-    "a union of lists": (annotated(list[int] | set[int]), "which is not a type"),
-    "a union that can't be told apart": (annotated(tagged()), "which is not a type"),
-}
-
-
-@pytest.mark.parametrize(("function", "words"), UNBINDABLE.values(), ids=UNBINDABLE)
-def test_what_can_not_be_bound_is_an_error_at_once(function, words):
-    """A callable that no JSON can call is refused when it is compiled, and the error says why."""
-    with pytest.raises(RegistrationError) as caught:
-        Binding(function)
-    assert words in str(caught.value)
-
-
-def test_a_variable_parameter_that_can_not_be_bound_is_an_error_at_once():
-    """The annotations of *args and **kwargs are looked at like all others."""
-
-    def positional(*args: Thing): ...
-
-    def named(**kwargs: Thing): ...
-
-    for function in (positional, named):
-        with pytest.raises(RegistrationError, match="Thing can't be made from JSON"):
-            Binding(function)
 
 
 # Any signature.
@@ -800,28 +637,3 @@ def test_the_short_way_to_call_is_bind_and_call(function, value):
         return function(*positional, **named)
 
     assert told(lambda: binding.caller(function)(value)) == told(bound)
-
-
-def test_many_arguments_are_converted_in_one_step(monkeypatch):
-    """What *args and **kwargs take is converted together where it fits, and of what does not fit the first is told."""
-    steps = []
-    convert = msgspec.convert
-    monkeypatch.setattr(msgspec, "convert", lambda *args, **options: steps.append(1) or convert(*args, **options))
-
-    def method(a: int, *args: float, **kwargs: int) -> None: ...
-
-    numbers = {f"k{number}": number for number in range(5000)}
-    assert Binding(method).bind([1, *range(5000)]) == ([1, *map(float, range(5000))], {})
-    with pytest.raises(InvalidArguments, match=r"^argument '\*args\[4000\]': expected `float`, got `str`$"):
-        Binding(method).bind([1, *range(4000), *"x" * 1000])
-
-    def named(a: int, **kwargs: int) -> None: ...
-
-    assert Binding(named).bind({"k": 7, "a": 1, **numbers}) == ((), {"a": 1, "k": 7, **numbers})
-    with pytest.raises(InvalidArguments, match=r"^argument 'k0': expected `int`, got `str`$"):
-        Binding(named).bind({"a": 1, **dict.fromkeys(numbers, "x")})
-    with pytest.raises(InvalidArguments, match="missing argument 'a'"):
-        Binding(named).bind(numbers)
-    with pytest.raises(InvalidArguments, match=r"'k3': expected `int`, got `str`$"):
-        Binding(named).bind({"a": 1, **numbers, "k3": "x"})
-    assert len(steps) < 30

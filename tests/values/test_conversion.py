@@ -1,12 +1,10 @@
 """What msgspec has to know of a type before it converts JSON to it."""
 
 import itertools
-import sys
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, make_dataclass
+from dataclasses import dataclass, make_dataclass
 from decimal import Decimal
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar
 from uuid import UUID
 
 import attrs
@@ -174,105 +172,6 @@ def test_parameters_outside_ascii_are_known(name):
     assert binding.bind_text({name: ["5"]})[1] == {name: 5}
 
 
-# Fields that no constructor takes.
-
-
-@dataclass
-class Computed:
-    a: int
-    total: int = field(init=False)
-    kept: list[int] = field(init=False, default_factory=list)
-    constant: int = field(init=False, default=7)
-    b: int = 2
-
-    def __post_init__(self):
-        self.kept.append(self.a)
-        self.total = self.a + self.b
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frozen:
-    a: int
-    kept: list[int] = field(init=False, default_factory=list)
-
-
-@dataclass
-class Heir(Computed):
-    c: int = 3
-
-
-@dataclass
-class Box(Generic[T]):
-    a: T
-    kept: list[T] = field(init=False, default_factory=list)
-
-
-@attrs.define
-class Made:
-    a: int
-    constant: int = attrs.field(init=False, default=7)
-    kept: list[int] = attrs.field(init=False, factory=list)
-    total: int = attrs.field(init=False)
-
-    def __attrs_post_init__(self):
-        self.total = self.a + self.constant
-
-
-def names_of(cls):
-    """The names of a class's fields."""
-    cls = getattr(cls, "__origin__", cls)
-    return [each.name for each in (attrs.fields(cls) if cls is Made else fields(cls))]
-
-
-SENT = {"a": 1, "total": 50, "kept": [50], "constant": 50}
-
-
-@pytest.mark.parametrize("cls", [Computed, Frozen, Heir, Box, Box[int], Made])
-def test_fields_without_init_are_not_read(cls):
-    """A field that the constructor does not take can't be set from JSON, is not required, and gets its default."""
-    before = names_of(cls)
-    for annotation, wrap in ((cls, lambda v: v), (cls | None, lambda v: v), (list[cls], lambda v: [v])):
-        for sent in ({"a": 1}, SENT):
-            got = called(annotation, wrap(sent))
-            assert got == wrap(cls(a=1))
-            assert msgspec.to_builtins(got) == msgspec.to_builtins(wrap(cls(a=1)))
-    assert decoder_for(cls)(msgspec.json.encode(SENT)) == cls(a=1)
-    assert before == names_of(cls)
-
-
-@dataclass
-class Plain:
-    a: int
-    b: int = 2
-    c: list[int] = field(default_factory=list)
-
-
-@dataclass
-class Later(Plain):
-    d: str = "d"
-
-
-@pytest.mark.parametrize("cls", [Plain, Later, Computed, Heir, Made])
-def test_defaults_are_in_the_json_of_what_was_read(cls):
-    """An instance that was made from JSON has the same JSON as one that its constructor made, with all defaults."""
-    assert msgspec.json.decode(msgspec.json.encode(called(cls, {"a": 1}))) == msgspec.to_builtins(cls(1))
-    assert vars(called(cls, {"a": 1})) == vars(cls(1)) if cls is not Made else True
-    if cls is Plain:
-        assert called(cls, {"a": 1, "b": 5}) == Plain(1, 5)
-
-
-def test_fields_without_init_are_not_read_though_msgspec_knew_them():
-    """It does not matter that somebody has converted to the class before."""
-
-    @dataclass
-    class Known:
-        a: int
-        b: int = field(init=False, default=7)
-
-    assert msgspec.convert({"a": 1, "b": 5}, Known).b == 5
-    assert called(Known, {"a": 1, "b": 5}) == Known(1)
-
-
 @dataclass
 class Node:
     children: "list[Node]"
@@ -285,27 +184,3 @@ def test_every_type_ends():
     assert types[0].cls is Node
     assert len(types) == len({id(info) for info in types})
     assert sum(isinstance(info, msgspec.inspect.DecimalType) for info in every_type(*types)) == 1
-
-
-def test_other_threads_see_whole_classes():
-    """While classes are prepared no other thread sees one without its fields, not even one that waited when it began."""
-    classes = [make_dataclass(f"Made{n}", [("a", int), ("b", int, field(init=False, default=n))]) for n in range(60)]
-    before = sys.getswitchinterval()
-    done, seen = threading.Event(), set()
-
-    def look():
-        while not done.is_set():
-            seen.update(len(fields(cls)) for cls in classes)
-
-    watcher = threading.Thread(target=look)
-    sys.setswitchinterval(1e-6)
-    try:
-        watcher.start()
-        for _ in range(10):
-            prepare(tuple[tuple(classes)])
-        assert sys.getswitchinterval() == pytest.approx(1e-6)
-    finally:
-        sys.setswitchinterval(before)
-        done.set()
-        watcher.join()
-    assert seen == {2}
