@@ -13,14 +13,14 @@ CALL_ERRORS = [kind for kind in CLASSES if issubclass(kind, CallError)]
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
 def test_each_error_stands_in_the_tree(kind):
-    """Each class is a GjrpcError, has a docstring and is named on the screen that the module's docstring draws."""
+    """Each class is a GjrpcError, has a docstring and is in the tree of the module's docstring."""
     assert issubclass(kind, errors.GjrpcError)
     assert kind.__doc__
     assert kind.__name__ in errors.__doc__
 
 
 def test_codes_tell_the_errors_apart():
-    """No two call errors share a JSON-RPC code, and the server's own lie in the range that the specification leaves to it."""
+    """Each call error has its own JSON-RPC code; those of the server are in the range that the specification reserves for it."""
     codes = [kind.code for kind in CALL_ERRORS]
     assert len(set(codes)) == len(codes)
     assert {-32700, -32600, -32601, -32602, -32603} <= set(codes)
@@ -28,12 +28,12 @@ def test_codes_tell_the_errors_apart():
 
 
 def test_a_misregistration_is_a_value_error():
-    """Code that knows nothing of this library can catch a registration's mistake as a ValueError."""
+    """Code that does not know this library can catch a RegistrationError as a ValueError."""
     assert issubclass(errors.RegistrationError, ValueError)
 
 
 def test_a_call_error_carries_what_it_was_given():
-    """Message, code, data and status of a raised error are what the method gave, and the class's own where it gave none."""
+    """An error has the message, code, data and status that it was given, or those of its class."""
     error = CallError("no such host", code=7, data={"host": "a"}, status=404)
     assert (str(error), error.message, error.code, error.data, error.status) == (
         "no such host",
@@ -49,19 +49,19 @@ def test_a_call_error_carries_what_it_was_given():
 
 @pytest.mark.parametrize("status", [400, 599])
 def test_an_error_status_is_taken(status):
-    """An error's status may be any from 400 to 599."""
+    """The status of an error can be any from 400 to 599."""
     assert CallError("no", status=status).status == status
 
 
 @pytest.mark.parametrize("status", [-1, 0, 200, 399, 600])
 def test_another_status_is_refused_at_once(status):
-    """An error can't claim the status of a success or one that HTTP does not know."""
+    """An error can't have the status of a success, or one that HTTP does not have."""
     with pytest.raises(ValueError, match=f"status={status}.*400 and 599"):
         CallError("no", status=status)
 
 
 def test_errors_with_more_to_tell_carry_it():
-    """An internal error carries its reference, a refused verb those that are allowed."""
+    """An internal error has its reference, and VerbNotAllowed the verbs that are allowed."""
     assert InternalError("failed", ref="abc").ref == "abc"
     assert VerbNotAllowed("no", allow="GET").allow == "GET"
 
@@ -74,7 +74,7 @@ def test_errors_with_more_to_tell_carry_it():
     ],
 )
 def test_a_remote_error_says_what_is_known(options, text):
-    """A remote error's text holds the method and the reference where there are any, and its attributes hold all."""
+    """The text of a RemoteError has the method and the reference if there are any, and its attributes have all parts."""
     error = RemoteError("failed", data=[1], code=5, **options)
     assert str(error) == text
     known = {"method": None, "ref": None, **options, "detail": "failed", "data": [1], "code": 5}

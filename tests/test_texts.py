@@ -1,4 +1,4 @@
-"""Text that is fit to be shown."""
+"""Making text safe to show."""
 
 import pytest
 
@@ -17,22 +17,22 @@ from gjrpc.texts import MOST, excerpt, printable, printable_lines, quoted
     ],
 )
 def test_printable(words, shown):
-    """Control characters, what turns the direction of writing or can't be seen, and lone surrogates become escapes."""
+    """Control, direction and invisible characters and lone surrogates are escaped."""
     assert printable(words) == shown
 
 
 def test_lines():
-    """Several lines stay several, and tabs become blanks."""
+    """Lines stay lines, and tabs become spaces."""
     assert printable_lines("a\tb\n\x1bc\n\nd\n") == "a       b\n\\x1bc\n\nd"
 
 
 @pytest.mark.parametrize(("text", "shown"), [("", ""), ("a" * MOST, "a" * MOST), ("a" * (MOST + 1), "a" * MOST + "…")])
 def test_a_long_text_is_cut(text, shown):
-    """A text is shown whole up to the limit, and cut with an ellipsis beyond."""
+    """A text is shown whole up to the limit; a longer one is cut, with an ellipsis."""
     assert excerpt(text) == shown
     assert quoted(text) == f"'{shown}'"
 
 
 def test_control_characters_are_escaped():
-    """What could break a line or a terminal is escaped between the quotation marks."""
+    """Characters that could break a line or a terminal are escaped inside the quotation marks."""
     assert quoted("a\n\x1b") == r"'a\n\x1b'"

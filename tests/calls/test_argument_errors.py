@@ -42,7 +42,7 @@ def one(x: Any):
 
 
 def told(function, verb="POST", target="/f", body=b""):
-    """The problem that a call is answered with."""
+    """The status and problem document of a call."""
     registry = Registry()
     registry.register(function, "f")
     response = Application(registry).respond(Request(Head(verb, target), body))
@@ -50,7 +50,7 @@ def told(function, verb="POST", target="/f", body=b""):
 
 
 def test_all_arguments_that_do_not_fit_are_told():
-    """One answer names each argument that does not fit, of an array, of an object and of a query."""
+    """One answer names each argument that does not fit, whether they came as an array, an object or a query."""
     words = ["a': expected `int`", "b': expected `float`", "c': expected `bool`", "d': invalid decimal", "e': invalid RFC3339"]
     for body in (b'["x","y","z","n","o"]', b'{"a":"x","b":"y","c":"z","d":"n","e":"o"}'):
         status, problem = told(all_of, body=body)
@@ -67,7 +67,7 @@ def test_all_arguments_that_do_not_fit_are_told():
 
 
 def test_what_is_missing_and_unknown_is_told_beside_it():
-    """Missing, unknown and unfit arguments are told together."""
+    """Missing and unknown arguments and values that do not fit are reported together."""
     for verb, target, body in (("POST", "/f", b'{"a":"x","nope":1,"nein":2}'), ("GET", "/f?a=x&nope=1&nein=2", b"")):
         status, problem = told(all_of, verb, target, body)
         assert status == 400
@@ -77,7 +77,7 @@ def test_what_is_missing_and_unknown_is_told_beside_it():
 
 
 def test_many_faults_and_long_texts_make_a_short_answer():
-    """Whatever is sent, the answer is short: names, texts, values and their number are cut."""
+    """The answer is short whatever was sent: long names, texts and values are cut, and so is their number."""
     many = json.dumps({f"{LONG[:1000]}{n}": n for n in range(1000)}).encode()
     long_list = json.dumps([["a"] * 1000]).encode()
 
@@ -95,7 +95,7 @@ def test_many_faults_and_long_texts_make_a_short_answer():
     ]
 
     def literal(x: Literal["a"], y: list[int]):
-        """A value of few."""
+        """A literal and a list."""
 
     calls += [(literal, "POST", "/f", json.dumps([LONG, LONG]).encode()), (literal, "POST", "/f", long_list)]
     for function, verb, target, body in calls:
@@ -105,7 +105,7 @@ def test_many_faults_and_long_texts_make_a_short_answer():
 
 
 def test_a_batch_of_many_faults_costs_no_more_than_its_answers():
-    """Of each call's faults hardly more are looked for than are told, as a batch has many calls."""
+    """For each call hardly more faults are looked for than are reported, as a batch has many calls."""
     looked = 0
 
     def note(frame, event, arg):
@@ -143,7 +143,7 @@ EXACT = [
 
 @pytest.mark.parametrize(("text", "number"), EXACT)
 def test_the_text_of_an_integer_loses_no_digit(text, number):
-    """An integer that is spelled as a float is that integer, or is refused: alone, in a list, or where null may be, too."""
+    """A text such as 5.0 is converted to an integer with every digit: alone, in a list, and for an optional parameter."""
 
     def single(x: int) -> str:
         return str(x)
@@ -164,7 +164,7 @@ def test_the_text_of_an_integer_loses_no_digit(text, number):
 
 @pytest.mark.parametrize("text", ["9007199254740993.5", "1e5000", "1e99999999", "0.1", "1e-1", "9" * 5000 + ".0", "١٢", "1_000"])
 def test_a_text_that_is_no_integer_is_refused(text):
-    """What is no integer, or has too many digits, is refused with its text."""
+    """A text that is not an integer, or has too many digits, is an argument error that quotes it."""
 
     def single(x: int):
         """An integer."""
@@ -176,7 +176,7 @@ def test_a_text_that_is_no_integer_is_refused(text):
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_what_a_class_of_the_application_raises_is_not_told(number, caplog):
-    """The text of an exception that an argument's class raises goes to the log under a ref, never to the client."""
+    """The text of an exception raised by the class of an argument goes to the log under a ref, never to the client."""
 
     def guarded(x: Guarded, y: list[Guarded] | None = None, **more: Guarded):
         """Takes guarded values."""
@@ -195,7 +195,7 @@ def test_what_a_class_of_the_application_raises_is_not_told(number, caplog):
 
 
 def test_what_a_class_says_to_the_client_is_told():
-    """The library's own error, raised in the class of an argument, is told as it is."""
+    """A CallError raised by the class of an argument is sent to the client."""
 
     def guarded(x: Guarded):
         """Takes a guarded value."""

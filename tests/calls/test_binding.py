@@ -1,4 +1,4 @@
-"""A callable, compiled into a binder of arguments."""
+"""Binding arguments to a callable."""
 
 import enum
 import functools
@@ -26,13 +26,13 @@ def call(function, value):
 
 
 def call_text(function, text):
-    """Call a function with a GET's arguments: a text, or the query's values by name."""
+    """Call a function with the arguments of a GET: a text, or the values of a query by name."""
     positional, named = Binding(function).bind_text(text)
     return function(*positional, **named)
 
 
 def refusal(function, value, bind=call):
-    """The sentence with which arguments are refused."""
+    """The sentence about arguments that do not fit."""
     with pytest.raises(InvalidArguments) as caught:
         bind(function, value)
     return caught.value.message
@@ -118,7 +118,7 @@ class Made:
 
 @functools.wraps(plain)
 def wrapped(*args, **kwargs):
-    """What a decorator makes."""
+    """A function as decorators return it."""
     return plain(*args, **kwargs)
 
 
@@ -169,7 +169,7 @@ CONVENTION = {
 
 @pytest.mark.parametrize(("function", "value", "result"), CONVENTION.values(), ids=CONVENTION)
 def test_the_argument_convention(function, value, result):
-    """Callables of each kind get their arguments by the convention."""
+    """Every kind of callable gets its arguments by the convention."""
     assert call(function, value) == result
 
 
@@ -188,7 +188,7 @@ TEXTS = {
 
 @pytest.mark.parametrize(("function", "text", "result"), TEXTS.values(), ids=TEXTS)
 def test_texts_stay_text_without_an_annotation(function, text, result):
-    """What a GET brings is bound by the same convention, and is text where no annotation asks for more."""
+    """The arguments of a GET are bound by the same convention, and stay text without an annotation."""
     assert call_text(function, text) == result
 
 
@@ -239,7 +239,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("function", "value", "sentence"), REFUSED.values(), ids=REFUSED)
 def test_arguments_that_do_not_fit_are_named(function, value, sentence):
-    """The error says which argument is wrong, what was expected and what came."""
+    """The error names each wrong argument, what was expected and what was received."""
     assert refusal(function, value) == sentence
 
 
@@ -345,7 +345,7 @@ ACCEPTED = {
 
 @pytest.mark.parametrize(("annotation", "value", "texts", "expected"), ACCEPTED.values(), ids=ACCEPTED)
 def test_annotations_convert(annotation, value, texts, expected):
-    """An annotated parameter gets what it asks for: from JSON by position and by name, and from a query's texts."""
+    """A value is converted to the annotation of its parameter: from JSON by position and by name, and from a query."""
     function = annotated(annotation)
     for got in (call(function, [value]), call(function, {"x": value}), call_text(function, {"x": texts})):
         assert got == expected
@@ -394,7 +394,7 @@ UNFIT = {
 
 @pytest.mark.parametrize(("annotation", "value", "sentence"), UNFIT.values(), ids=UNFIT)
 def test_values_that_do_not_fit_are_named(annotation, value, sentence):
-    """JSON is converted strictly, and the error names the parameter, what was expected and what came, by position or name."""
+    """JSON is converted strictly, and the error names the parameter, what was expected and what was received."""
     assert refusal(annotated(annotation), [value]) == "argument 'x'" + sentence
     assert refusal(annotated(annotation), {"x": value}) == "argument 'x'" + sentence
 
@@ -435,24 +435,24 @@ UNFIT_TEXTS = {
 
 @pytest.mark.parametrize(("annotation", "texts", "sentence"), UNFIT_TEXTS.values(), ids=UNFIT_TEXTS)
 def test_texts_that_do_not_fit_are_named(annotation, texts, sentence):
-    """A query's text that can't be converted is refused by name, and no spelling of NaN or infinity is a number."""
+    """A text of a query that does not fit is an error that names the parameter; no spelling of NaN or infinity fits."""
     assert refusal(annotated(annotation), {"x": texts}, call_text) == "argument 'x'" + sentence
 
 
 @pytest.mark.parametrize("text", ["nan", "inf"])
 def test_words_for_no_number_are_texts_to_a_text(text):
-    """Where a parameter takes text, nan and inf are words like any other."""
+    """For a parameter that accepts text, nan and inf are ordinary words."""
     for annotation in (str, Any, float | str):
         assert call_text(annotated(annotation), {"x": [text]}) == text
 
 
 def typed(a: int, *rest: int, k: int = 0, **more: int) -> tuple[Any, ...]:
-    """A function whose every kind of parameter is annotated."""
+    """A function with an annotated parameter of each kind."""
     return a, rest, k, more
 
 
 def test_variable_parameters_convert():
-    """The annotation of *args and **kwargs holds for each of their values."""
+    """The annotations of *args and **kwargs apply to each of their values."""
     assert call(typed, [1, 2, 3]) == (1, (2, 3), 0, {})
     assert call(typed, {"a": 1, "k": 2, "m": 3}) == (1, (), 2, {"m": 3})
     assert call_text(typed, {"a": ["1"], "m": ["3"]}) == (1, (), 0, {"m": 3})
@@ -460,7 +460,7 @@ def test_variable_parameters_convert():
 
 
 def test_defaults_stay_what_they_are():
-    """A default is not converted, even where it does not fit the annotation."""
+    """A default is not converted, even if it does not fit the annotation."""
 
     def function(a: int = "none", *, b: list[int] = ()):  # type: ignore[assignment]  # defaults are not looked at
         return a, b
@@ -471,7 +471,7 @@ def test_defaults_stay_what_they_are():
 
 
 def test_each_call_has_values_of_its_own():
-    """A method that changes its arguments changes nothing of the texts that they were made from."""
+    """A method that changes its arguments does not change the texts that they were converted from."""
     texts = {"x": ["a"]}
     for annotation in (list, list[str], list[Any]):
         call_text(annotated(annotation), texts).append("b")
@@ -479,7 +479,7 @@ def test_each_call_has_values_of_its_own():
 
 
 def test_unannotated_values_are_not_touched():
-    """A function without annotations gets the very values that came."""
+    """A function without annotations gets the very objects that were passed."""
     value = [object()]
     assert Binding(plain).bind_positional(value)[0] is value
     named = {"a": object()}
@@ -503,7 +503,7 @@ ARGUMENTS = st.lists(st.integers(0, 9), max_size=7) | st.dictionaries(
 
 @st.composite
 def functions(draw, first="", body="return locals()"):
-    """A function with any signature, annotated or not, that returns what it was called with."""
+    """Make a function with any signature, annotated or not, that returns what it was called with."""
     kinds = sorted(draw(st.lists(st.sampled_from(KINDS), max_size=len(NAMES))), key=int)
     parts, defaulted, keywords = [first] if first else [], False, False
     for name, kind in zip(NAMES, kinds, strict=False):
@@ -529,7 +529,7 @@ def functions(draw, first="", body="return locals()"):
 
 
 def called(function, arguments):
-    """What a call gives, or that it is refused."""
+    """The result of a call, or 'refused'."""
     try:
         return function(**arguments) if isinstance(arguments, dict) else function(*arguments)
     except TypeError:
@@ -537,7 +537,7 @@ def called(function, arguments):
 
 
 def bound(function, arguments):
-    """What a bound call gives, or that it is refused; a TypeError of the call is a fault of the binder."""
+    """The result of a bound call, or "refused"; a TypeError of the call would be a fault of the binder."""
     try:
         positional, named = Binding(function).bind(arguments)
     except InvalidArguments:
@@ -551,8 +551,8 @@ anything = settings(max_examples=200, deadline=None, database=None)
 @anything
 @given(functions(), ARGUMENTS)
 def test_the_binder_accepts_what_the_signature_accepts(function, arguments):
-    """For any signature the binder accepts exactly the arguments that the call accepts, which then can't fail on them."""
-    # The call is the judge: inspect.Signature.bind agrees with it, but for a fault of Python before 3.13 (see below).
+    """For any signature the binder accepts exactly the arguments that the call accepts."""
+    # The call decides: inspect.Signature.bind agrees with it, except for a fault of Python before 3.13 (see below).
     assert bound(function, arguments) == called(function, arguments)
 
 
@@ -591,7 +591,7 @@ def test_the_binder_accepts_what_a_partial_accepts(function, positional, named, 
         assume(not any(p.kind is p.POSITIONAL_ONLY and p.name in named for p in parameters))
     try:
         inspect.signature(partial)
-    except ValueError:  # what is given does not fit the function
+    except ValueError:  # the bound arguments do not fit the function
         assume(False)
     assert bound(partial, arguments) == called(partial, arguments)
 
@@ -621,7 +621,7 @@ def _many(a, *rest):
     "value", [[1, 2], [1], [], [1, 2, 3], {"a": 1}, {"a": 1, "b": 2}, {"c": 1}, 5, "x", None, ["1", "2"], [1.5], [float("nan")]]
 )
 def test_the_short_way_to_call_is_bind_and_call(function, value):
-    """The compiled caller gives what binding and calling gives, and says the same where the arguments don't fit."""
+    """The compiled caller returns the same as binding and calling, and raises the same error for arguments that do not fit."""
     binding = Binding(function)
 
     def told(call):

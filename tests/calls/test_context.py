@@ -1,4 +1,4 @@
-"""What a method can learn of the call that it answers."""
+"""The caller of the current call, for methods."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from gjrpc.calls.rights import Caller, Rights
 
 @pytest.fixture
 def alice():
-    """A request of alice, who may call `ping`, in the making."""
+    """Run the test within a request of alice, who may call `ping`."""
     entered = context.enter(Caller("alice", Rights(["ping"])))
     yield
     context.leave(entered)
@@ -28,19 +28,19 @@ def methods():
 
 
 def test_the_caller_is_there_within_a_request(alice):
-    """Within a request the caller's name is there."""
+    """Within a request, the name of the caller is known."""
     assert context.caller == "alice"
     assert context.current().name == "alice"
 
 
 def test_outside_of_a_request_there_is_none():
-    """Where no request is being answered there is no caller, and everything may be seen."""
+    """Outside of a request there is no caller, and all methods are shown."""
     assert context.caller is None
     assert all(map(context.permits, methods()))
 
 
 def test_a_caller_sees_what_it_may_call(alice):
-    """What may be called is what patterns and scopes say."""
+    """A caller may call the methods that its patterns and scopes allow."""
     assert [method.name for method in methods() if context.permits(method)] == [
         "list_methods",
         "method_signature",
@@ -50,7 +50,7 @@ def test_a_caller_sees_what_it_may_call(alice):
 
 
 def test_introspection_shows_what_may_be_called(alice):
-    """A method that the caller may not call is like one that is not there."""
+    """Introspection treats a method that the caller may not call as if it did not exist."""
     registry = methods()
     assert registry.list_methods() == ["list_methods", "method_help", "method_signature", "ping"]
     for hidden in ("add", "wipe", "nope"):
@@ -60,13 +60,13 @@ def test_introspection_shows_what_may_be_called(alice):
 
 
 def test_another_name_is_not_there():
-    """A name that the module does not have is an AttributeError that says so."""
+    """Any other name is an AttributeError that says so."""
     with pytest.raises(AttributeError, match=r"'gjrpc\.calls\.context' has no attribute 'nope'"):
         _ = context.nope
 
 
 def test_it_is_reached_from_the_package():
-    """`gjrpc.context.caller` can be had with `import gjrpc` alone."""
+    """`gjrpc.context.caller` works after `import gjrpc` alone."""
     program = "import gjrpc; print(gjrpc.context.caller)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "None\n"

@@ -1,4 +1,4 @@
-"""What a client is told of an error, whatever an application has put into it."""
+"""What a client learns about an error, whatever an application has put into it."""
 
 import json
 from http import HTTPStatus
@@ -19,7 +19,7 @@ GENERIC = "the error can't be sent; the server's log has the details under this 
 
 
 def error(**attributes):
-    """An error with what is assigned to it later."""
+    """An error with attributes that are set later."""
     made = CallError("no", code=7, data=[1], status=404)
     for name, value in attributes.items():
         setattr(made, name, value)
@@ -27,7 +27,7 @@ def error(**attributes):
 
 
 def raising(name, exception):
-    """An error of a class with a property that raises."""
+    """An error whose class has a property that raises."""
 
     def fail(self):
         raise exception
@@ -40,14 +40,14 @@ def raising(name, exception):
 
 
 class Forgetful(CallError):
-    """An error whose __init__ forgets to call its base's."""
+    """An error whose __init__ does not call that of its base."""
 
     def __init__(self):
         pass
 
 
 class Once(CallError):
-    """An error that can be read once."""
+    """An error whose ref can be read once."""
 
     reads = 0
 
@@ -86,7 +86,7 @@ BAD = {
 
 @pytest.mark.parametrize("make", BAD.values(), ids=BAD)
 def test_what_can_not_be_told(make, caplog):
-    """An error with a part that can't be written is told as an internal one, with the reference under which the log has it."""
+    """An error with a part that can't be sent becomes an internal error, with the reference under which the log has it."""
     parts = sendable_parts(make())
     assert (parts.code, parts.message, parts.data, parts.status) == (-32603, GENERIC, None, None)
     assert parts.ref in caplog.text
@@ -99,7 +99,7 @@ def test_what_can_not_be_told(make, caplog):
 
 @pytest.mark.parametrize("make", BAD.values(), ids=BAD)
 def test_a_method_may_raise_any_error(make, caplog):
-    """A method whose error can't be written is answered with 500 and a ref, in a batch for its entry alone."""
+    """If the error of a method can't be sent, the answer is 500 with a ref; in a batch only its entry fails."""
     registry = Registry()
 
     @registry.method
@@ -119,7 +119,7 @@ def test_a_method_may_raise_any_error(make, caplog):
 
 @pytest.mark.parametrize("make", BAD.values(), ids=BAD)
 def test_an_observer_may_spoil_an_error(make):
-    """What an observer puts into an error after the call is checked as well, since it is checked where it is written."""
+    """What an observer puts into an error after the call is checked too, as the check happens when the error is written."""
     registry = Registry()
 
     @registry.method
@@ -140,7 +140,7 @@ def test_an_observer_may_spoil_an_error(make):
 
 
 def test_each_part_is_read_once():
-    """A part that changes between two readings is taken as it was at the first."""
+    """Each part of an error is read only once, so that it can't change after its check."""
     assert refusal(Once("no", status=404)).status == 404
     assert sendable_parts(Once("no")).message == "no"
 
@@ -158,14 +158,14 @@ def test_each_part_is_read_once():
     ],
 )
 def test_headers_of_an_error_are_checked(make, caplog):
-    """An error's headers that can't be written become an internal error too."""
+    """An error with headers that can't be sent becomes an internal error too."""
     response = refusal(make())
     assert (response.status, response.headers) == (500, (("Content-Type", "application/problem+json"),))
     assert json.loads(response.body)["ref"] in caplog.text
 
 
 def test_what_can_be_told():
-    """An error is told as it is: its own status or its class's, and numbers of enumerations as numbers."""
+    """An error is sent with its own status or that of its class, and enum members as numbers."""
     assert error_parts(error())[:2] == (7, "no")
     assert bytes(error_parts(error()).data) == b"[1]"
     assert error_parts(error(data=None)).data is None
@@ -181,7 +181,7 @@ def test_what_can_be_told():
 
 @pytest.mark.parametrize("pointer", [disclosure.DETAILS, disclosure.MORE])
 def test_where_the_client_is_told_to_look(caplog, pointer):
-    """The words that send the client to the log stand in one place, and the log itself leaves them out."""
+    """The words that refer the client to the log are in one module, and the log itself leaves them out."""
     sources = Path(gjrpc.__file__).parent.rglob("*.py")
     assert [path.stem for path in sources if "under this ref" in path.read_text(encoding="utf-8")] == ["disclosure"]
     assert disclosure.internal_error("it failed", ValueError("why"), pointer=pointer).message == f"it failed{pointer}"

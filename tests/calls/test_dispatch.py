@@ -27,7 +27,7 @@ class OwnError(CallError):
 
 
 class Forgetful(CallError):
-    """An error whose __init__ forgets to call its base's."""
+    """An error whose __init__ does not call that of its base."""
 
     def __init__(self):
         pass
@@ -35,7 +35,7 @@ class Forgetful(CallError):
 
 @dataclass
 class Positive:
-    """An argument whose own check fails with an error that is not about the value."""
+    """An argument whose class raises an exception that is not about the value."""
 
     n: int
 
@@ -65,7 +65,7 @@ def run(function, arguments=(), **options):
 
 
 def test_a_result_is_json():
-    """A call gives its result as JSON."""
+    """A call returns its result as JSON."""
     assert run(lambda a, b: a + b, [1, 2]) == b"3"
     assert run(lambda: None) == b"null"
 
@@ -89,7 +89,7 @@ def test_arguments_are_bound_as_they_came(arguments, text):
     ],
 )
 def test_an_unknown_method_is_named(name, hint):
-    """An unknown name is answered with the name, and with close matches where there are any."""
+    """The error for an unknown method names it, and close matches if there are any."""
     registry = Registry()
     registry.register(lambda: 0, "ping")
     outcome = Dispatcher(registry, Plain()).run(Call(name, []))
@@ -98,14 +98,14 @@ def test_an_unknown_method_is_named(name, hint):
 
 
 def test_an_endless_name_is_not_repeated():
-    """Of a name of megabytes the answer has the beginning, and it is compared with no other."""
+    """The error for a name of megabytes has only its beginning, and the name is not compared with others."""
     outcome = dispatcher(lambda: 0).run(Call("m" * 5_000_000, []))
     assert isinstance(outcome, MethodNotFound)
     assert outcome.message == f"no method '{'m' * 100}…'; list_methods lists them all"
 
 
 def test_hints_name_later_methods():
-    """A hint knows methods that were registered later too."""
+    """Hints include methods that were registered later."""
     registry = Registry()
     registry.register(lambda: 0, "ping")
     run = Dispatcher(registry, Plain()).run
@@ -116,7 +116,7 @@ def test_hints_name_later_methods():
 
 @pytest.mark.parametrize(("arguments", "text"), [([1], False), ({"x": 1}, False), ("x", True)])
 def test_arguments_that_do_not_fit_are_told(arguments, text, caplog):
-    """An argument error is found before the call, is told as it is, and is nothing for the log."""
+    """An argument error is found before the call, is sent to the client, and is not logged."""
     outcome = dispatcher(raising(AssertionError("the method was called"))).run(Call("m", arguments, text))
     assert isinstance(outcome, InvalidArguments)
     assert not caplog.records
@@ -142,7 +142,7 @@ FAULTS = [
 
 
 def assert_hidden(outcome, caplog, words):
-    """The answer has only a reference, under which the log has the rest."""
+    """Assert that the answer has only a reference, under which the log has the rest."""
     assert type(outcome) is InternalError
     assert SECRET not in f"{outcome.message} {outcome.data}"
     assert re.fullmatch(r"[0-9a-f]{12}", outcome.ref)
@@ -156,19 +156,19 @@ def assert_hidden(outcome, caplog, words):
 @pytest.mark.parametrize("error", FAULTS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("options", [{}, {"blocking": True}, {"deadline": 5}], ids=["plain", "blocking", "with a deadline"])
 def test_an_exception_is_told_by_its_reference_only(error, options, caplog):
-    """Whatever a method raises ends as an internal error with a reference, and only the log has its text and traceback."""
+    """Whatever a method raises becomes an internal error with a reference, and only the log has its text and traceback."""
     outcome = run(raising(error), **options)
     assert outcome.message == GENERIC
     assert_hidden(outcome, caplog, [SECRET, type(error).__name__, "Traceback", "in method"])
 
 
 def test_each_failure_has_its_own_reference(caplog):
-    """Two failures have two references."""
+    """Each failure has its own reference."""
     assert len({run(raising(ValueError())).ref for _ in range(50)}) == 50
 
 
 def test_an_interrupt_of_the_process_passes(caplog):
-    """A SIGINT that comes while a method runs ends what runs the call, and is no answer to it."""
+    """A SIGINT during a method ends what runs the call, and is not an error of the call."""
     with pytest.raises(KeyboardInterrupt):
         run(lambda: signal.raise_signal(signal.SIGINT))
     assert not caplog.records
@@ -176,7 +176,7 @@ def test_an_interrupt_of_the_process_passes(caplog):
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, GeneratorExit, SystemExit, BaseException])
 def test_an_observer_may_raise_anything(kind, caplog):
-    """Whatever an observer raises goes to the log, the others are told, and the call has its result."""
+    """Whatever an observer raises is logged; the other observers are called, and the call returns its result."""
     told = []
 
     def observe(finished):
@@ -188,7 +188,7 @@ def test_an_observer_may_raise_anything(kind, caplog):
 
 
 def test_an_argument_s_own_fault_is_an_internal_error(caplog):
-    """An exception that a class of an argument raises is a fault like any other."""
+    """An exception raised by the class of an argument is an internal error."""
 
     def method(p: Positive) -> None: ...
 
@@ -202,7 +202,7 @@ def test_an_argument_s_own_fault_is_an_internal_error(caplog):
     ids=lambda error: type(error).__name__,
 )
 def test_the_library_s_own_errors_are_told(error, caplog):
-    """An error that a method means for the client is told as it is, and is nothing for the log."""
+    """A CallError that a method raises is sent to the client, and is not logged."""
     assert run(raising(error)) is error
     assert not caplog.records
 
@@ -219,7 +219,7 @@ def test_the_library_s_own_errors_are_told(error, caplog):
     ids=["an object", "NaN", "an exception as the message", "a lone surrogate", "no message"],
 )
 def test_error_data_that_is_not_json_is_an_internal_error(error, words, caplog):
-    """An error that can't be sent is an internal error with a reference, and the log has the error."""
+    """An error that can't be sent becomes an internal error with a reference, and the log has the error."""
     outcome = run(raising(error))
     assert words in outcome.message
     assert_hidden(outcome, caplog, [type(error).__name__, "Traceback"])
@@ -237,7 +237,7 @@ def test_error_data_that_is_not_json_is_an_internal_error(error, words, caplog):
     ids=["an object", "infinity", "NaN", "a lone surrogate", "an iterator"],
 )
 def test_a_result_that_is_not_json_is_named(result, words, caplog):
-    """A result that JSON can't hold is an internal error that names its type, with a reference."""
+    """A result that JSON can't represent is an internal error that names its type, with a reference."""
     outcome = run(lambda: result)
     assert outcome.message.startswith("the method's result is not JSON: ")
     assert words in outcome.message
@@ -245,7 +245,7 @@ def test_a_result_that_is_not_json_is_named(result, words, caplog):
 
 
 class Recording(Plain):
-    """A runtime that notes what it is asked to run, and lets time run out."""
+    """A runtime that records what it runs, and lets deadlines pass."""
 
     def __init__(self):
         self.asked = []
@@ -259,25 +259,25 @@ class Recording(Plain):
 
 @pytest.mark.parametrize(("options", "asked"), [({}, []), ({"blocking": True}, [("m", [1], {})])])
 def test_only_what_is_not_plain_goes_to_the_runtime(options, asked):
-    """A plain method is called directly, and one that blocks or has a deadline by the runtime."""
+    """A plain method is called directly; the runtime calls one that blocks or has a deadline."""
     runtime = Recording()
     assert run(lambda a: a, [1], runtime=runtime, **options) == b"1"
     assert runtime.asked == asked
 
 
 def test_a_passed_deadline_is_told():
-    """What the runtime says of the deadline is the outcome."""
+    """If the runtime raises DeadlineExceeded, that is the outcome."""
     outcome = run(lambda a: a, [1], runtime=Recording(), deadline=1)
     assert isinstance(outcome, DeadlineExceeded)
 
 
 def test_calls_run_in_order():
-    """Several calls are run by the runtime, and their outcomes come in their order."""
+    """The runtime runs several calls, and their outcomes are in order."""
     assert list(dispatcher(lambda: 0).each(str, [1, 2])) == ["1", "2"]
 
 
 def test_observers_are_told_of_each_call():
-    """Each observer is told name, time and error of each call that has ended, also of an unknown one."""
+    """Each observer gets name, time and error of each finished call, also of a call to an unknown method."""
     first, second = [], []
     observed = dispatcher(raising(OwnError("no")), [first.append, second.append])
     assert observed.run(Call("list_methods", [])).startswith(b"[")
@@ -289,7 +289,7 @@ def test_observers_are_told_of_each_call():
 
 
 def test_a_failing_observer_spoils_nothing(caplog):
-    """An observer that raises is logged, and neither the outcome nor the other observers suffer."""
+    """An exception in an observer is logged, and affects neither the outcome nor the other observers."""
     told = []
     observed = dispatcher(lambda: 1, [raising(ValueError(SECRET)), lambda finished: 1 / 0, told.append])
     assert observed.run(Call("m", [])) == b"1"
@@ -299,19 +299,19 @@ def test_a_failing_observer_spoils_nothing(caplog):
 
 
 def test_without_observers_nothing_is_measured(monkeypatch):
-    """A call that nobody observes takes no time."""
+    """Without observers no time is measured."""
     monkeypatch.setattr("time.perf_counter", raising(AssertionError("the time was taken")))
     assert run(lambda: 1) == b"1"
 
 
 def test_what_observers_are_told_does_not_change():
-    """The record of a finished call can't be changed by one observer for the next."""
+    """An observer can't change the record of a finished call for the next one."""
     with pytest.raises(AttributeError):
         Finished("m", 0.0, None).method = "n"
 
 
 def test_a_failure_outside_of_a_method_is_logged_too(caplog):
-    """A failure that no method is to blame for is logged under its reference without one."""
+    """A failure outside of a method is logged under its reference without a method's name."""
     outcome = internal_error("the sentence", ValueError(SECRET))
     assert outcome.message == "the sentence"
     assert f"ref {outcome.ref}: the sentence" in caplog.text
@@ -319,7 +319,7 @@ def test_a_failure_outside_of_a_method_is_logged_too(caplog):
 
 
 def test_an_asyncio_loop_beside_another(caplog):
-    """A method that starts an event loop where another call's runs is a 500, and the log says how to register it."""
+    """A method that starts an event loop beside that of another call fails, and the log says how to register it."""
 
     async def value():
         return 1
@@ -340,7 +340,7 @@ def test_an_asyncio_loop_beside_another(caplog):
 
 @pytest.mark.parametrize("name", ["x", "a.b"])
 def test_an_instance_s_own_dispatch_is_run(name):
-    """A name that is not registered goes to the instance's _dispatch, whose result is the call's."""
+    """A call to an unregistered name runs the instance's _dispatch."""
 
     class Instance:
         def _dispatch(self, method, params):

@@ -1,4 +1,4 @@
-"""Messages whose numbers keep all their digits."""
+"""Requests whose numbers keep every digit."""
 
 import json
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Nested(msgspec.Struct):
 
 
 def registry_of(annotation):
-    """A registry with a method that tells how its one argument came, in each place where one can be."""
+    """A registry with methods that return the repr of their argument, wherever an argument can be."""
     registry = Registry()
 
     def show(x):
@@ -82,13 +82,13 @@ PLACES = {
 
 
 def answer(registry, verb, target, body=""):
-    """What an application answers, decoded."""
+    """The decoded answer of an application."""
     return json.loads(Application(registry).respond(Request(Head(verb, target), body.encode())).body)
 
 
 @pytest.mark.parametrize(("annotation", "text", "expected"), PLACES.values(), ids=PLACES)
 def test_each_digit_reaches_a_decimal(annotation, text, expected):
-    """A JSON number reaches a Decimal with every digit, wherever that is in the type, in each form of a call."""
+    """A JSON number reaches a Decimal with every digit, wherever it is in the type and in every form of a call."""
     registry = registry_of(annotation)
     for name in ("show", "rest"):
         for arguments in (f"[{text}]", f' {{"x" : {text} }}'):
@@ -103,7 +103,7 @@ def test_each_digit_reaches_a_decimal(annotation, text, expected):
 
 @pytest.mark.parametrize("text", [LONG, ALSO, "1.500", "1e-400", "null"])
 def test_one_value_is_one_argument(text):
-    """A number that is not in an array is the one argument, with every digit."""
+    """A number that is not in an array is one argument, with every digit."""
     expected = "None" if text == "null" else repr(Decimal(text))
     registry = registry_of(Decimal | None)
     assert answer(registry, "POST", "/", f'{{"show":{text}}}') == {"show": expected}
@@ -121,12 +121,12 @@ def test_one_value_is_one_argument(text):
     ],
 )
 def test_a_query_keeps_each_digit(annotation, query, expected):
-    """The text of a query reaches a Decimal with every digit, also within JSON."""
+    """The text of a query reaches a Decimal with every digit, also inside JSON."""
     assert answer(registry_of(annotation), "GET", f"/show?{query}") == {"show": repr(expected)}
 
 
 def test_other_methods_get_floats():
-    """Beside a method with a Decimal the others, and what has no annotation, get floats as ever."""
+    """Other methods, and parameters without annotations, get floats as usual."""
     registry = registry_of(Decimal)
     registry.register(lambda **x: repr(x), "anything")
 
@@ -141,7 +141,7 @@ def test_other_methods_get_floats():
 
 
 def test_a_method_that_comes_later_gets_each_digit():
-    """A method that is registered, or included, once the application is made gets each digit too."""
+    """A method that is registered or included after the application was made gets every digit too."""
     registry = Registry()
     application = Application(registry)
     body = f'{{"late":[{LONG}]}}'.encode()
@@ -161,7 +161,7 @@ def test_a_method_that_comes_later_gets_each_digit():
     "arguments", ['["NaN"]', '[{"amount":"NaN"}]', '{"x":{"amount":"-Infinity"}}', "[1,2]", "5", '"a"', "[]"]
 )
 def test_what_does_not_fit_is_refused(arguments):
-    """Exact arguments are refused in the same words, and are never NaN, also in a field."""
+    """Arguments of exact methods that do not fit get the same errors, and NaN never fits, even in a field."""
     told = answer(registry_of(Money), "POST", "/", f'{{"show":{arguments}}}')
     assert told["status"] == 400
     assert "argument" in told["detail"]
@@ -169,7 +169,7 @@ def test_what_does_not_fit_is_refused(arguments):
 
 @pytest.mark.parametrize("dialect", ["native", "jsonrpc"])
 def test_a_client_gets_each_digit(serve, dialect):
-    """A client's result of a type with a Decimal has every digit of the number that the server wrote."""
+    """A client's result with a Decimal in its type has every digit that the server wrote."""
     registry = Registry()
     registry.register(lambda: msgspec.Raw(f'{{"amount":{LONG},"rate":1.5,"note":1.5}}'.encode()), "price")
     registry.register(lambda: msgspec.Raw(LONG.encode()), "number")

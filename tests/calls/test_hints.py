@@ -1,4 +1,4 @@
-"""Names that a misspelt one may have meant."""
+"""Suggestions for misspelt names."""
 
 import pytest
 
@@ -27,12 +27,12 @@ KNOWN = ["list_methods", "method_help", "ping", "add", "stats.cpu", "stats.memor
     ],
 )
 def test_close_names(text, near):
-    """One wrong letter, one more or less, changed places, capitals, and beginnings are hints; anything else is not."""
+    """Names with one wrong, missing or extra letter, swapped letters, other case or the same beginning are suggested."""
     assert Hints(KNOWN).near(text) == near
 
 
 class Counted(dict):
-    """A dictionary that counts how often it is asked."""
+    """A dictionary that counts look-ups."""
 
     asked = 0
 
@@ -44,7 +44,7 @@ class Counted(dict):
 
 @pytest.mark.parametrize("count", [10, 1000, 5000])
 def test_a_look_costs_the_same_among_many_names(count):
-    """However many names there are and however alike, a look makes as many look-ups as the text has characters."""
+    """However many and however similar the names are, a suggestion takes one look-up for each character of the text."""
     found = Hints(["m" * (number % 40) + str(number) for number in range(count)])
     found._filed = Counted(found._filed)
     for text in ("m" * 40, "mmm1", "m" * 5_000_000):

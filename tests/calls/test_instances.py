@@ -1,4 +1,4 @@
-"""What of an instance is served."""
+"""The methods of an instance."""
 
 import functools
 import math
@@ -18,7 +18,7 @@ def add(a, b=10):
 
 
 def names(instance):
-    """The names of what is reached of an instance, sorted."""
+    """The names of an instance's methods, sorted."""
     return sorted(name for name, _ in public_methods(instance, ""))
 
 
@@ -33,7 +33,7 @@ class Ping:
 
 
 class Disk(Ping):
-    """Holds what is to be served, and what isn't."""
+    """An instance with attributes that become methods, and others that don't."""
 
     def __init__(self):
         self.ping_twice = Ping()
@@ -75,7 +75,7 @@ DISK = ["cls", "free", "function", "ping", "ping_twice.ping", "shape", "static"]
 
 @pytest.mark.parametrize("prefix", ["", "disk."])
 def test_what_of_an_instance_is_reached(prefix):
-    """An instance's methods and, dotted, those of what it holds are reached; nothing private, built in, or computed is."""
+    """Public methods and, under dotted names, those of attributes are served; private, built-in and computed ones are not."""
     found = dict(public_methods(Disk(), prefix))
     assert sorted(found) == [prefix + name for name in DISK]
     assert found[prefix + "ping_twice.ping"]() == "pong"
@@ -84,7 +84,7 @@ def test_what_of_an_instance_is_reached(prefix):
 
 
 def test_a_cycle_is_entered_once():
-    """Two instances that hold each other end the search."""
+    """A cycle of instances is entered once."""
     left, right = Ping(), Ping()
     left.right, right.left = right, left
     assert names(left) == ["ping", "right.ping"]
@@ -103,12 +103,12 @@ class Slots:
 
 
 def test_attributes_may_be_made_up_or_missing():
-    """An instance that makes up attributes is taken at its word, and those that are not there are left out."""
+    """Attributes that an instance computes are served, and those that do not exist are left out."""
     assert names(Slots()) == ["dynamic"]
 
 
 class Dispatching:
-    """An instance that does its own dispatching, as py-jrpc lets it."""
+    """An instance with a _dispatch, as in py-jrpc."""
 
     def public(self):
         raise AssertionError("an instance's own _dispatch must not be passed by")
@@ -135,7 +135,7 @@ FALLBACK = Fallback("", Dispatching()._dispatch, MethodOptions())
 
 @pytest.mark.parametrize("prefix", ["", "d."])
 def test_a_dispatch_gets_what_comes(prefix):
-    """An instance's _dispatch gets the name without the prefix and the arguments as they came; another prefix is not its own."""
+    """_dispatch gets the name without the prefix and the arguments as received, and no call with another prefix."""
     fallback = Fallback(prefix, Dispatching()._dispatch, MethodOptions(blocking=True))
     method = fallback.find(prefix + "public")
     assert (method.name, method.options.blocking) == (prefix + "public", True)
@@ -150,7 +150,7 @@ def test_a_dispatch_gets_what_comes(prefix):
     [(None, ""), ("", ""), ("v", "v"), ({"a": ["1"], "b": ["1", "2"]}, {"a": "1", "b": ["1", "2"]})],
 )
 def test_an_instance_s_own_dispatch_gets_texts(text, params):
-    """An instance's _dispatch gets a GET's arguments as text, repeated ones as a list of its own."""
+    """_dispatch gets the arguments of a GET as text, and repeated ones as a list of its own."""
     method = FALLBACK.find("x")
     positional, named = method.binding.bind_text(text)
     assert method.function(*positional, **named) == ["x", params]
@@ -159,7 +159,7 @@ def test_an_instance_s_own_dispatch_gets_texts(text, params):
 
 @pytest.mark.parametrize("name", ["_x", "a._x", "__class__", "a.__init__.b"])
 def test_an_instance_s_own_dispatch_gets_no_private_name(name):
-    """No name with a leading underscore in any of its parts reaches an instance's _dispatch."""
+    """No name with a part that begins with an underscore reaches _dispatch."""
     assert FALLBACK.find(name) is None
 
 
@@ -173,7 +173,7 @@ def test_an_instance_s_own_dispatch_gets_no_private_name(name):
     ],
 )
 def test_a_dispatch_says_that_it_knows_no_such_method(name, kind, words):
-    """A NameError raised by hand means an unknown method, as in py-jrpc, and one that is a fault stays what it is."""
+    """A NameError raised by hand means an unknown method, as in py-jrpc; the interpreter's own stays a NameError."""
     with pytest.raises(kind, match=words) as caught:
         FALLBACK.find(name).function([])
     assert type(caught.value) is kind

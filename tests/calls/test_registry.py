@@ -1,4 +1,4 @@
-"""Names and the methods behind them."""
+"""The registered methods, by name."""
 
 import functools
 import math
@@ -13,12 +13,12 @@ INTROSPECTION = ["list_methods", "method_help", "method_signature"]
 
 @pytest.fixture
 def registry():
-    """A registry without methods of its own."""
+    """An empty registry."""
     return Registry()
 
 
 def own(registry):
-    """The names in a registry without the three that are always there."""
+    """The names in a registry, without the introspection methods."""
     return [name for name in registry.list_methods() if name not in INTROSPECTION]
 
 
@@ -52,17 +52,17 @@ class Shape:
         return x
 
 
-# Registering.
+# Registering functions.
 
 
 def test_the_decorator_bare(registry):
-    """The bare decorator registers a function under its own name and leaves it as it is."""
+    """The bare decorator registers a function under its own name and returns it unchanged."""
     assert registry.method(add) is add
     assert run(registry, "add", 1, 2) == 3
 
 
 def test_the_decorator_with_options(registry):
-    """The decorator's options are kept with the method, and the function is left as it is."""
+    """The decorator keeps its options with the method, and returns the function unchanged."""
     decorated = registry.method(name="plus", blocking=True, deadline=2.5, scope="admin", description="Adds.")(add)
     method = registry.find("plus")
     assert decorated is add
@@ -101,14 +101,14 @@ CALLABLES = {
 
 @pytest.mark.parametrize(("function", "name", "known"), CALLABLES.values(), ids=CALLABLES)
 def test_callables_of_each_kind_are_registered(registry, function, name, known):
-    """Every callable with a signature can be registered, under its own name or a given one, and is returned."""
+    """Every callable with a signature can be registered, under its own name or a given one, and is returned unchanged."""
     assert registry.register(function, name) is function
     assert own(registry) == [known]
     assert registry.find(known).function is function
 
 
 def test_py_jrpc_s_name_for_register(registry):
-    """What py-jrpc calls register_function registers, with or without a name."""
+    """`register_function`, as in py-jrpc, registers a function with or without a name."""
     registry.register_function(add)
     registry.register_function(add, "plus")
     assert own(registry) == ["add", "plus"]
@@ -140,7 +140,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("function", "options", "words"), REFUSED.values(), ids=REFUSED)
 def test_a_mistake_is_an_error_at_once(registry, function, options, words):
-    """What can't be registered is an error at once that says which and why, and nothing is added or replaced."""
+    """A mistake is an error at registration that says what is wrong, and nothing is added or replaced."""
     registry.register(add, "taken")
     with pytest.raises(RegistrationError) as caught:
         registry.register(function, **options)
@@ -150,7 +150,7 @@ def test_a_mistake_is_an_error_at_once(registry, function, options, words):
 
 @pytest.mark.parametrize("name", ["json", "rpc", "rpcs.add", "-", "jsonrpc2", "a.rpc.b"])
 def test_names_that_look_reserved_are_free(registry, name):
-    """Only the reserved names are taken, not those that look like them."""
+    """Names that only look like reserved ones can be registered."""
     registry.register(add, name)
     assert own(registry) == [name]
 
@@ -176,14 +176,14 @@ class Disk(Ping):
 
 @pytest.mark.parametrize("prefix", ["", "disk."])
 def test_an_instance_s_public_methods_are_registered(registry, prefix):
-    """An instance's public methods and, dotted, those of what it holds get their names behind the prefix."""
+    """The public methods of an instance and, under dotted names, of its attributes are registered with the prefix."""
     registry.register_instance(Disk(), prefix)
     assert own(registry) == [prefix + name for name in ("free", "ping", "ping_twice.ping", "shape")]
     assert run(registry, prefix + "ping_twice.ping") == "pong"
 
 
 def test_an_instance_s_methods_can_all_be_blocking(registry):
-    """The option of the instance holds for each of its methods."""
+    """`blocking` applies to each method of the instance."""
     registry.register_instance(Ping(), blocking=True)
     assert registry.find("ping").options.blocking
 
@@ -197,13 +197,13 @@ def test_an_instance_s_methods_can_all_be_blocking(registry):
     ],
 )
 def test_an_instance_with_nothing_to_call_is_an_error(registry, instance, words):
-    """An instance without a public method, or a class instead of one, is an error that names it."""
+    """An instance without a public method, or a class instead of an instance, is an error that names it."""
     with pytest.raises(RegistrationError, match=words):
         registry.register_instance(instance)
 
 
 def test_an_instance_is_registered_whole_or_not_at_all(registry):
-    """Where one name of an instance is taken, none of its methods is added."""
+    """If one name of an instance is taken, none of its methods is added."""
     registry.register(add, "ping")
     with pytest.raises(RegistrationError, match="'ping' is taken"):
         registry.register_instance(Disk())
@@ -211,7 +211,7 @@ def test_an_instance_is_registered_whole_or_not_at_all(registry):
 
 
 class Dispatching:
-    """An instance that does its own dispatching, as py-jrpc lets it."""
+    """An instance with a _dispatch, as in py-jrpc."""
 
     def public(self):
         raise AssertionError("an instance's own _dispatch must not be passed by")
@@ -222,7 +222,7 @@ class Dispatching:
 
 @pytest.mark.parametrize("prefix", ["", "d."])
 def test_an_instance_s_own_dispatch_gets_unknown_names(registry, prefix):
-    """An instance's _dispatch gets the name without the prefix and the arguments as they came, and none passes it by."""
+    """_dispatch gets the name without the prefix and the arguments as received, and no public method bypasses it."""
     registry.register(add)
     registry.register_instance(Dispatching(), prefix, blocking=True)
     assert own(registry) == ["add"]
@@ -234,24 +234,24 @@ def test_an_instance_s_own_dispatch_gets_unknown_names(registry, prefix):
 
 
 def test_a_dispatch_is_reached_through_its_prefix_only(registry):
-    """A name without the prefix is unknown, and so is every name where there is no _dispatch."""
+    """A name without the prefix is unknown, and without a _dispatch so is every unregistered name."""
     assert registry.find_dispatched("x") is None
     registry.register_instance(Dispatching(), "d.")
     assert registry.find_dispatched("x") is None
 
 
 def test_a_second_dispatch_is_an_error(registry):
-    """Only one instance can take the unknown names."""
+    """Only one instance with a _dispatch can be registered."""
     registry.register_instance(Dispatching())
     with pytest.raises(RegistrationError, match="the _dispatch of another instance is already registered"):
         registry.register_instance(Dispatching(), "other.")
 
 
-# Composing.
+# Including other registries.
 
 
 def test_registries_compose(registry):
-    """A registry takes over another's methods behind a prefix, with their options and without its introspection."""
+    """A registry includes the methods of another with a prefix and their options, without its introspection methods."""
     other = Registry()
     other.register(add, blocking=True, deadline=3, description="Adds.")
     other.register_instance(Dispatching(), "d.")
@@ -267,7 +267,7 @@ def test_registries_compose(registry):
 
 
 def test_a_registry_can_be_included_in_itself(registry):
-    """A registry takes over its own methods under other names."""
+    """A registry can include its own methods under other names."""
     registry.register(add)
     registry.include(registry, "again.")
     assert own(registry) == ["add", "again.add"]
@@ -275,7 +275,7 @@ def test_a_registry_can_be_included_in_itself(registry):
 
 @pytest.mark.parametrize(("prefix", "words"), [("", "'taken' is taken"), ("rpc.", "is reserved"), ("a\t", "printed")])
 def test_a_registry_is_included_whole_or_not_at_all(registry, prefix, words):
-    """Where one name can't be taken over, nothing is."""
+    """If one name can't be included, nothing is."""
     other = Registry()
     other.register(add, "first")
     other.register(add, "taken")
@@ -291,7 +291,7 @@ def test_a_registry_is_included_whole_or_not_at_all(registry, prefix, words):
 
 
 def test_introspection_is_always_registered(registry):
-    """Each registry has the three introspection methods and lists them too, sorted."""
+    """Each registry has the three introspection methods, and lists them too, sorted."""
     registry.register(add, "zebra")
     registry.register(add, "Aa")
     assert run(registry, "list_methods") == ["Aa", "list_methods", "method_help", "method_signature", "zebra"]
@@ -301,7 +301,7 @@ def test_introspection_is_always_registered(registry):
 
 
 def test_signatures(registry):
-    """method_signature gives the names of the parameters, and says where there is no such method."""
+    """method_signature returns the names of the parameters, or says that there is no such method."""
     registry.register(add)
     registry.register(lambda a, *rest, k, **more: 0, "all")
     assert run(registry, "method_signature", "add") == {"add": ["a", "b"]}
@@ -311,7 +311,7 @@ def test_signatures(registry):
 
 
 def test_help(registry):
-    """method_help gives the docstring as pydoc does, or the description, and says where there is no such method."""
+    """method_help returns the description, or the docstring as pydoc does, or says that there is no such method."""
     registry.register(add)
     registry.register(add, "plus", description="Adds.")
     registry.register(lambda: 0, "silent", description="")
@@ -324,7 +324,7 @@ def test_help(registry):
 
 
 def test_looking_up(registry):
-    """A name gives its method, and None where there is none."""
+    """A name is looked up; an unknown one gives None."""
     registry.register(add)
     assert registry.find("add").name == "add"
     assert registry.find("nope") is None

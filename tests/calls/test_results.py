@@ -1,4 +1,4 @@
-"""What methods return, held against what they say that they return."""
+"""The check of results against their annotations."""
 
 import enum
 import json
@@ -84,11 +84,11 @@ class Holding(msgspec.Struct):
 
 
 class Custom:
-    """A class that is no JSON type."""
+    """A class that is not a JSON type."""
 
 
 def ask(annotation, result, **options):
-    """The status and the answer of a method with this annotation that returns this: by POST, by GET, and in a thread's way."""
+    """The status and answer of a method with this annotation and result: by POST, by GET, and with a deadline."""
     found = []
     for more in ({}, {"deadline": 30.0}):
         registry = Registry()
@@ -160,7 +160,7 @@ RIGHT = {
 
 @pytest.mark.parametrize(("annotation", "result"), RIGHT.values(), ids=RIGHT)
 def test_what_is_right_is_answered(annotation, result):
-    """A result whose JSON is what the annotation says is answered as it is."""
+    """A result that matches its annotation is the answer."""
     status, told = ask(annotation, result)
     assert (status, told) == (200, {"method": json.loads(msgspec.json.encode(result))})
 
@@ -196,7 +196,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("annotation", "result", "words"), WRONG.values(), ids=WRONG)
 def test_what_is_wrong_is_a_500(annotation, result, words, caplog):
-    """A result that is not what the annotation says is a 500 with a ref; the log names what was expected and shows no value."""
+    """A result that does not match its annotation is a 500 with a ref; the log names what was expected and shows no value."""
     with caplog.at_level(logging.ERROR):
         status, told = ask(annotation, result)
     assert status == 500
@@ -207,7 +207,7 @@ def test_what_is_wrong_is_a_500(annotation, result, words, caplog):
 
 
 def test_a_method_can_be_taken_at_its_word():
-    """With check_result=False, and without an annotation, results are not looked at."""
+    """With check_result=False, and without an annotation, results are not checked."""
     assert ask(int, "a", check_result=False) == (200, {"method": "a"})
     registry = Registry()
     registry.register(lambda: "a", "method")
@@ -216,7 +216,7 @@ def test_a_method_can_be_taken_at_its_word():
 
 
 def test_a_plain_result_costs_a_look_at_its_class():
-    """A result of a plain type is returned as it is; nothing is read back."""
+    """A result of a plain type is returned unchanged; nothing is decoded again."""
     registry = Registry()
 
     @registry.method
@@ -228,7 +228,7 @@ def test_a_plain_result_costs_a_look_at_its_class():
 
 
 def test_no_code_of_the_application_runs_for_the_check():
-    """The check makes no instance of a result's class."""
+    """The check makes no instance of the application's classes."""
     result = [Point(1)]
     RAN.clear()
     assert ask(list[Point], result)[0] == 200
@@ -236,7 +236,7 @@ def test_no_code_of_the_application_runs_for_the_check():
 
 
 def test_json_rpc_says_so_too():
-    """In JSON-RPC 2.0 a wrong result is -32603 with a ref, of this entry alone."""
+    """In JSON-RPC 2.0 a wrong result is -32603 with a ref, for this entry alone."""
     registry = Registry()
 
     @registry.method

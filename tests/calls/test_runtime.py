@@ -1,4 +1,4 @@
-"""The seam between dispatch and whatever makes calls concurrent."""
+"""Running methods that block or have a deadline."""
 
 import json
 import signal
@@ -20,7 +20,7 @@ from gjrpc.http.messages import Head, Request
 
 
 def test_plain_runs_a_method_in_place():
-    """The plain runtime calls the function with its arguments and lets its exception through."""
+    """The plain runtime calls the function with its arguments, and lets its exceptions through."""
     method = Method.of("divmod", divmod_named, MethodOptions(blocking=True, deadline=1))
     assert Plain().call(method, [7], {"b": 2}) == (3, 1)
     with pytest.raises(ZeroDivisionError):
@@ -28,7 +28,7 @@ def test_plain_runs_a_method_in_place():
 
 
 def test_plain_drops_what_is_late():
-    """The plain runtime can't stop a call; what ends after its deadline is a DeadlineExceeded, and what it raises is not lost."""
+    """With the plain runtime a late result or CallError becomes DeadlineExceeded, and any other exception is raised."""
     calls = [(lambda: time.sleep(0.02), DeadlineExceeded), (tell_late, DeadlineExceeded), (fail_late, ZeroDivisionError)]
     for function, error in calls:
         with pytest.raises(error):
@@ -36,20 +36,20 @@ def test_plain_drops_what_is_late():
 
 
 def fail_late():
-    """Fail, after the deadline."""
+    """Fail after the deadline."""
     time.sleep(0.02)
     return 1 / 0
 
 
 def tell_late():
-    """Say something to the client, after the deadline."""
+    """Raise an error for the client after the deadline."""
     time.sleep(0.02)
     raise CallError("late")
 
 
 @pytest.mark.parametrize("options", [{}, {"blocking": True}], ids=str)
 def test_both_dialects_answer_what_is_late(options):
-    """Natively a late result is a 504, in JSON-RPC 2.0 a -32003, of this entry alone."""
+    """A late result is a 504 in a native call, and in JSON-RPC 2.0 a -32003 for its entry alone."""
     registry = Registry()
     registry.register(lambda: time.sleep(0.02), "late", deadline=0.01, **options)
     application = Application(registry)
@@ -68,12 +68,12 @@ def divmod_named(a, b):
 
 
 def test_plain_maps_in_order():
-    """The plain runtime gives the results of several calls in their order."""
+    """The plain runtime returns the results of several calls in order."""
     assert list(Plain().map(str, [1, 2, 3])) == ["1", "2", "3"]
 
 
 def test_plain_runs_a_few_apart():
-    """The plain runtime lets some threads compute at the same time, and the others wait for their turn."""
+    """The plain runtime lets a few threads compute at the same time, and others wait."""
     plain, entered, go = Plain(), threading.Semaphore(0), threading.Event()
     running = []
 
@@ -95,7 +95,7 @@ def test_plain_runs_a_few_apart():
 
 
 def caught(function):
-    """What a function raises."""
+    """The exception that a function raises."""
     with pytest.raises(BaseException) as raised:  # noqa: PT011  of any class
         function()
     return raised.value
@@ -112,12 +112,12 @@ def raising(kind):
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit, BaseException, ValueError])
 def test_what_a_method_raises_is_its_answer(kind):
-    """Whatever a method raises by itself is an answer to its call."""
+    """Whatever a method raises itself is an error of its call."""
     assert not Plain().passes(caught(raising(kind)))
 
 
 def test_an_interrupt_of_the_process_is_no_answer():
-    """A SIGINT that comes in the middle of a method is no answer to it, but for a program that handles the signal itself."""
+    """A KeyboardInterrupt from a SIGINT is not an error of the call, unless the program handles the signal itself."""
 
     def interrupted():
         signal.raise_signal(signal.SIGINT)
@@ -143,7 +143,7 @@ print(type(runtime.running()).__name__, ("gevent" in sys.modules) == loaded)
     ids=["without gevent", "gevent imported", "gevent patched"],
 )
 def test_the_runtime_fits_the_process(before, kind):
-    """Gevent's runtime is taken where gevent has patched the process, and asking for one does not import gevent."""
+    """gevent's runtime is chosen if gevent has patched the process, and choosing does not import gevent."""
     program = f"{before}\nimport sys\nfrom gjrpc.calls import runtime\n{ASK}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == f"{kind} True"

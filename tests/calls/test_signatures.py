@@ -179,14 +179,14 @@ UNBINDABLE = {
 
 @pytest.mark.parametrize(("function", "words"), UNBINDABLE.values(), ids=UNBINDABLE)
 def test_what_can_not_be_bound_is_an_error_at_once(function, words):
-    """A callable that no JSON can call is refused when it is compiled, and the error says why."""
+    """A callable that JSON can't call is an error at registration that says why."""
     with pytest.raises(RegistrationError) as caught:
         Binding(function)
     assert words in str(caught.value)
 
 
 def test_a_variable_parameter_that_can_not_be_bound_is_an_error_at_once():
-    """The annotations of *args and **kwargs are looked at like all others."""
+    """The annotations of *args and **kwargs are checked like all others."""
 
     def positional(*args: Thing): ...
 

@@ -1,4 +1,4 @@
-"""JSON in and out."""
+"""Decoding and encoding JSON."""
 
 import enum
 import types
@@ -29,7 +29,7 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(s
 BRACKETS = st.text(alphabet='[]{}",\\a', max_size=60).map(str.encode)
 examples = settings(max_examples=100, deadline=None, database=None)
 
-# What the error must say, and at which byte.
+# What the error must say, and the byte.
 MALFORMED = {
     "nothing": (b"", "the body is empty", None),
     "blanks": (b"  ", "ends too early", 2),
@@ -94,14 +94,14 @@ def test_malformed_json_is_refused_with_its_byte(text, words, byte):
     ids=["all kinds", "2^70", "4,300 digits", "nearly the largest double", "too small is zero", "words in a string"],
 )
 def test_json_is_read(text, value):
-    """A well-formed text gives its value, with each digit of an integer."""
+    """A well-formed text is decoded to its value, with every digit of an integer."""
     assert decode(text) == value
 
 
 @examples
 @given(VALUES)
 def test_any_value_makes_the_round_trip(value):
-    """Each JSON value is the same after it was written and read, and it is written on one line."""
+    """Each JSON value survives encoding and decoding, and is encoded as one line."""
     written = encode(value)
     assert codec.decode_unlimited(written) == value
     assert b"\n" not in written
@@ -110,7 +110,7 @@ def test_any_value_makes_the_round_trip(value):
 @examples
 @given(st.integers(1, 4299).flatmap(lambda digits: st.integers(-(10**digits) + 1, 10**digits - 1)) | st.just(MOST))
 def test_integers_are_exact(number):
-    """An integer of any accepted size keeps each digit, alone and inside."""
+    """An integer of any accepted size keeps every digit, alone and inside of other values."""
     assert decode(encode(number)) == number
     assert decode(encode({"n": [number]})) == {"n": [number]}
 
@@ -118,7 +118,7 @@ def test_integers_are_exact(number):
 @pytest.mark.parametrize("levels", [1, 5, 100])
 @pytest.mark.parametrize("pair", [(b"[", b"]"), (b'{"a":', b"}")], ids=["arrays", "objects"])
 def test_the_depth_limit_is_exact(pair, levels):
-    """As many levels as the limit are read, and one more is refused, for arrays and objects alike."""
+    """As many levels as the limit are accepted and one more is rejected, for arrays and objects alike."""
     opening, closing = pair
     inner = opening * (levels - 1) + b"[1]" + closing * (levels - 1)
     assert Decoder(levels).decode(inner)
@@ -132,14 +132,14 @@ def test_the_depth_limit_is_exact(pair, levels):
     ids=["in a string", "behind an escaped quote", "behind an escaped backslash", "side by side"],
 )
 def test_only_nesting_counts(text):
-    """Brackets in strings and brackets side by side are no levels."""
+    """Brackets in strings and brackets side by side do not count as levels."""
     assert decode(text)
 
 
 @examples
 @given(BRACKETS, st.integers(0, 5))
 def test_the_depth_check_never_refuses_what_is_not_deep(text, limit):
-    """For whatever is JSON the check against the limit agrees with the nesting of the decoded value."""
+    """For any JSON the check of the depth agrees with the nesting of the decoded value."""
     try:
         value = msgspec.json.decode(text)
     except msgspec.DecodeError:
@@ -148,7 +148,7 @@ def test_the_depth_check_never_refuses_what_is_not_deep(text, limit):
 
 
 def is_refused(decoder: Decoder, text: bytes) -> bool:
-    """Whether a limit refuses a text."""
+    """Whether a text exceeds a limit."""
     try:
         decoder.decode(text)
     except TooLarge:
@@ -159,14 +159,14 @@ def is_refused(decoder: Decoder, text: bytes) -> bool:
 
 
 def levels_of(value: Any) -> int:
-    """How deep a decoded value nests."""
+    """The levels of a decoded value."""
     if isinstance(value, dict):
         value = list(value.values())
     return 1 + max(map(levels_of, value), default=0) if isinstance(value, list) else 0
 
 
 def test_a_limit_beyond_the_interpreter_is_no_crash():
-    """With a limit that the interpreter can't keep up with, a deep text is still a ParseError."""
+    """With a limit beyond what the interpreter can handle, a deep text is still a ParseError."""
     with pytest.raises(ParseError, match="nested too deep"):
         Decoder(max_depth=1_000_000, max_values=1_000_000).decode(b"[" * 100_000 + b"]" * 100_000)
 
@@ -185,13 +185,13 @@ def test_a_limit_beyond_the_interpreter_is_no_crash():
     ids=["numbers", "arrays", "marks in strings", "escapes", "exponents", "exponents in a string", "many digits"],
 )
 def test_the_limit_of_values_is_exact(text, values):
-    """A text has as many values as it has commas and opening brackets, and extreme numbers count as three."""
+    """A text has as many values as commas and opening brackets together, and an extreme number counts as three."""
     assert is_refused(Decoder(max_depth=100, max_values=values - 1), text)
     assert not is_refused(Decoder(max_depth=100, max_values=values), text)
 
 
 def test_too_many_values_are_too_large():
-    """The refusal is one of size, and names the limit."""
+    """The error is TooLarge, and names the limit."""
     with pytest.raises(TooLarge, match="the limit, 100000 "):
         decode(b"[" + b"[]," * 100_000 + b"[]]")
 
@@ -201,7 +201,7 @@ def test_too_many_values_are_too_large():
     [b"1e300", b"-5E-324", b"1.7976931348623157e+308", b"1e-400", b"0e000", b"2.2250738585072011e-308", b"1" * 200 + b".5e-150"],
 )
 def test_extreme_numbers_are_read_alike(text):
-    """Numbers near the ends of a double's range have the same value however many of them a text has."""
+    """Numbers near the ends of a double's range are decoded alike, however many of them a text has."""
     number = float(text)
     assert decode(text) == number
     assert decode(b"[" + b",".join([text, b"1.5", b"7"] * 50) + b"]") == [number, 1.5, 7] * 50
@@ -209,7 +209,7 @@ def test_extreme_numbers_are_read_alike(text):
 
 @pytest.mark.parametrize("number", [b"1e999", b"-1E+400", b"9" * 4301])
 def test_a_number_out_of_range_is_found_among_extreme_ones(number):
-    """A number out of range is refused with its byte also among many extreme ones, or the byte behind which nobody looked."""
+    """A number out of range is found also among many extreme ones; the error has its byte, or the byte where the search ended."""
     begin = b"[" + b"1e300," * 200
     with pytest.raises(ParseError, match=f"out of range.*byte {len(begin)}"):
         decode(begin + number + b"]")
@@ -218,13 +218,13 @@ def test_a_number_out_of_range_is_found_among_extreme_ones(number):
 
 
 def test_a_level_too_many_is_found_late_too():
-    """A text that nests too deep beyond the part that is searched is refused, with the byte behind which it does."""
+    """A text that nests too deep only beyond the searched part is rejected, with the byte where the search ended."""
     with pytest.raises(ParseError, match=r"deeper than 100 levels \(after byte 65536"):
         decode(b'["' + b"a" * 70_000 + b'",' + b"[" * 101)
 
 
 class Counted(bytes):
-    """Bytes that count how many of them are looked at: each method that is used goes over all of them once."""
+    """Bytes that count how many of them are read: each method that is used reads all of them once."""
 
     steps = 0
 
@@ -277,8 +277,8 @@ HOSTILE = {
 
 @pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)
 def test_a_text_is_looked_at_in_so_many_passes(hostile, monkeypatch):
-    """However hostile, a text is looked at in a bounded number of passes, and refused."""
-    monkeypatch.setattr(codec, "_SEARCHED", 4096)  # else small texts are searched and large ones are not
+    """A hostile text is rejected after a bounded number of passes over it."""
+    monkeypatch.setattr(codec, "_SEARCHED", 4096)  # otherwise small texts would be searched whole, and large ones not
     passes = []
     for size in (5_000, 40_000):
         text, Counted.steps = Counted(hostile(size)), 0
@@ -332,7 +332,7 @@ class SlottedData:
 
 
 class Attrs:
-    """What msgspec takes for a class made by attrs, which is not needed here."""
+    """A class that msgspec treats as one made by attrs."""
 
     __attrs_attrs__ = (types.SimpleNamespace(name="x"),)
 
@@ -375,10 +375,10 @@ NOT_FINITE = [NAN, INF, -INF, *map(Decimal, ["NaN", "-NaN", "sNaN", "NaN123", "I
 @pytest.mark.parametrize("number", NOT_FINITE, ids=repr)
 @pytest.mark.parametrize("wrap", CONTAINERS.values(), ids=CONTAINERS)
 def test_what_is_no_number_is_found_anywhere(wrap, number):
-    """NaN and the infinities are found in each container that the encoder writes, also as a key, and are named."""
+    """NaN and infinity are found in each container that the encoder writes, also as a key, and the error names them."""
     try:
         value = wrap(number)
-    except TypeError:  # a signalling NaN has no hash, so it is in no set and is no key
+    except TypeError:  # a signalling NaN has no hash, so it can't be in a set or be a key
         return
     with pytest.raises(NotJSON, match=f"a {type(number).__name__} that is {number}"):
         encode(value)
@@ -386,7 +386,7 @@ def test_what_is_no_number_is_found_anywhere(wrap, number):
 
 @pytest.mark.parametrize("value", [Colour.NAN, [Colour.PAIR], {Colour.NAN: 1}, FloatEnum.NAN, {"a": FloatEnum.NAN}], ids=repr)
 def test_what_is_no_number_is_found_in_enums(value):
-    """NaN and the infinities are found behind the members of an enum."""
+    """NaN and infinity are found as the values of enum members."""
     with pytest.raises(NotJSON, match="JSON has no such number"):
         encode(value)
 
@@ -416,12 +416,12 @@ WRITTEN = [
 
 @pytest.mark.parametrize(("value", "text"), WRITTEN, ids=[text.decode() for _, text in WRITTEN])
 def test_what_msgspec_encodes_is_written(value, text):
-    """Everything that msgspec encodes is written, and a null that was meant stays."""
+    """Everything else that msgspec can encode is encoded, and None stays null."""
     assert encode(value) == text
 
 
 def test_a_field_that_is_not_set_hides_nothing():
-    """A dataclass without one of its fields is searched in the others."""
+    """If a field of a dataclass is not set, the other fields are searched."""
     value = SlottedData.__new__(SlottedData)
     value.y = [NAN]
     with pytest.raises(NotJSON, match="a float that is nan"):
@@ -429,14 +429,14 @@ def test_a_field_that_is_not_set_hides_nothing():
 
 
 def holds_itself() -> list[Any]:
-    """A list in itself."""
+    """A list that contains itself."""
     value: list[Any] = []
     value.append(value)
     return value
 
 
 def half_made() -> Struct:
-    """A Struct one of whose fields is not set."""
+    """A Struct with a field that is not set."""
     value = Struct(1)
     del value.x
     return value
@@ -476,7 +476,7 @@ def half_made() -> Struct:
     ],
 )
 def test_what_is_not_json_is_named(value, words):
-    """A value that JSON can't hold is a NotJSON that names its type."""
+    """A value that JSON can't represent raises NotJSON, which names its type."""
     with pytest.raises(NotJSON) as caught:
         encode(value)
     assert words in str(caught.value)
@@ -485,7 +485,7 @@ def test_what_is_not_json_is_named(value, words):
 @examples
 @given(st.recursive(st.none() | st.floats(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20))
 def test_a_value_is_written_when_it_has_numbers_only(value):
-    """A value is refused exactly when there is a NaN or an infinity in it."""
+    """A value is rejected exactly if it contains NaN or infinity."""
     number = find_non_finite(value)
     try:
         encode(value)
@@ -500,7 +500,7 @@ class Secretive(Exception):
 
 
 def raising(error):
-    """A value whose own code raises this when it is written: a field, a time zone."""
+    """Values whose own code raises this exception when they are encoded: a field, a time zone."""
 
     @dataclass
     class Field:
@@ -519,7 +519,7 @@ def raising(error):
 
 
 def said(value):
-    """What the encoder makes of a value: its JSON, or the sentence that says why there is none."""
+    """The JSON of a value, or the sentence that says why it can't be encoded."""
     try:
         return encode(value).decode()
     except NotJSON as told:
@@ -541,7 +541,7 @@ def said(value):
     ],
 )
 def test_what_a_value_raises_is_not_repeated(error):
-    """Whatever the code of a value raises when it is written, the sentence has no word of it."""
+    """Nothing that the code of a value raises when it is encoded gets into the sentence."""
     for value in raising(error):
         assert "hunter2" not in said(value)
     if not isinstance(error, (AttributeError, RecursionError)):
@@ -549,7 +549,7 @@ def test_what_a_value_raises_is_not_repeated(error):
 
 
 def test_a_number_spells_itself_in_no_words_of_its_own():
-    """A float of an application's class that is NaN is named as Python names NaN."""
+    """NaN of an application's own float class is named as Python names NaN."""
 
     class Own(float):
         def __repr__(self):

@@ -1,4 +1,4 @@
-"""What msgspec has to know of a type before it converts JSON to it."""
+"""Preparing types so that msgspec can convert JSON to them."""
 
 import itertools
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from gjrpc.values.typed_decoder import decoder_for
 
 T = TypeVar("T")
 fresh = map("höhe{}名".format, itertools.count())
-"""Names that nothing has encoded yet: what is encoded once is known to msgspec for good."""
+"""Names that have never been encoded: msgspec finds a name once it has been encoded."""
 
 
 def method(annotation):
@@ -34,7 +34,7 @@ def method(annotation):
 
 
 def called(annotation, value):
-    """What a parameter gets of a JSON value, by position, by name, and in further arguments by name."""
+    """A JSON value as an argument: by position, by name, and among **kwargs."""
     found = []
     for arguments in ([value], {"x": value}):
         positional, named = Binding(method(annotation)).bind(arguments)
@@ -51,7 +51,7 @@ def called(annotation, value):
 
 @pytest.mark.parametrize(("key", "text", "expected"), KEYS.values(), ids=KEYS)
 def test_keys_are_converted(key, text, expected):
-    """The keys of a dict become what its type says, at any depth, in arguments of each form."""
+    """The keys of a dict are converted to its type, at any depth and in every form of arguments."""
     assert called(dict[key, float], {text: 2.5}) == {expected: 2.5}
     assert called(Mapping[key, Any], {text: 2.5}) == {expected: 2.5}
     assert called(list[dict[key, float]], [{text: 2.5}]) == [{expected: 2.5}]
@@ -66,7 +66,7 @@ def test_keys_are_converted(key, text, expected):
     "annotation", [dict[bool, int], dict[None, int], list[dict[tuple[int, int], int]], dict[bool | None, int]]
 )
 def test_keys_that_no_text_can_be_are_refused(annotation):
-    """A dict whose keys no text can be made is refused at registration, and says what to use; so is a client's result."""
+    """A dict with keys that strings can't become is an error at registration, or in the client, that says what to use."""
     with pytest.raises(RegistrationError, match=r"keys in JSON are strings.*use str, a number or an enum for keys"):
         Binding(method(annotation))
     with pytest.raises(RegistrationError, match="keys in JSON are strings"):
@@ -76,7 +76,7 @@ def test_keys_that_no_text_can_be_are_refused(annotation):
 
 
 def test_a_key_that_is_no_number_is_refused():
-    """A key that can't be converted is named, and none is NaN."""
+    """A key that can't be converted is named in the error, and NaN is not accepted as a key."""
     for key, words in (("a", "expected `float`, got `str` as a key"), ("nan", "expected a finite number")):
         with pytest.raises(Exception, match=words):
             called(dict[float, int], {key: 1})
@@ -85,7 +85,7 @@ def test_a_key_that_is_no_number_is_refused():
 
 
 def test_a_client_converts_keys(serve):
-    """A client's result has the keys that its type asks for."""
+    """A client converts the keys of a result to the type."""
     registry = Registry()
     registry.register(lambda: {"1": {"a": {str(ZERO): "1.5"}}}, "nested")
     served = serve(Application(registry))
@@ -99,12 +99,12 @@ def test_a_client_converts_keys(serve):
     "result", [complex, list[complex], 5, "nonsense", set[list[str]], frozenset[tuple[int, dict[str, int]]], set[int | list[int]]]
 )
 def test_a_result_that_can_not_be_made_is_refused_before_the_call(result):
-    """A client refuses a type that no JSON can be converted to before it sends anything."""
+    """A result type that JSON can't be converted to is an error before the client sends anything."""
     with Client("http://localhost:1") as client, pytest.raises(MisuseError, match="can't be made from JSON"):
         client.call("x", result=result)
 
 
-# Names outside ASCII.
+# Non-ASCII names.
 
 
 def typed_dict(name):
@@ -133,11 +133,11 @@ CLASSES = {
 
 @pytest.mark.parametrize("make", CLASSES.values(), ids=CLASSES)
 def test_names_outside_ascii_are_known(make):
-    """A field whose name is not ASCII is read from the first call on, wherever its class is in the type."""
+    """A field with a non-ASCII name is found from the first call on, wherever its class is in the type."""
     for wrap, value in ((lambda cls: cls, lambda v: v), (lambda cls: list[cls] | None, lambda v: [v])):
         name = next(fresh)
         cls = make(name)
-        # Fresh texts, as they come from the wire.
+        # New strings, as they arrive from a client.
         sent = msgspec.json.decode(f'{{"{name}":5}}'.encode())
         got = called(wrap(cls), value(sent))
         got = got[0] if isinstance(got, list) else got
@@ -146,14 +146,14 @@ def test_names_outside_ascii_are_known(make):
 
 @pytest.mark.parametrize("make", CLASSES.values(), ids=CLASSES)
 def test_a_client_knows_names_outside_ascii(make):
-    """A client's result has the fields whose names are not ASCII."""
+    """A client finds fields with non-ASCII names."""
     name = next(fresh)
     got = decoder_for(make(name))(f'{{"{name}":5}}'.encode())
     assert list(msgspec.to_builtins(got).values()) == [5]
 
 
 def test_a_nested_name_outside_ascii_is_known():
-    """So are the fields of classes within fields, and a tag."""
+    """Fields of nested classes with non-ASCII names are found, and so are tags."""
     inner, outer = next(fresh), next(fresh)
     cls = make_dataclass("Outer", [(outer, make_dataclass("Inner", [(inner, int, 0)]))])
     assert msgspec.to_builtins(called(cls, {outer: msgspec.json.decode(f'{{"{inner}":5}}')})) == {outer: {inner: 5}}
@@ -164,7 +164,7 @@ def test_a_nested_name_outside_ascii_is_known():
 
 @pytest.mark.parametrize("name", ["höhe", "größe_", "名前"])
 def test_parameters_outside_ascii_are_known(name):
-    """A parameter whose name is not ASCII is reached by it, from JSON and from a query."""
+    """A parameter with a non-ASCII name can be given by name, in JSON and in a query."""
     scope: dict[str, Any] = {}
     exec(f"def function({name}: int = 0, *, andere_{name}: int = 0): return {name}, andere_{name}", scope)
     binding = Binding(scope["function"])
@@ -179,7 +179,7 @@ class Node:
 
 
 def test_every_type_ends():
-    """The walk through a type that holds itself meets each type once."""
+    """The walk through a recursive type returns each type once."""
     types = prepare(Node)
     assert types[0].cls is Node
     assert len(types) == len({id(info) for info in types})

@@ -1,4 +1,4 @@
-"""NaN and the infinities in a value; what the encoder makes of each kind of container is in test_codec."""
+"""Finding NaN and infinity in values; test_codec has each kind of container."""
 
 import math
 import sys
@@ -15,7 +15,7 @@ VALUES = st.recursive(st.none() | st.floats(), lambda inner: st.lists(inner) | s
 
 
 def floats(value):
-    """All floats in a value, by recursion."""
+    """All floats in a value, found by recursion."""
     if isinstance(value, dict):
         return [number for inner in value.values() for number in floats(inner)]
     if isinstance(value, list):
@@ -26,7 +26,7 @@ def floats(value):
 @settings(max_examples=100, deadline=None, database=None)
 @given(VALUES)
 def test_such_a_number_is_found_exactly_where_there_is_one(value):
-    """A number is found in a value exactly if there is one, and then the search can't be left out."""
+    """NaN or infinity is found in a value exactly if there is one, and then the encoded text says that a search is needed."""
     there = not all(map(math.isfinite, floats(value)))
     assert (find_non_finite(value) is not None) == there
     assert not there or may_be_written(msgspec.json.encode(value))
@@ -34,20 +34,20 @@ def test_such_a_number_is_found_exactly_where_there_is_one(value):
 
 @pytest.mark.parametrize("value", ["NaN", 1, True, b"NaN", None], ids=repr)
 def test_a_plain_value_holds_none(value):
-    """What has a plain type is no such number."""
+    """Values of plain types are never NaN or infinite."""
     assert type(value) in PLAIN
     assert find_non_finite(value) is None
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, Decimal("NaN"), Decimal("-Infinity")], ids=repr)
 def test_a_number_is_spelled_as_python_does(number):
-    """The number that is found is the one that is there, and is spelled as its class in Python is."""
+    """The very number in the value is returned, and is spelled as Python spells it."""
     assert find_non_finite([1, {"a": (number,)}]) is number
     assert spelled(number) == str(number)
 
 
 def test_numbers_are_not_searched_for_fields():
-    """A look for NaN among many numbers takes a few steps for each; their classes are not searched for fields."""
+    """A search among many numbers takes a few steps for each, as their classes are not searched for fields."""
     steps = 0
 
     def note(frame, event, arg):

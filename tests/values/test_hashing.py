@@ -1,4 +1,4 @@
-"""How many values with the same hash a stranger may put into one set or dict."""
+"""The limit of values with the same hash in one set or dict."""
 
 import json
 from collections import Counter
@@ -47,7 +47,7 @@ class Other(msgspec.Struct, array_like=True, tag=True):
 
 
 def integers(count=COUNT):
-    """Integers with one hash."""
+    """Integers that share one hash."""
     return [5 + n * MODULUS for n in range(1, count + 1)]
 
 
@@ -99,7 +99,7 @@ def method(annotation):
 
 @pytest.mark.parametrize(("annotation", "value"), ATTACKS.values(), ids=ATTACKS)
 def test_values_with_one_hash_are_refused(annotation, value):
-    """Values that were chosen to have one hash are refused before they are put into a set or dict, wherever that is."""
+    """Values that share one hash are rejected before they enter a set or dict, wherever it is in the type."""
     binding = Binding(method(annotation))
     for arguments in ([value], {"x": value}, {"any": value}):
         with pytest.raises(InvalidArguments, match=r"at most 16 values with the same hash, got \d+|expected `int`, got `str`"):
@@ -108,7 +108,7 @@ def test_values_with_one_hash_are_refused(annotation, value):
 
 @pytest.mark.parametrize(("annotation", "value"), ATTACKS.values(), ids=ATTACKS)
 def test_they_are_refused_on_the_wire_and_by_a_decoder(annotation, value):
-    """So they are in a request, and in a text that a client converts."""
+    """They are rejected in a request, and in a text that a client converts."""
     registry = Registry()
     registry.register(method(annotation), "f")
     response = Application(registry).respond(Request(Head("POST", "/"), json.dumps({"f": [value]}).encode()))
@@ -118,7 +118,7 @@ def test_they_are_refused_on_the_wire_and_by_a_decoder(annotation, value):
 
 
 def test_a_client_refuses_them(serve):
-    """A client does not put what a server has chosen into a set."""
+    """A client rejects them in a result."""
     registry = Registry()
     registry.register(integers, "f")
     served = serve(Application(registry))
@@ -145,13 +145,13 @@ HONEST = {
 
 @pytest.mark.parametrize(("annotation", "value"), HONEST.values(), ids=HONEST)
 def test_honest_values_are_taken(annotation, value):
-    """Values as they come in life are taken, however many, also the same one many times, and what hashes no number."""
+    """Ordinary values are accepted, however many, also many equal ones, and values whose hashes depend on a secret."""
     (got,), _ = Binding(method(annotation)).bind([value])
     assert len(got) == len(msgspec.convert(value, annotation, str_keys=True))
 
 
 def test_what_is_taken_has_short_chains():
-    """Of what is taken no more than the limit has one hash, so that each entry is compared with so many at the most."""
+    """Of accepted values no more than the limit share a hash, so each entry is compared with at most so many."""
     value = [n + k * MODULUS for n in range(50) for k in range(1, LIMIT + 1)]
     (got,), _ = Binding(method(set[int])).bind([value])
     assert len(got) == len(value)
@@ -159,7 +159,7 @@ def test_what_is_taken_has_short_chains():
 
 
 def test_texts_of_a_query_are_looked_at():
-    """Repeated keys of a query, and JSON in it, are looked at too."""
+    """Repeated keys of a query, and JSON in a query, are checked too."""
     several = [str(number) for number in integers()]
     as_json = quote(json.dumps({str(number): 1 for number in integers()}))
     for annotation, query in ((set[int], "&x=".join(several)), (dict[int, int], as_json)):
@@ -172,7 +172,7 @@ def test_texts_of_a_query_are_looked_at():
 
 @pytest.mark.parametrize("value", [[[[1]]], [{"a": 1}], [[{}]]])
 def test_what_can_not_be_hashed_is_an_argument_error(value):
-    """A list in a set of anything does not fit; it is no failure of the method."""
+    """A list in a set is an argument error, not a failure of the method."""
     for annotation in (set, set[Any], frozenset[Any], set[tuple[Any, ...]]):
         with pytest.raises(InvalidArguments):
             Binding(method(annotation)).bind([value])
