@@ -1,8 +1,8 @@
-"""Lets methods start child processes and wait for them in any thread.
+"""Child processes that methods can start, and wait for, in any thread.
 
-Owns how loops watch a child. gevent leaves that to libev, which has two limits. Only the main thread's loop may watch, so
-`subprocess.run` fails in a method that runs in a thread, after it has started the program. And libev's handler reaps every child
-of the process, so `os.system` and `multiprocessing` find theirs gone. Here each child has a descriptor of its own
+Owns how event loops watch a child. gevent leaves that to libev, which has two limits. Only the main thread's loop can watch
+children, so in a method that runs in a thread `subprocess.run` fails after it has started the program. And libev's signal handler
+reaps every child of the process, so `os.system` and `multiprocessing` find theirs gone. Here each child has its own descriptor
 (pidfd_open(2)), which any loop can watch, and only that child is reaped. This module knows no method and no server.
 """
 
@@ -24,71 +24,71 @@ _POLL = 0.02  # seconds between two polls, on systems without descriptors for pr
 _LOST = 255 << 8  # the wait status of a child that something else has reaped; asyncio reports 255 too
 
 _waitpid = monkey.get_original("os", "waitpid")
-_close = monkey.get_original("os", "close")  # gevent's own may wait, which the event loop itself can't
+_close = monkey.get_original("os", "close")  # gevent's version may wait, which is impossible in the event loop itself
 
 
 class Loop(corecext.loop):  # type: ignore[misc]  # gevent has no types
-    """gevent's loop, with another way to watch children."""
+    """gevent's event loop with another way to watch children."""
 
     __slots__ = ()
 
     def child(self, pid: int, trace: bool = False, ref: bool = True) -> "Child":
-        """Watch a child of this process; `pid` 0 means any."""
+        """Return a watcher for a child of this process; `pid` 0 means any child."""
         return Child(self, pid, ref)
 
     def install_sigchld(self) -> None:
-        """Leave SIGCHLD alone; no signal is needed."""
+        """Do nothing: this way needs no SIGCHLD handler."""
 
 
 def install() -> None:
-    """Make all new loops watch children this way; do nothing if another kind of loop was chosen.
+    """Make all new event loops watch children this way, unless another kind of loop is configured.
 
-    The main thread's loop must not exist yet: once that one has watched a child of its own, libev reaps those of all threads.
+    Call this before the main thread's loop exists: once that loop has watched a child, libev reaps the children of all threads.
     """
     if gevent.config.loop is corecext.loop:
         if get_hub_if_exists() is not None:
-            log.debug("the main event loop was made before gjrpc was imported, so it watches child processes through libev")
+            log.debug("the main event loop existed before gjrpc was imported, so it watches child processes through libev")
         gevent.config.loop = Loop
         gevent.os._watched_children = _Watched(gevent.os._watched_children)
         gevent.os._get_hub = _main_hub
 
 
 class _Watched(dict[int, Any]):
-    """gevent's record of children, which it goes through in one thread while others are added in another."""
+    """gevent's record of children, which one thread may iterate while another one adds to it."""
 
     def items(self) -> Any:
-        """The entries as they are now."""
+        """Return a copy of the entries."""
         return list(super().items())
 
 
 def _main_hub() -> Any:
-    """The hub whose watchers `os.close` has to wait for; in other threads it closes at once.
+    """Return the hub whose watchers `os.close` must wait for, or None to close at once, as in threads other than the main one.
 
-    gevent notes the descriptors that it is about to close by their number alone, which another thread may have by then.
+    gevent notes a descriptor that it will close only by its number, which may belong to another thread's file by then.
     """
     hub = get_hub_if_exists()
     return hub if hub is not None and hub.loop is not None and hub.loop.default else None
 
 
 class _Exit:
-    """How a child ended, shared by all its watchers: the first to see it reaps it, and all learn of it at once.
+    """How a child ended, shared by all its watchers: the first one that sees the end reaps the child.
 
     Attributes:
-        ended: the process and its status, as `os.waitpid` gives them, or None.
+        ended: the process ID and the status, as `os.waitpid` returns them, or None.
     """
 
     def __init__(self) -> None:
-        self._lock = monkey.get_original("_thread", "allocate_lock")()  # watchers may be in several threads
+        self._lock = monkey.get_original("_thread", "allocate_lock")()  # the watchers may be in different threads
         self.ended: tuple[int, int] | None = None
 
     def reap(self, pid: int) -> bool:
-        """Check whether it has ended, without waiting."""
+        """Return whether the child has ended, without waiting."""
         with self._lock:
             if self.ended is None:
                 try:
                     found, status = _waitpid(pid or -1, os.WNOHANG)
                 except ChildProcessError:
-                    log.warning("something else reaped process %d: its exit status is lost, 255 is reported instead", pid)
+                    log.warning("something else reaped process %d, so its exit status is lost; reporting 255 instead", pid)
                     found, status = pid, _LOST
                 self.ended = (found, status) if found else None
             return self.ended is not None
@@ -98,10 +98,10 @@ _exits: WeakValueDictionary[int, _Exit] = WeakValueDictionary()
 
 
 class Child:
-    """Watches one child, with the interface of libev's child watcher that `gevent.os` and `gevent.subprocess` use.
+    """Watches one child; has the interface of libev's child watcher that `gevent.os` and `gevent.subprocess` use.
 
     Attributes:
-        pid: the process; 0 for any.
+        pid: the child's process ID; 0 means any child.
     """
 
     def __init__(self, loop: Any, pid: int, ref: bool) -> None:
@@ -117,17 +117,17 @@ class Child:
 
     @property
     def active(self) -> bool:
-        """Whether it is watched now."""
+        """Whether the child is being watched."""
         return self._watcher is not None
 
     @property
     def rpid(self) -> int:
-        """The process that ended, or 0."""
+        """The ID of the process that ended, or 0."""
         return self._exit.ended[0] if self._exit.ended is not None else 0
 
     @property
     def rstatus(self) -> int:
-        """Its status, as `os.waitpid` gives it."""
+        """The status of the process that ended, as `os.waitpid` returns it."""
         return self._exit.ended[1] if self._exit.ended is not None else 0
 
     def __enter__(self) -> "Child":
@@ -137,7 +137,7 @@ class Child:
         self.close()
 
     def start(self, callback: Callable[..., object], *arguments: object) -> None:
-        """Call `callback(*arguments)` in the loop, once, when the child has ended."""
+        """Call `callback(*arguments)` once in the loop when the child has ended."""
         self._descriptor = _descriptor(self.pid)
         if self._descriptor is None:
             self._watcher = self.loop.timer(_POLL, repeat=_POLL, ref=self._ref)
@@ -146,7 +146,7 @@ class Child:
         self._watcher.start(self._look, callback, arguments)
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         if self._watcher is not None:
             self._watcher.stop()
             self._watcher.close()
@@ -156,12 +156,12 @@ class Child:
             self._descriptor = None
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self.stop()
 
     def _look(self, callback: Callable[..., object], arguments: tuple[object, ...]) -> None:
         if self._exit.reap(self.pid):
-            # Its number may soon be another child's, whose watchers share another status.
+            # Another child may soon get the same ID, and its watchers share another status.
             if _exits.get(self.pid) is self._exit:
                 del _exits[self.pid]
             self.stop()
@@ -169,9 +169,9 @@ class Child:
 
 
 def _descriptor(pid: int) -> int | None:
-    """Return a descriptor that becomes readable when the process ends, or None if there can't be one."""
+    """Return a descriptor that becomes readable when the process ends; None if the system has none for it."""
     try:
         return os.pidfd_open(pid)
-    except (AttributeError, OSError) as error:  # not Linux, a kernel before 5.3, no descriptor left, or "any child"
+    except (AttributeError, OSError) as error:  # not Linux, a kernel before 5.3, too many open files, or `pid` 0
         log.debug("polling process %d every %g s: %s", pid, _POLL, error)
         return None

@@ -1,9 +1,9 @@
 """Keeps the server out of processes that a method forks.
 
 Owns what happens in a forked child (`os.fork`, `multiprocessing`). A child has a copy of every greenlet, timer and socket. Left
-alone, it would accept the server's connections, run the calls of others to their end a second time, and take the server's
-signals. So in the child the sockets are closed without a word, an empty event loop replaces the server's, and only the greenlet
-that forked goes on, until it ends. This module knows servers only as `Serving`.
+alone, it would accept the server's connections, run other clients' calls a second time, and receive the server's signals. So in
+the child this module closes the sockets silently, replaces the server's event loop with an empty one, and lets only the greenlet
+that forked continue, until it ends. This module knows servers only as `Serving`.
 """
 
 import os
@@ -17,28 +17,28 @@ from weakref import WeakSet
 import gevent
 from gevent import _hub_local, monkey
 from gevent.hub import Hub
-from greenlet import greenlet  # what gevent's greenlets are made of
+from greenlet import greenlet  # the base class of gevent's greenlets
 
 _set_signal = monkey.get_original("signal", "signal")
 _get_signal = monkey.get_original("signal", "getsignal")
-_close = monkey.get_original("os", "close")  # gevent's own waits for the event loop
+_close = monkey.get_original("os", "close")  # gevent's version waits for the event loop
 
 
 _SIGNALS_SEEN = 0.1  # seconds until a child that only waits sees a signal
 
 
 class Serving(Protocol):
-    """A server that has started to serve."""
+    """A server that has started."""
 
     loop: Any
 
     def disown(self) -> None:
-        """Close all sockets in this process without a word to any client, and run no further call."""
+        """Close all sockets in this process silently, so that no client notices, and start no further call."""
         ...
 
 
 class _Held(monkey.get_original("_thread", "_local")):  # type: ignore[misc]  # gevent has no types
-    """The signals that a thread had blocked before it forked, and how many of its greenlets are about to fork."""
+    """The signals that a thread had blocked before it forked, and how many of its greenlets are forking."""
 
     mask: Any = None
     forks = 0
@@ -50,9 +50,9 @@ _strayed = False
 
 
 def watch(server: Serving) -> None:
-    """Make all children forked from now on leave a server alone.
+    """Keep a server out of all children that are forked from now on.
 
-    A child of the greenlet that serves is not a method's (a program may start several processes) and stays as it is.
+    A child that is forked outside of a call is the program's own (it may start several server processes) and stays as it is.
     """
     _serving.add(server)
 
@@ -63,20 +63,20 @@ def forget(server: Serving) -> None:
 
 
 def close(sock: Any) -> None:
-    """Close a socket's descriptor in this process alone: no shutdown, no TLS alert, and no watcher is told."""
+    """Close a socket's descriptor only in this process: without a shutdown or a TLS alert, and without notifying a watcher."""
     descriptor = getattr(sock, "_sock", sock).detach()
     if descriptor >= 0:
         _close(descriptor)
 
 
 def end_if_strayed() -> None:
-    """Exit if this process is a method's child; called after a method has returned in its thread."""
+    """Exit if this process is a method's child; called after a method has returned in a thread."""
     if _strayed:
         _end()
 
 
 def _hold_signals() -> None:
-    """Block signals until the child has its own handlers: the event loop's would take them, and nobody would look."""
+    """Block signals until the child has handlers of its own: the event loop's handlers would swallow them."""
     if not _held.forks:
         _held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     _held.forks += 1  # another greenlet of this thread may fork while this one waits for a lock of the next hook
@@ -113,15 +113,15 @@ def _leave_server() -> None:
 
 
 def _restore_signals() -> None:
-    """Restore the handlers that Python knows: an event loop takes signals over without telling it."""
+    """Restore the handlers that Python knows: an event loop replaces handlers without Python's knowledge."""
     for number in signal.valid_signals():
-        with suppress(OSError):  # the C library's own
+        with suppress(OSError):  # signals that the C library reserves
             _set_signal(number, _get_signal(number) or signal.SIG_DFL)
 
 
 def _replace_loop(old: Any, current: Any) -> None:
-    """Continue on an empty loop; the old one, with everything that waits there, never runs again."""
-    _kept.append(old)  # an unreferenced greenlet would be ended and run its `finally` blocks
+    """Continue on an empty event loop; the old one, with everything that waits on it, never runs again."""
+    _kept.append(old)  # a greenlet without references is killed, and would run its `finally` blocks
     hub = _ChildHub(default=False)
     hub.parent = last = greenlet(_nothing_left, old.parent)
     last.switch(current)
@@ -148,10 +148,10 @@ def _nothing() -> None:
 
 
 class _ChildHub(Hub):  # type: ignore[misc]  # gevent has no types
-    """A hub that may begin with the end of a greenlet, which gives its result to its parent: one that never waited."""
+    """A hub whose first switch may be the end of a greenlet that never waited, which passes its result to its parent."""
 
     def run(self, _: object = None) -> None:
-        """Run the loop."""
+        """Run the event loop."""
         super().run()
 
 
@@ -159,18 +159,18 @@ _kept: list[Any] = []
 
 
 def _nothing_left(current: Any) -> None:
-    """The parent of the new hub: it runs when the greenlet waits for something that can never happen."""
+    """Run as the parent of the new hub, when the greenlet waits for something that can never happen."""
     try:
         current.switch()
-    except BaseException:  # noqa: BLE001  said, and the process ends
+    except BaseException:  # noqa: BLE001  printed, and the process ends
         traceback.print_exc()
     _end(status=1)
 
 
 def _end(_: object = None, status: int = 0) -> None:
-    """End this process without touching what it shares with its parent: a method's result is the parent's to send."""
+    """End this process without touching what it shares with its parent, which sends the method's result itself."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # closed, or nobody reads it
+        with suppress(OSError, ValueError):  # it is closed, or a pipe without a reader
             stream.flush()
     os._exit(status)
 

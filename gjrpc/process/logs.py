@@ -1,14 +1,14 @@
-"""The log of a server that strangers reach: it stays readable whatever they do.
+"""Logging that stays readable, and can't be forged or flooded, whatever clients send.
 
-Owns how the log is set up, how a record becomes lines, and which lines are left out where there are too many of a kind.
+Owns how logging is configured, how a record becomes lines, and which lines are omitted if there are too many of a kind.
 """
 
 import logging
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from copy import copy
-from types import TracebackType
 from typing import Any
 
 from gjrpc.process import outlets
@@ -16,59 +16,59 @@ from gjrpc.texts import excerpt, printable
 
 log = logging.getLogger("gjrpc.process")
 
-_BURST = 5
-_EACH = 2.0  # seconds
-_KINDS = 256
+_BURST = 5  # lines of a kind that are written at once
+_EACH = 2.0  # seconds between two lines of a kind after that
+_KINDS = 256  # kinds that are remembered
 _LONGEST = 32768  # characters of one text
 _INDENT = "    "
 
-# What a foreign application writes there is a text of its own, often a traceback: it keeps its lines.
+# What a foreign application writes there may have several lines, often a traceback, which are kept.
 _TEXTS = frozenset({"gjrpc.wsgi.errors"})
 
 
-class Lines(logging.Formatter):
-    """Formats a record as one line and its traceback as indented lines, so that only a record begins a line.
+class LineFormatter(logging.Formatter):
+    """Formats a record as one line and its traceback as indented lines, so that nothing else can look like a record.
 
-    Whatever a text is made of, a name that a stranger sent or an exception's words, its control characters (newline, escape, what
-    turns the direction of writing) become escapes, and its middle is left out where it is very long.
+    A text may contain what a client sent. Its control characters (newline, escape, those that change the direction of writing)
+    are escaped, and a very long text loses its middle.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line or lines of a record."""
+        """Return the line or lines of a record."""
         if getattr(record, "brief", False):
             return f"{super().format(_without_traceback(record))}: {printable(_cause(record.exc_info))}"
         if record.exc_info:
-            record.exc_text = None  # another formatter may have left it there, as it came
+            record.exc_text = None  # another formatter may have stored it there, unescaped
         return super().format(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """The line of a record, without its traceback."""
+        """Return the line of a record, without its traceback."""
         text = super().formatMessage(record)
         return _indented(text).lstrip() if record.name in _TEXTS else printable(_shortened(text))
 
     def formatException(self, ei: Any) -> str:
-        """The lines of a traceback."""
+        """Return the lines of a traceback."""
         return _indented(super().formatException(ei))
 
     def formatStack(self, stack_info: str) -> str:
-        """The lines of a stack."""
+        """Return the lines of a stack."""
         return _indented(super().formatStack(stack_info))
 
 
 def _without_traceback(record: logging.LogRecord) -> logging.LogRecord:
-    plain = copy(record)  # other handlers are to have the whole one
+    plain = copy(record)  # other handlers need the original
     plain.exc_info = plain.exc_text = None
     return plain
 
 
 def _cause(exc_info: Any) -> str:
-    """What was raised, in a few words."""
+    """Return the type and the shortened text of an exception."""
     kind, error, _ = exc_info
     try:
         text = excerpt(str(error))
-    except Exception:  # noqa: BLE001  an exception's own code, which may raise anything
+    except Exception:  # noqa: BLE001  it runs the exception's own code, which may raise anything
         text = ""
-    return f"{kind.__name__}{': ' * bool(text)}{text} (its traceback is like others above)"
+    return f"{kind.__name__}{': ' * bool(text)}{text} (see above for a traceback of this kind)"
 
 
 def _indented(text: str) -> str:
@@ -79,14 +79,15 @@ def _shortened(text: str) -> str:
     left_out = len(text) - _LONGEST
     if left_out <= 0:
         return text
-    return f"{text[: _LONGEST // 2]} … {left_out} characters are left out … {text[-_LONGEST // 2 :]}"
+    return f"{text[: _LONGEST // 2]} … {left_out} characters omitted … {text[-_LONGEST // 2 :]}"
 
 
-class Calm(logging.Filter):
-    """Lets a few lines of a kind through, then one every two seconds that says how many were left out.
+class RateLimit(logging.Filter):
+    """Passes a few records of a kind, then one every two seconds that reports how many were omitted.
 
-    A kind is what one place in the code says, whatever it says it of; of a traceback also what was raised, and where. Errors are
-    never left out, since an answer may refer to them (`ref`), but the traceback is: `Lines` then writes one line.
+    Records are of one kind if they have the same logger and message before formatting, and the same exception from the same line
+    if they have one. Errors are never omitted, because an answer may refer to them (`ref`), but their tracebacks are:
+    `LineFormatter` then writes one line.
 
     Args:
         clock: seconds since any moment.
@@ -98,7 +99,7 @@ class Calm(logging.Filter):
         self._kinds: dict[tuple[Any, ...], _Kind] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Say whether the line is to be written."""
+        """Return whether a record is written."""
         if record.levelno >= logging.ERROR and not record.exc_info:
             return True
         key, now = (record.name, str(record.msg), *_raised(record.exc_info)), self._clock()
@@ -117,7 +118,7 @@ class Calm(logging.Filter):
 
 
 class _Kind:
-    """What was said of a kind: a bucket of lines that fills again with time."""
+    """A token bucket for the lines of one kind."""
 
     __slots__ = ("_room", "_since", "left_out")
 
@@ -137,48 +138,41 @@ class _Kind:
 
 
 def _raised(exc_info: Any) -> tuple[Any, ...]:
-    """What was raised, and on which line."""
+    """Return the type of an exception, and the line that raised it."""
     if not isinstance(exc_info, tuple):
         return ()
     kind, _, trace = exc_info
-    return (kind, *_innermost(trace))
-
-
-def _innermost(trace: TracebackType | None) -> tuple[Any, ...]:
-    if trace is None:
-        return ()
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace.tb_frame.f_code, trace.tb_lineno
+    lines = [(frame.f_code, line) for frame, line in traceback.walk_tb(trace)]
+    return (kind, *lines[-1:])
 
 
 def to_stderr(level: str) -> None:
-    """Send the log to standard error, calmly.
+    """Configure logging: to standard error, without floods and forged lines.
 
     Args:
         level: `debug`, `info`, `warning` or `error`.
     """
     outlets.install()
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Lines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    handler.addFilter(Calm())
+    handler.setFormatter(LineFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(RateLimit())
     logging.basicConfig(handlers=[handler], level=level.upper())
 
 
 def adopt() -> None:
-    """Take over handlers that others, such as gunicorn, have set up, so that they never block and lines can't be forged.
+    """Make handlers that other code (gunicorn, for example) has configured never block, and protect them from forged lines.
 
-    Formatters of other classes than `logging.Formatter` and handlers that write to no stream stay as they are.
+    Formatters of other classes than `logging.Formatter`, and handlers that do not write to a stream, stay as they are.
     """
     outlets.install()
     unblock()
     for handler in _handlers():
         if type(handler.formatter) is logging.Formatter:
-            handler.formatter.__class__ = Lines  # the same but for its methods: with the format that it was given
+            handler.formatter.__class__ = LineFormatter  # keeps its format, and changes only its methods
 
 
 def unblock() -> None:
-    """Make existing handlers write by outlets, and logging's last resort also limit and escape its lines.
+    """Make existing handlers write through outlets, and logging's last resort limit and escape its lines too.
 
     Do nothing if standard output and error are not outlets.
     """
@@ -190,14 +184,14 @@ def unblock() -> None:
                 handler.stream = outlets.over(handler.stream, handler.baseFilename)
         elif isinstance(handler, logging.StreamHandler) and (stream := _STANDARD.get(handler.stream)):
             handler.setStream(getattr(sys, stream))
-    last = logging.lastResort  # what writes where no handler is set up at all
+    last = logging.lastResort  # the handler that is used if none is configured
     if last is not None and last.formatter is None:
-        last.setFormatter(Lines())
-        last.addFilter(Calm())
+        last.setFormatter(LineFormatter())
+        last.addFilter(RateLimit())
 
 
 def greenlet_failed(context: Any, kind: Any, error: Any, trace: Any) -> None:
-    """Log what an unawaited greenlet raised; replaces `gevent.hub.Hub.print_exception`, which prints it."""
+    """Log an exception in a greenlet that nothing waits for; replaces `gevent.hub.Hub.print_exception`, which prints it."""
     raised = (kind, error, trace) if isinstance(error, BaseException) else None
     log.error("%s failed: %s", type(context).__name__, getattr(kind, "__name__", kind), exc_info=raised)
 
@@ -206,6 +200,6 @@ _STANDARD = {sys.__stdout__: "stdout", sys.__stderr__: "stderr"}
 
 
 def _handlers() -> Iterator[logging.Handler]:
-    """The handlers of all loggers."""
+    """Yield the handlers of all loggers."""
     for logger in [logging.getLogger(), *logging.getLogger().manager.loggerDict.values()]:
         yield from getattr(logger, "handlers", ())

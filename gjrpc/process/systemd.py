@@ -1,7 +1,7 @@
-"""What systemd says to a service and wants to hear from it: sockets to begin with, and notes on how it goes.
+"""systemd's protocols for services: socket activation, and notifications of the service's state.
 
-Owns the variables of sd_listen_fds(3), sd_notify(3) and sd_watchdog_enabled(3). Where they are not set, nothing is done. It knows
-neither servers nor processes.
+Owns the environment variables of sd_listen_fds(3), sd_notify(3) and sd_watchdog_enabled(3), and does nothing if they are not set.
+It knows neither servers nor processes.
 """
 
 import logging
@@ -18,10 +18,10 @@ log = logging.getLogger("gjrpc.process")
 
 
 def inherited(environ: MutableMapping[str, str] = os.environ) -> socket.socket | None:
-    """The listening socket that this process was started with (socket activation), or None; it can be had once.
+    """Return the listening socket that systemd passed to this process, or None; only the first call returns it.
 
     Raises:
-        SettingsError: there are several, or it is not a stream socket that listens.
+        SettingsError: there are several sockets, or the socket does not listen.
     """
     if environ.get("LISTEN_PID") != str(os.getpid()):
         return None
@@ -29,12 +29,12 @@ def inherited(environ: MutableMapping[str, str] = os.environ) -> socket.socket |
     count = environ.pop("LISTEN_FDS", "0")
     environ.pop("LISTEN_FDNAMES", None)
     if count != "1":
-        raise SettingsError(f"socket activation: LISTEN_FDS is {count}; expected one socket: leave one ListenStream= in the unit")
+        raise SettingsError(f"socket activation: LISTEN_FDS is {count}; expected one socket: keep one ListenStream= in the unit")
     try:
         listener = socket.socket(fileno=_FIRST)
         listens = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     except OSError as error:
-        raise SettingsError(f"socket activation: descriptor {_FIRST} is no socket: {error.strerror}") from error
+        raise SettingsError(f"socket activation: descriptor {_FIRST} is not a socket: {error.strerror}") from error
     if not listens:
         raise SettingsError(f"socket activation: descriptor {_FIRST} does not listen; use ListenStream= and Accept=no")
     listener.set_inheritable(False)
@@ -42,10 +42,10 @@ def inherited(environ: MutableMapping[str, str] = os.environ) -> socket.socket |
 
 
 class Notifier:
-    """Tells systemd how the service goes. It takes the variables out of the environment: they are not for programs started later.
+    """Notifies systemd of the service's state. It removes the variables from the environment: child processes must not use them.
 
     Attributes:
-        interval: seconds between two signs of life that systemd wants at the latest, halved to be sure; None: it wants none.
+        interval: seconds in which to call `alive`, half of systemd's watchdog timeout; None without a watchdog.
     """
 
     def __init__(self, environ: MutableMapping[str, str] = os.environ) -> None:
@@ -55,36 +55,36 @@ class Notifier:
         watched = environ.pop("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         self.interval = int(wanted) / 2e6 if watched and wanted.isdigit() and int(wanted) and path else None
         self._next = 0.0
-        self._unheard = False
+        self._failing = False
 
     def ready(self) -> None:
-        """It serves: for the first time, or after a reload."""
-        self._tell("READY=1")
+        """Report that the service accepts requests: for the first time, or after a reload."""
+        self._notify("READY=1")
 
     def reloading(self) -> None:
-        """It reads its code or its certificate again; `ready` ends that."""
-        self._tell(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+        """Report that the service reloads its code or its certificate; `ready` reports the end."""
+        self._notify(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def stopping(self) -> None:
-        """It ends."""
-        self._tell("STOPPING=1")
+        """Report that the service is stopping."""
+        self._notify("STOPPING=1")
 
     def alive(self) -> None:
-        """It lives; may be called more often than systemd wants to hear it."""
+        """Reset systemd's watchdog; may be called more often than necessary."""
         if self.interval is not None and (now := time.monotonic()) >= self._next:
             self._next = now + self.interval / 2
-            self._tell("WATCHDOG=1")
+            self._notify("WATCHDOG=1")
 
-    def _tell(self, state: str) -> None:
+    def _notify(self, state: str) -> None:
         if not self._path:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as note:
-                note.setblocking(False)  # a manager that does not read must block neither the server nor its stop
+                note.setblocking(False)  # a service manager that does not read must block neither the server nor its stop
                 note.connect(self._path)
                 note.sendall(state.encode())
-            self._unheard = False
-        except OSError as error:  # a service manager that does not listen is no reason not to serve
-            if not self._unheard:  # once, not for each watchdog signal
+            self._failing = False
+        except OSError as error:  # the server works without a service manager that listens
+            if not self._failing:  # log it once, not for each watchdog signal
                 log.warning("could not notify systemd of %s: %s", state.partition("\n")[0], error)
-            self._unheard = True
+            self._failing = True

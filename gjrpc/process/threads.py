@@ -1,7 +1,7 @@
-"""Native threads for functions that block, and the calls that wait for one.
+"""Native threads for functions that block, and the queue of calls that wait for one.
 
-Owns how many run, how many may wait, and which of those are dropped before they begin. The threads are separate from gevent's own
-pool, which looks up names and must not hang when they do. It knows neither methods nor sockets.
+Owns how many functions run, how many may wait, and which of those are dropped before they start. The threads are separate from
+gevent's own pool, which resolves host names and must not hang when they do. It knows neither methods nor sockets.
 """
 
 from collections.abc import Callable
@@ -19,29 +19,29 @@ from gjrpc.process import forks
 
 T = TypeVar("T")
 
-_LOOK = 0.5  # seconds between two checks whether a waiting call's client is still there
-_GONE = "the client left before a thread was free for its call"
+_LOOK = 0.5  # seconds between two checks whether the client of a waiting call is still connected
+_GONE = "the client disconnected before a thread was free for its call"
 
 
-class Asker(Protocol):
-    """Whoever waits for the answer: the `task` of the greenlet that runs the call."""
+class Requester(Protocol):
+    """The client of the current call: the `task` of the greenlet that runs it."""
 
     def has_left(self) -> bool:
-        """Whether it no longer waits."""
+        """Return whether the client has disconnected."""
         ...
 
     def aside(self) -> AbstractContextManager[None]:
-        """In this block, do not count its call among the calls in flight: threads have their own limit."""
+        """In this block, do not count the call among the calls in flight: threads have their own limit."""
         ...
 
 
 class Threads:
-    """Runs functions in a few threads; further ones wait their turn, in order.
+    """Runs functions in a few threads; further functions wait in a queue.
 
-    A function that has begun can't be stopped: its thread is taken until it has ended, even if nobody waits for it any more.
+    A function that has started can't be stopped: it occupies its thread until it ends, even if its client has disconnected.
 
     Args:
-        most: functions that run at the same time.
+        most: functions that may run at the same time.
         queue: functions that may wait; further ones are refused.
     """
 
@@ -54,58 +54,58 @@ class Threads:
 
     @property
     def waiting(self) -> int:
-        """How many functions wait for a thread."""
+        """The number of functions that wait for a thread."""
         return len(self._queue)
 
     def run(self, function: Callable[[], T]) -> T:
-        """Run it in a thread, with the caller's context variables, and wait for what it returns or raises.
+        """Run a function in a thread, with the context variables of this greenlet, and return its result or raise its exception.
 
         Raises:
-            Overloaded: too many wait already, or the client has left; the function has not begun.
+            Overloaded: too many functions wait already, or the client has disconnected; the function has not started.
         """
-        asker: Asker | None = getattr(gevent.getcurrent(), "task", None)
-        with nullcontext() if asker is None else asker.aside():
-            self._enter(asker)
+        requester: Requester | None = getattr(gevent.getcurrent(), "task", None)
+        with nullcontext() if requester is None else requester.aside():
+            self._enter(requester)
             result, error = self._begin(function).get()
         if error is None:
             return result  # type: ignore[no-any-return]  # gevent has no types
         try:
             raise error
         finally:
-            del error  # its traceback leads back to this frame: a cycle, which would live until it is collected
+            del error  # its traceback refers to this frame: a cycle, which would live until Python collects it
 
     def close(self) -> None:
-        """Let the threads end as they become idle."""
+        """End the threads as they become idle."""
         if self._pool is not None:
             self._pool.maxsize = 0
             self._pool = None
 
-    def _enter(self, asker: Asker | None) -> None:
-        """Take a place among the running functions, or wait for one."""
+    def _enter(self, requester: Requester | None) -> None:
+        """Take a slot for a running function; wait if there is none."""
         if self._running < self.most and not self._queue:
             self._running += 1
             return
         if len(self._queue) >= self._longest:
-            words = f"all {self.most} threads are busy, and {self._longest} calls wait for one: come back later"
+            words = f"all {self.most} threads are busy, and {self._longest} calls wait for one; try again later"
             raise Overloaded(words, retry_after=1)
-        turn = _Turn(asker)
+        turn = _Turn(requester)
         self._queue[turn] = None
         try:
             while not turn.given.wait(_LOOK):
                 turn.check()
             turn.check()
-        except BaseException:  # also where a deadline ends the wait
-            if self._queue.pop(turn, turn) is turn:  # it already had its turn
+        except BaseException:  # also if a deadline ends the wait
+            if self._queue.pop(turn, turn) is turn:  # its turn has come already
                 self._leave()
             raise
 
     def _begin(self, function: Callable[[], T]) -> Any:
-        """Start it; what it raises travels as a value, since the pool would print some kinds on its own."""
+        """Start a function; its exception is passed on as a value, because the pool would print some kinds itself."""
 
         def guarded() -> tuple[T | None, BaseException | None]:
             try:
                 return function(), None
-            except BaseException as error:  # noqa: BLE001  nothing is swallowed: it is raised again in the caller
+            except BaseException as error:  # noqa: BLE001  not swallowed: `run` raises it again
                 return None, error
             finally:
                 forks.end_if_strayed()
@@ -121,7 +121,7 @@ class Threads:
         return begun
 
     def _leave(self, _: object = None) -> None:
-        """Give the place to the next in the queue."""
+        """Pass the slot to the next function in the queue."""
         self._running -= 1
         while self._queue and self._running < self.most:
             turn = next(iter(self._queue))
@@ -133,17 +133,17 @@ class Threads:
 class _Turn:
     """A call that waits for a thread."""
 
-    __slots__ = ("_asker", "given")
+    __slots__ = ("_requester", "given")
 
-    def __init__(self, asker: Asker | None) -> None:
+    def __init__(self, requester: Requester | None) -> None:
         self.given = gevent.event.Event()
-        self._asker = asker
+        self._requester = requester
 
     def check(self) -> None:
-        """Check that the call is still wanted.
+        """Check that the client still waits for the call.
 
         Raises:
-            Overloaded: it is not.
+            Overloaded: it has disconnected.
         """
-        if self._asker is not None and self._asker.has_left():
+        if self._requester is not None and self._requester.has_left():
             raise Overloaded(_GONE, retry_after=1)

@@ -1,6 +1,6 @@
 """Where a server listens: `HOST:PORT`, `[IPv6]:PORT`, `unix:PATH`.
 
-Owns how such an address is read, the socket bound to it, and the file of a Unix socket from its creation to its removal. It knows
+Owns how such an address is parsed, the listening socket, and the file of a Unix socket from its creation to its removal. It knows
 no application.
 """
 
@@ -29,7 +29,7 @@ class Address:
     Attributes:
         host: a name or an IP address without brackets; "" for all addresses.
         port: 0 to 65535; 0 lets the kernel choose.
-        path: of a Unix socket, instead of host and port.
+        path: the path of a Unix socket; host and port are then unused.
     """
 
     host: str = ""
@@ -43,7 +43,7 @@ class Address:
 
 
 def parse(text: str) -> Address:
-    """Read an address.
+    """Parse an address.
 
     Raises:
         SettingsError: it has none of the three forms.
@@ -60,15 +60,16 @@ def parse(text: str) -> Address:
 
 
 def listen(address: Address, backlog: int, *, mode: int = SOCKET_MODE, group: str | None = None) -> socket.socket:
-    """Make a listening socket.
+    """Return a listening socket.
 
     Args:
-        address: where.
+        address: where to listen.
         backlog: connections that may wait to be accepted.
-        mode, group: those of a Unix socket's file; its group defaults to the process's, or a setgid folder's.
+        mode: permissions of a Unix socket's file.
+        group: group of a Unix socket's file; by default the process's group, or that of a setgid folder.
 
     Raises:
-        SettingsError: the address is taken, not this machine's, or not allowed; the text says what to do.
+        SettingsError: the address is in use, not this machine's, or not allowed; the message says what to do.
     """
     try:
         if address.path is None:
@@ -76,46 +77,46 @@ def listen(address: Address, backlog: int, *, mode: int = SOCKET_MODE, group: st
         return _listen_unix(address.path, backlog, mode, -1 if group is None else _group(group))
     except OSError as error:
         where = f"unix:{address.path}" if address.path is not None else f"{address.host or '*'}:{address.port}"
-        raise SettingsError(f"can't listen on {where}: {_reason(error)}; choose another with --bind") from error
+        raise SettingsError(f"can't listen on {where}: {_reason(error)}; choose another address with --bind") from error
 
 
 class SocketFile:
-    """The file of a Unix socket; the process that made it removes it.
+    """The file of a Unix socket, which only the process that created it removes.
 
     Args:
-        path: where the socket is bound.
+        path: the path that the socket is bound to.
     """
 
     def __init__(self, path: str) -> None:
-        self._path = os.path.abspath(path)  # the application may change the folder
+        self._path = os.path.abspath(path)  # the application may change the working directory
         self._made = _file_identity(self._path)
         self._process = os.getpid()
 
     def remove(self) -> None:
-        """Remove it, unless it now belongs to another server or this process is a child of its maker."""
+        """Remove the file, unless it now belongs to another server or this process is a child of the one that created it."""
         try:
             if os.getpid() == self._process and _file_identity(self._path) == self._made:
                 os.unlink(self._path)
-        except FileNotFoundError:
+        except FileNotFoundError:  # something else has removed it already
             pass
         except OSError as error:
-            log.warning("the socket file unix:%s can't be removed: %s", self._path, _reason(error))
+            log.warning("can't remove the socket file unix:%s: %s", self._path, _reason(error))
 
 
 def _file_identity(path: str) -> tuple[int, int, int]:
-    """What distinguishes a file from a later one in its place, which may get the same inode number."""
+    """Return what distinguishes a file from a later one at its path, which may get the same inode number."""
     status = os.lstat(path)
     return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
 def _listen_tcp(address: Address, backlog: int) -> socket.socket:
-    # All addresses: an IPv6 socket that takes IPv4 too, where there is IPv6.
+    # All addresses: an IPv6 socket that accepts IPv4 too, if the system has IPv6.
     dual = not address.host and socket.has_dualstack_ipv6()
-    host = address.host or ("::" if dual else "0.0.0.0")  # noqa: S104  asked for by an empty host
+    host = address.host or ("::" if dual else "0.0.0.0")  # noqa: S104  an empty host means all addresses
     found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    # "localhost" means 127.0.0.1 where there is a choice: that is what curl and browsers fall back to.
+    # Of several addresses choose IPv4: curl and browsers fall back to 127.0.0.1 for "localhost".
     family, _, _, _, place = sorted(found, key=lambda entry: entry[0] != socket.AF_INET)[0]
-    # The whole of it: an IPv6 address has a scope, without which a link-local one means nothing (RFC 4007, 6).
+    # The whole socket address: a link-local IPv6 address is ambiguous without its scope (RFC 4007, 6).
     return socket.create_server(place, family=family, backlog=backlog, dualstack_ipv6=dual)
 
 
@@ -123,7 +124,7 @@ def _listen_unix(path: str, backlog: int, mode: int, group: int) -> socket.socke
     listener = socket.socket(socket.AF_UNIX)
     try:
         _remove_stale(path)
-        # The file is never open to more than the mode says; and nobody can connect before it listens, when it is the group's.
+        # The file never has wider permissions than the mode, and no client can connect before its group is set.
         before = os.umask(0o777 & ~mode)
         try:
             listener.bind(path)
@@ -139,7 +140,7 @@ def _listen_unix(path: str, backlog: int, mode: int, group: int) -> socket.socke
 
 
 def _group(name: str) -> int:
-    """Look up the number of a group, given by name or number.
+    """Return the number of a group that is given by name or number.
 
     Raises:
         SettingsError: there is no such group.
@@ -147,11 +148,11 @@ def _group(name: str) -> int:
     try:
         return int(name) if name.isascii() and name.isdigit() else grp.getgrnam(name).gr_gid
     except KeyError as error:
-        raise SettingsError(f"--socket-group {name!r}: there is no such group; expected a name or a number") from error
+        raise SettingsError(f"--socket-group {name!r}: no such group; expected the name or number of a group") from error
 
 
 def _remove_stale(path: str) -> None:
-    """Remove the socket file of a server that is gone; leave anything else alone.
+    """Remove the socket file of a server that no longer runs; leave any other file alone.
 
     Raises:
         OSError: a file that is not a socket is in the way.
@@ -162,12 +163,15 @@ def _remove_stale(path: str) -> None:
         found = _file_identity(path)
         if _is_dead(path) and _file_identity(path) == found:
             os.unlink(path)
-    except FileNotFoundError:
+    except FileNotFoundError:  # nothing is in the way: the path was free, or another server has removed its file
         pass
 
 
 def _is_dead(path: str) -> bool:
-    """Whether nobody listens there; False if that is unknown, as for another user's socket (EACCES) or a datagram socket."""
+    """Return whether no server listens on a socket file.
+
+    False if that is unknown: for another user's socket (EACCES), or a datagram socket.
+    """
     probe = _socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         probe.setblocking(False)  # a live server with a full backlog would block the probe

@@ -8,7 +8,7 @@ import sys
 import pytest
 from conftest import TIMEOUT
 
-from gjrpc.process.logs import Calm, Lines
+from gjrpc.process.logs import LineFormatter, RateLimit
 
 
 def record(text, *args, level=logging.INFO, exc_info=None):
@@ -28,7 +28,7 @@ class Clock:
 def test_a_kind_of_line_is_left_out_after_a_burst():
     """After a few lines of a kind others are left out, whatever they are about, and the next one says how many."""
     clock = Clock()
-    calm = Calm(clock)
+    calm = RateLimit(clock)
     assert [calm.filter(record("%s: refused", number)) for number in range(105)] == [True] * 5 + [False] * 100
     assert calm.filter(record("another"))
     clock.now += 2
@@ -41,7 +41,7 @@ def test_a_kind_of_line_is_left_out_after_a_burst():
 def test_no_more_than_a_line_in_two_seconds_in_the_long_run():
     """Of a kind that comes without end, a line in two seconds is written."""
     clock = Clock()
-    calm, written = Calm(clock), 0
+    calm, written = RateLimit(clock), 0
     for _ in range(10_000):
         clock.now += 0.01
         written += calm.filter(record("%s: refused", 1))
@@ -50,7 +50,7 @@ def test_no_more_than_a_line_in_two_seconds_in_the_long_run():
 
 def test_errors_are_never_left_out():
     """Errors without a traceback are always written."""
-    calm = Calm(Clock())
+    calm = RateLimit(Clock())
     assert all(calm.filter(record("failed", level=logging.ERROR)) for _ in range(100))
 
 
@@ -66,8 +66,8 @@ def raised(kind):
 
 def test_tracebacks_of_one_kind_are_left_out_after_a_burst():
     """Of a flood of one exception raised in one place a few tracebacks are written; each of the others is one line."""
-    clock, lines = Clock(), Lines()
-    calm = Calm(clock)
+    clock, lines = Clock(), LineFormatter()
+    calm = RateLimit(clock)
 
     def written(number, kind=ValueError):
         told = record("ref %s", number, level=logging.ERROR, exc_info=raised(kind))
@@ -76,7 +76,7 @@ def test_tracebacks_of_one_kind_are_left_out_after_a_burst():
 
     flood = [written(number) for number in range(105)]
     assert [len(text) > 1 for text in flood] == [True] * 5 + [False] * 100
-    assert flood[5:] == [[f"ref {number}: ValueError: a (its traceback is like others above)"] for number in range(5, 105)]
+    assert flood[5:] == [[f"ref {number}: ValueError: a (see above for a traceback of this kind)"] for number in range(5, 105)]
     assert len(written("other", KeyError)) > 1
     clock.now += 2
     assert len(written("x")) > 1
@@ -89,10 +89,10 @@ def test_a_brief_line_is_one_line():
         def __str__(self):
             raise KeyError("odd")
 
-    for error, words in ((ValueError("a\nforged" + "x" * 10_000), "ValueError: a\\nforged"), (Odd(), "Odd (its traceback")):
+    for error, words in ((ValueError("a\nforged" + "x" * 10_000), "ValueError: a\\nforged"), (Odd(), "Odd (see above")):
         told = record("ref %s", 1, level=logging.ERROR, exc_info=(type(error), error, None))
         told.brief = True
-        text = Lines().format(told)
+        text = LineFormatter().format(told)
         assert text.startswith(f"ref 1: {words}")
         assert "\n" not in text
         assert len(text) < 250
@@ -105,7 +105,7 @@ def test_a_brief_line_is_one_line():
 def test_a_line_cannot_be_forged(evil):
     """Whatever a stranger's text has in it, a record stays one line, and of a traceback no line begins like one."""
     text = f"x{evil}2026-01-01 00:00:00,000 ERROR gjrpc: forged"
-    lines = Lines("%(levelname)s %(message)s")
+    lines = LineFormatter("%(levelname)s %(message)s")
     (line,) = lines.format(record("name %s", text)).split("\n")
     assert evil not in line
     assert line.isprintable()
@@ -126,7 +126,7 @@ def test_a_traceback_that_another_formatter_left_is_not_taken():
     except ValueError:
         told = record("failed", exc_info=sys.exc_info())
     assert "\nforged" in logging.Formatter().format(told)
-    assert "\nforged" not in Lines().format(told)
+    assert "\nforged" not in LineFormatter().format(told)
 
 
 def test_a_long_text_is_shortened():
@@ -136,18 +136,18 @@ def test_a_long_text_is_shortened():
             raise ValueError(text)
         except ValueError:
             told = record("%s", text, exc_info=sys.exc_info())
-        assert len(Lines().format(told)) < 300_000
+        assert len(LineFormatter().format(told)) < 300_000
 
 
 def test_a_foreign_application_keeps_its_lines():
     """What a foreign application writes to wsgi.errors keeps its lines, and none begins like a record."""
     told = logging.LogRecord("gjrpc.wsgi.errors", logging.ERROR, __file__, 1, "one\ntwo\x1b", (), None)
-    assert Lines("%(message)s").format(told) == "one\n    two\\x1b"
+    assert LineFormatter("%(message)s").format(told) == "one\n    two\\x1b"
 
 
 def test_what_is_remembered_is_bounded():
     """Any number of different lines leaves no more than a few kinds in memory."""
-    calm = Calm(Clock())
+    calm = RateLimit(Clock())
     for number in range(10_000):
         assert calm.filter(record(f"line {number}"))
     assert len(calm._kinds) <= 256

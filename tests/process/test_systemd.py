@@ -105,7 +105,7 @@ def test_systemds_own_tool(launch, tmp_path, workers):
     ("program", "said"),
     [
         ("import os; os.environ.update(LISTEN_FDS='2')", "LISTEN_FDS is 2; expected one socket"),
-        ("import os; os.dup2(os.open('/dev/null', os.O_RDONLY), 3)", "descriptor 3 is no socket"),
+        ("import os; os.dup2(os.open('/dev/null', os.O_RDONLY), 3)", "descriptor 3 is not a socket"),
         ("import os, socket; s = socket.socket(); os.dup2(s.fileno(), 3)", "does not listen; use ListenStream="),
     ],
 )

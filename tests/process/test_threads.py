@@ -45,8 +45,8 @@ def stuck():
     made.free.set()
 
 
-class Asker:
-    """Whoever waits for an answer, and whether it has left."""
+class Requester:
+    """A client that waits for an answer, and whether it has disconnected."""
 
     left = False
 
@@ -57,10 +57,10 @@ class Asker:
         return nullcontext()
 
 
-def ask(threads, function, asker=None):
-    """Run a function in a greenlet of its own, which runs for an asker."""
+def ask(threads, function, requester=None):
+    """Run a function in a greenlet of its own, for a client."""
     greenlet = gevent.Greenlet(threads.run, function)
-    greenlet.task = asker
+    greenlet.task = requester
     greenlet.start()
     gevent.sleep(0.01)
     return greenlet
@@ -86,14 +86,14 @@ def test_calls_wait_in_order_up_to_a_bound(stuck):
 
 @pytest.mark.parametrize("when", ["while it waits", "before its turn"])
 def test_nobody_s_calls_are_dropped(stuck, when):
-    """A call whose asker leaves before it has begun never begins, and takes no place."""
-    threads, asker = Threads(1), Asker()
+    """A call whose client disconnects before it starts never starts, and takes no slot."""
+    threads, requester = Threads(1), Requester()
     first = ask(threads, stuck)
-    dropped = ask(threads, pytest.fail, asker)
-    asker.left = True
+    dropped = ask(threads, pytest.fail, requester)
+    requester.left = True
     if when == "before its turn":
         stuck.free.set()
-    with pytest.raises(Overloaded, match="left before a thread was free"):
+    with pytest.raises(Overloaded, match="disconnected before a thread was free"):
         dropped.get(timeout=TIMEOUT)
     assert threads.waiting == 0
     stuck.free.set()
