@@ -74,7 +74,7 @@ def test_readme():
     assert f"{begin}\n{report.readme_part(results)}{end}" in readme
 
 
-def test_what_wrk_says():
+def test_wrk_s_output_is_parsed():
     """Rate, latencies in any unit and all errors are parsed from wrk's output."""
     found = load.read(SAID)
     assert (found.rate, found.errors) == (49876.54, 15)
@@ -96,7 +96,7 @@ def test_ratios_are_of_pairs():
     assert pairs.ratio([10, 30, 1], [10, 10, 2]) == {"median": 1.0, "low": 0.5, "high": 3.0}
 
 
-def test_requests_as_wrk_gets_them():
+def test_scripts_for_wrk():
     """A request whose head changes is built by a Lua function; wrk builds any other itself."""
     assert "request = function" in load.script(load.SCENARIOS["post-ids"], 1)
     assert "request = function" not in load.script(load.SCENARIOS["post"], 1)

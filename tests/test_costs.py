@@ -285,7 +285,7 @@ def test_each_regular_expression_is_linear(place):
         assert grows(pattern, anchored, 150) is None
 
 
-def test_the_check_finds_what_is_not_linear():
+def test_the_check_finds_backtracking():
     """The check finds expressions that are known to backtrack: that of issue 10, nested and adjacent repetitions."""
     for text in (r'"(?:[^"\\]|\\.)*"', r"(a+)+$", r"a*a*b", r"\s+$", r"(?:a|aa)+b", r"x.*y"):
         assert grows(re.compile(text), False, 16)
@@ -331,7 +331,7 @@ CACHED = {
 }
 
 
-def test_what_strangers_choose_is_remembered_within_bounds():
+def test_each_cache_is_bounded():
     """Every cache is one of `gjrpc.http.recent`, which are bounded in bytes, or is listed above with the reason."""
     found = {
         (name, word)
@@ -379,6 +379,6 @@ KEPT = {
 
 
 @pytest.mark.parametrize("request_of", KEPT.values(), ids=KEPT)
-def test_what_is_remembered_is_bounded_in_bytes(request_of):
+def test_caches_are_bounded_in_bytes(request_of):
     """Whatever clients send, caching it takes a few megabytes at most."""
     assert kept_of(map(request_of, range(400))) < 4_000_000

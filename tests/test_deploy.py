@@ -88,7 +88,7 @@ def test_the_dockerfile():
     assert run(str(Path(sys.executable).parent / "hadolint"), str(DEPLOY / "Dockerfile")) == (0, "")
 
 
-def test_the_image_s_commands(launch, tmp_path):
+def test_the_commands_of_the_image(launch, tmp_path):
     """The image's commands need no shell and no root, and its health check passes only while the server runs."""
     (user,), (entry,), (health,) = instructions("USER"), instructions("ENTRYPOINT"), instructions("HEALTHCHECK")
     assert user.split(":")[0].isdigit()
@@ -108,7 +108,7 @@ def test_the_image_s_commands(launch, tmp_path):
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
-def test_a_manifest(path):
+def test_each_manifest_is_valid(path):
     """Each manifest is valid by the schema of its kind, which refuses unknown fields."""
     version = kubernetes_validate.latest_version()
     for made in yaml.safe_load_all(path.read_text(encoding="utf-8")):
@@ -136,7 +136,7 @@ def test_the_manifests_fit_each_other():
     assert job["args"][job["args"].index("--host") + 1] == f"http://{manifest('Service')['metadata']['name']}"
 
 
-def test_nobody_cuts_the_grace_period_short():
+def test_supervisors_wait_for_the_grace_period():
     """Each supervisor waits longer for the server to stop than the server waits for its calls."""
     spec = manifest("Deployment")["spec"]["template"]["spec"]
     before = float(spec["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])

@@ -200,7 +200,7 @@ def site(tmp_path, certificate, launch):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_checker_of_its_own(site, name):
+def test_each_configuration_passes_its_checker(site, name):
     """Each proxy's checker reports no problem in its configuration."""
     code, said = site(name).check()
     assert code == 0, said
@@ -227,7 +227,7 @@ def test_no_idempotent_call_is_lost(site, name):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_client_s_address(site, name):
+def test_the_access_log_names_the_client(site, name):
     """The access log behind each proxy has the client's address, not the proxy's and not one that the client claims."""
     place = site(name)
     backends = place.start()
@@ -242,7 +242,7 @@ def test_the_client_s_address(site, name):
 
 
 @pytest.mark.parametrize("name", ENDING_TLS)
-def test_what_the_server_takes_the_proxy_takes(site, name):
+def test_the_proxy_accepts_what_the_server_accepts(site, name):
     """A head and a body just below the server's limits pass through the proxy; a larger body is refused."""
     place = site(name)
     place.start()

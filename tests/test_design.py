@@ -128,7 +128,7 @@ def test_each_lazy_import_is_there():
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if package(module) in PURE])
-def test_the_pure_modules_know_no_wire(module):
+def test_the_pure_modules_import_no_socket(module):
     """The pure packages import no socket, TLS, event loop or HTTP client library."""
     foreign = {package(one.imported) for one in imports(module)}
     assert not foreign & {"gevent", "socket", "ssl", "select", "selectors", "asyncio", "requests", "httptools", "psutil", "click"}
@@ -181,13 +181,13 @@ def test_each_public_name_is_there(name):
     assert name in dir(gjrpc)
 
 
-def test_another_name_is_not():
+def test_an_unknown_name_is_an_attribute_error():
     """A name that the package does not export raises an AttributeError that says so."""
     with pytest.raises(AttributeError, match="module 'gjrpc' has no attribute 'nope'"):
         _ = gjrpc.nope
 
 
-def test_the_types_say_what_is_exported():
+def test_type_checkers_see_what_is_exported():
     """Type checkers see exactly the names that the package exports."""
     tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
     (told,) = [node for node in tree.body if isinstance(node, ast.If)]
@@ -198,7 +198,7 @@ def test_the_types_say_what_is_exported():
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_each_module_states_its_law(module):
+def test_each_module_has_a_docstring(module):
     """Each module begins with a docstring."""
     assert ast.get_docstring(tree(module))
 

@@ -472,7 +472,7 @@ atheris.Fuzz()
 """
 
 
-def test_bytes_that_go_for_new_branches(tmp_path):
+def test_coverage_guided_bytes(tmp_path):
     """No bytes that a coverage-guided fuzzer finds in ten seconds crash or hang the decoder or the reader."""
     pytest.importorskip("atheris", reason="atheris has wheels only for Python 3.11 and newer on Linux on x86-64")
     corpus = tmp_path / "corpus"

@@ -104,7 +104,7 @@ def functions():
                 yield f"{path.relative_to(TESTS)}:{node.lineno} {node.name}", node
 
 
-def test_who_runs_a_program_says_so():
+def test_programs_are_declared():
     """Every test, fixture and helper that runs a listed program declares that it needs the program."""
     found = {where: programs_of(node) for where, node in functions()}
     assert {where: runs - needs for where, (runs, needs) in found.items() if runs - needs} == {}

@@ -22,7 +22,7 @@ READERS = [
     "tests/test_contributing.py",
     "tests/test_bench.py::test_each_section_is_there",
     "tests/test_deploy.py::test_the_readme",
-    "tests/test_needs.py::test_who_runs_a_program_says_so",
+    "tests/test_needs.py::test_programs_are_declared",
 ]
 """Tests that read parts of the tree other than the package."""
 
