@@ -11,8 +11,8 @@ monkey.patch_all()
 
 import logging
 import signal
-import socket
 import ssl
+from contextlib import closing
 from typing import Any
 
 import click
@@ -24,12 +24,12 @@ from gjrpc.auth.guard import AnonymousGuard, Guard
 from gjrpc.commands import build, multiprocess, targets
 from gjrpc.commands.cli import Command
 from gjrpc.commands.foreign_options import HINTS
+from gjrpc.commands.listening import Listening
 from gjrpc.commands.settings import Settings
 from gjrpc.errors import SettingsError
 from gjrpc.process import logs
 from gjrpc.process.systemd import Notifier
 from gjrpc.server import tls
-from gjrpc.server.addresses import Address
 from gjrpc.server.server import Server
 from gjrpc.server.stopping import on_signals
 
@@ -53,24 +53,25 @@ def _run(target: str | None, **values: Any) -> None:
     if chosen.workers > 1:
         multiprocess.become_master()
     logs.to_stderr(chosen.log_level)
-    with build.listening(chosen) as (listener, address):
-        _serve(target, chosen, listener, address)
+    with closing(Listening(chosen)) as listening:
+        _serve(target, chosen, listening)
 
 
-def _serve(target: str | None, chosen: Settings, listener: socket.socket, address: Address) -> None:
+def _serve(target: str | None, chosen: Settings, listening: Listening) -> None:
+    """Check everything, then bind and serve."""
     get_hub().print_exception = logs.greenlet_failed
+    made, context, guard = build.security(chosen, listening.address)
     served = targets.load(target or build.HOST)
-    application = build.application(served, target, chosen, address)
-    made = build.throw_away(chosen, address)
-    context = made.context if made else build.context(chosen)
-    server = build.server(listener, application, context, chosen, kind=Server)
+    application = build.application(served, target, chosen, listening.address, guard)
+    listening.listen()
+    server = build.server(listening.socket, application, context, chosen, kind=Server)
     notifier = Notifier()
-    guard = build.guard_of(application)
-    _reload_on_signal(context, chosen, guard, notifier)
+    _reload_on_signal(context, chosen, build.guard_of(application), notifier)
     with on_signals(server, notifier.stopping):
         server.start()
-        build.announce(server, served, target, build.for_curl(chosen, made))
-        build.warn_if_open(chosen, address, guarded=isinstance(guard, Guard), secured=context is not None)
+        build.announce(server, served, target, build.for_curl(chosen, made), made)
+        guarded = guard is not None or isinstance(build.guard_of(application), Guard)
+        build.warn_if_open(chosen, listening.address, guarded=guarded, secured=context is not None)
         notifier.ready()
         if notifier.interval is not None:
             gevent.spawn(_live, notifier, notifier.interval)

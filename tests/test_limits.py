@@ -43,7 +43,7 @@ PARAMETERS = [
     ("threads", Threads, "most"),
     ("max_queued", Threads, "queue"),
     ("max_failures", credentials.guard, "max_failures"),
-    ("socket_mode", addresses.listen, "mode"),
+    ("socket_mode", addresses.Endpoint, "mode"),
     ("stall_limit", Watchdog, "limit"),
 ]
 

@@ -6,13 +6,10 @@ not patch the standard library, and must be importable before that is done; a pr
 
 import atexit
 import logging
-import socket
 import ssl
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 import gevent
@@ -29,8 +26,7 @@ from gjrpc.http.access_log import AccessLog
 from gjrpc.http.forwarded import ForwardedLog
 from gjrpc.http.hosts import LOOPBACK, hostname
 from gjrpc.limits import MAX_BODY
-from gjrpc.process import systemd
-from gjrpc.server import addresses, tls
+from gjrpc.server import tls
 from gjrpc.server.addresses import Address
 from gjrpc.server.server import Server
 from gjrpc.server.watchdog import Watchdog
@@ -57,30 +53,36 @@ def parameters() -> list[click.Parameter]:
     return [click.Argument(["target"], required=False, envvar=f"{settings.PREFIX}_TARGET"), *settings.options()]
 
 
-@contextmanager
-def listening(chosen: Settings) -> Iterator[tuple[socket.socket, Address]]:
-    """Yield the listening socket and its address; systemd's takes precedence. On exit, remove a Unix socket's file made here.
+class Security(NamedTuple):
+    """What the options say about TLS and callers.
+
+    Attributes:
+        made: the throw-away certificate, or None.
+        context: TLS, or None.
+        guard: authenticates callers, or None.
+    """
+
+    made: tls.SelfSigned | None
+    context: ssl.SSLContext | None
+    guard: Guard | None
+
+
+def security(chosen: Settings, address: Address) -> Security:
+    """Check the options and the files that they name, before anything is loaded or bound: first TLS, then callers.
 
     Raises:
-        SettingsError: there is no listening there.
+        SettingsError: options that exclude each other or need another, or a file that can't be used.
     """
-    listener = systemd.inherited()
-    if listener is not None:
-        name = listener.getsockname()
-        yield listener, Address(*name[:2]) if isinstance(name, tuple) else Address(path=name)
-        return
-    address = addresses.parse(chosen.bind)
-    listener = addresses.listen(address, chosen.backlog, mode=chosen.socket_mode, group=chosen.socket_group)
-    file = addresses.SocketFile(address.path) if address.path is not None else None
-    try:
-        yield listener, address
-    finally:
-        if file is not None:
-            file.remove()
+    made = throw_away(chosen, address)
+    return Security(made, made.context if made else context(chosen), credentials_of(chosen))
 
 
-def application(served: Any, target: str | None, chosen: Settings, address: Address) -> Any:
-    """The WSGI callable of what a target names."""
+def application(served: Any, target: str | None, chosen: Settings, address: Address, guard: Guard | None) -> Any:
+    """The WSGI callable of what a target names.
+
+    Raises:
+        SettingsError: there are options for callers, but the target is an application, which authenticates them itself.
+    """
     if not isinstance(served, Registry):
         if chosen.token_file or chosen.htpasswd or chosen.permissions:
             raise SettingsError(
@@ -105,7 +107,7 @@ def application(served: Any, target: str | None, chosen: Settings, address: Addr
         allowed_origins=chosen.allowed_origins,
         scheme_of=chosen.proxies.scheme if chosen.proxies else None,
         title=target or "this host",
-        guard=credentials_of(chosen),
+        guard=guard,
         open_to_all=chosen.open or (target is None and _is_private(chosen, address)),
     )
 
@@ -149,7 +151,7 @@ def guard_of(served: Any) -> Guard | AnonymousGuard | None:
 
 
 def throw_away(chosen: Settings, address: Address) -> tls.SelfSigned | None:
-    """The throw-away certificate, where one is asked for; its fingerprint is printed.
+    """The throw-away certificate, where one is asked for.
 
     Raises:
         SettingsError: options that exclude each other.
@@ -158,9 +160,7 @@ def throw_away(chosen: Settings, address: Address) -> tls.SelfSigned | None:
         return None
     if chosen.cert or chosen.key or chosen.client_ca:
         raise SettingsError("--self-signed makes its own certificate: leave --cert, --key and --client-ca out")
-    made = tls.self_signed(["localhost", "127.0.0.1", "::1"] + [address.host] * (not address.is_local and bool(address.host)))
-    click.echo(f"throw-away certificate, SHA-256 fingerprint {made.fingerprint}", err=True)
-    return made
+    return tls.self_signed(["localhost", "127.0.0.1", "::1"] + [address.host] * (not address.is_local and bool(address.host)))
 
 
 def context(chosen: Settings) -> ssl.SSLContext | None:
@@ -231,8 +231,8 @@ def for_curl(chosen: Settings, made: tls.SelfSigned | None) -> str:
     return trust + "--cert CLIENT.PEM " * bool(chosen.client_ca)
 
 
-def announce(running: Server, served: Any, target: str | None, options: str) -> None:
-    """Say what is served, where, and how to try it, with these options for curl."""
+def announce(running: Server, served: Any, target: str | None, options: str, made: tls.SelfSigned | None) -> None:
+    """Print what is served, where, and a curl command to try it, with the options that `for_curl` gives."""
     registry = served.registry if isinstance(served, Application) else served
     if isinstance(registry, Registry):
         what = f"{len(registry)} methods of {target or 'this host'}"
@@ -241,6 +241,8 @@ def announce(running: Server, served: Any, target: str | None, options: str) -> 
     else:
         what, path = str(target), "/"
     url = running.url
+    if made is not None:
+        click.echo(f"throw-away certificate, SHA-256 fingerprint {made.fingerprint}", err=True)
     click.echo(f"gjrpc {__version__} serves {what} on {url}", err=True)
     if url.startswith("unix:"):
         scheme = "https" if running.ssl_enabled else "http"

@@ -8,18 +8,21 @@ import importlib
 import logging
 import math
 import os
-import socket
+import ssl
 import subprocess
 import sys
+from contextlib import closing
 from typing import Any
 
 import gevent
 from gunicorn.app.base import BaseApplication
 from gunicorn.util import getcwd
 
+from gjrpc.auth.guard import Guard
 from gjrpc.commands import build, targets
 from gjrpc.commands.cli import Command
 from gjrpc.commands.foreign_options import HINTS
+from gjrpc.commands.listening import Listening
 from gjrpc.commands.settings import Settings
 from gjrpc.errors import SettingsError
 from gjrpc.process import logs
@@ -28,7 +31,7 @@ from gjrpc.server import tls
 from gjrpc.server.addresses import Address
 from gjrpc.server.tls import SelfSigned
 from gjrpc.workers.balance import SharingServer
-from gjrpc.workers.master import Master, QuietLogger, Telling
+from gjrpc.workers.master import Master, QuietLogger, ReportingWorker
 
 log = logging.getLogger("gjrpc.commands")
 
@@ -63,7 +66,7 @@ def _stay_logical() -> str:
     return logical
 
 
-class Fleet(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+class ServeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """What the workers serve and how, in gunicorn's terms.
 
     Args:
@@ -78,9 +81,11 @@ class Fleet(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         self.chosen = chosen
         self.address = address
         self.made = made
+        self.for_curl = build.for_curl(chosen, made)  # in the master: the file that it names lives as long as this process
         self.folder = _stay_logical()
-        self.for_curl = build.for_curl(chosen, made)
         self.served: Any = None
+        self.context: ssl.SSLContext | None = None
+        self.guard: Guard | None = None
         super().__init__(prog="gjrpc-serve")
 
     @property
@@ -91,7 +96,7 @@ class Fleet(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def load_config(self) -> None:
         """Set what gunicorn is to know."""
         values = {
-            "worker_class": FleetWorker,
+            "worker_class": ServeWorker,
             "workers": self.chosen.workers,
             "timeout": self.chosen.worker_timeout,
             "graceful_timeout": math.ceil(self.chosen.grace) + _REST,
@@ -104,66 +109,67 @@ class Fleet(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        """Load the target; in each worker, after patching. The folder is looked up again: it may be another one by now."""
+        """Load files and target, in each worker, after patching. The folder is looked up again: it may be another one by now."""
         try:
             os.chdir(self.folder)
         except OSError as error:
             raise SettingsError(f"the folder {self.folder!r} can't be entered: {error.strerror}") from error
         importlib.invalidate_caches()
+        self.context = self.made.context if self.made else build.context(self.chosen)
+        self.guard = build.credentials_of(self.chosen)
         self.served = targets.load(self.target or build.HOST, self.folder)
-        return build.application(self.served, self.target, self.chosen, self.address)
+        return build.application(self.served, self.target, self.chosen, self.address, self.guard)
 
 
-class FleetWorker(Telling):
-    """A worker that serves by our own options."""
+class ServeWorker(ReportingWorker):
+    """A worker of `gjrpc.serve`, with its options."""
 
     def init_process(self) -> None:
-        """Begin; an option, file or target that can't be used is told to the master."""
+        """Load and serve; report an option, file or target that can't be used to the master."""
         try:
             super().init_process()
         except SettingsError as error:
-            self.tell(str(error))
+            self.report(str(error))
             sys.exit(2)
 
     def make_server(self, listener: Any) -> SharingServer:
-        """The server, by our options."""
+        """Make the server from the options."""
         app = self.app
-        self._secured = app.made.context if app.made else build.context(app.chosen)
-        return build.server(listener, self.wsgi, self._secured, app.chosen, kind=SharingServer, **self.shared())
+        return build.server(listener, self.wsgi, app.context, app.chosen, kind=SharingServer, **self.shared())
 
     def serves(self, servers: list[SharingServer]) -> None:
-        """Tell the master, and at the very first everyone."""
+        """Report to the master; the very first worker also prints what is served."""
         if self.age == 1:
-            build.announce(servers[0], self.app.served, self.app.target, self.app.for_curl)
+            app = self.app
+            build.announce(servers[0], app.served, app.target, app.for_curl, app.made)
+            guarded = app.guard is not None or isinstance(build.guard_of(self.wsgi), Guard)
+            build.warn_if_open(app.chosen, app.address, guarded=guarded, secured=app.context is not None)
         gevent.signal_handler(self.RENEW, self._renew)
         self.notify()
-        self.tell(self.SERVES)
+        self.report(self.SERVES)
 
     def _renew(self) -> None:
-        """Show the new certificate at once: at a reload, this worker may serve for a while yet."""
-        chosen = self.app.chosen
-        if self._secured is not None and chosen.cert is not None:
+        """Use the new certificate at once: during a reload, this worker may serve for a while yet."""
+        chosen, context = self.app.chosen, self.app.context
+        if context is not None and chosen.cert is not None:
             try:
-                tls.reload(self._secured, chosen.cert, chosen.key, chosen.client_ca)
+                tls.reload(context, chosen.cert, chosen.key, chosen.client_ca)
             except SettingsError as error:
-                log.debug("the old certificate stays in use: %s", error)  # the new workers find it too, and it is told then
+                log.debug("the old certificate stays in use: %s", error)  # the new workers find and report it too
 
 
 def _run(target: str | None, **values: Any) -> None:
     chosen = Settings(**values)
     logs.to_stderr(chosen.log_level)
-    with build.listening(chosen) as (listener, address):
-        _watch(target, chosen, listener, address)
+    with closing(Listening(chosen)) as listening:
+        _supervise(target, chosen, listening)
 
 
-def _watch(target: str | None, chosen: Settings, listener: socket.socket, address: Address) -> None:
-    made = build.throw_away(chosen, address)
-    if made is None:
-        build.context(chosen)  # to report errors in it once, before anything starts
-    build.credentials_of(chosen)
-    guarded = bool(chosen.token_file or chosen.htpasswd or chosen.client_ca)
-    build.warn_if_open(chosen, address, guarded=guarded, secured=bool(made or chosen.cert))
-    Master(Fleet(target, chosen, address, made), listener, Notifier()).run()
+def _supervise(target: str | None, chosen: Settings, listening: Listening) -> None:
+    """Check the options and files here, once; the first worker loads the target; only then is the socket bound."""
+    made, _, _ = build.security(chosen, listening.address)
+    application = ServeApplication(target, chosen, listening.address, made)
+    Master(application, listening.socket, Notifier(), listening.listen).run()
 
 
 main = Command("gjrpc-serve", callback=_run, params=build.parameters(), hints=HINTS)

@@ -12,12 +12,15 @@ import os
 import socket
 import stat
 from dataclasses import dataclass
+from typing import Any
 
 from gjrpc.errors import SettingsError
 from gjrpc.http.hosts import is_loopback
 from gjrpc.limits import SOCKET_MODE
 
 log = logging.getLogger("gjrpc.server")
+
+_PATH_BYTES = 108  # the room for a Unix socket's path and its last NUL (unix(7))
 
 _FORM = "expected HOST:PORT, [IPv6]:PORT or unix:PATH"
 
@@ -59,8 +62,8 @@ def parse(text: str) -> Address:
     return Address(host[1:-1] if bracketed else host, int(port))
 
 
-def listen(address: Address, backlog: int, *, mode: int = SOCKET_MODE, group: str | None = None) -> socket.socket:
-    """Return a listening socket.
+class Endpoint:
+    """A socket for an address. Only `listen` binds it, so that a program can check everything else first.
 
     Args:
         address: where to listen.
@@ -68,16 +71,44 @@ def listen(address: Address, backlog: int, *, mode: int = SOCKET_MODE, group: st
         mode: permissions of a Unix socket's file.
         group: group of a Unix socket's file; by default the process's group, or that of a setgid folder.
 
+    Attributes:
+        address: the address; the path of a Unix socket is absolute, as the application may change the folder before `listen`.
+        socket: the socket.
+
     Raises:
-        SettingsError: the address is in use, not this machine's, or not allowed; the message says what to do.
+        SettingsError: the host can't be resolved, or there is no such group.
     """
-    try:
-        if address.path is None:
-            return _listen_tcp(address, backlog)
-        return _listen_unix(address.path, backlog, mode, -1 if group is None else _group(group))
-    except OSError as error:
-        where = f"unix:{address.path}" if address.path is not None else f"{address.host or '*'}:{address.port}"
-        raise SettingsError(f"can't listen on {where}: {_reason(error)}; choose another address with --bind") from error
+
+    def __init__(self, address: Address, backlog: int, *, mode: int = SOCKET_MODE, group: str | None = None) -> None:
+        self.address = _absolute(address)
+        self._backlog = backlog
+        self._mode = mode
+        self._group = -1 if group is None else _group(group)
+        try:
+            self.socket, self._place = _unbound(self.address)
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def listen(self) -> None:
+        """Bind the socket and listen. After an error, the caller still has to close the socket.
+
+        Raises:
+            SettingsError: the address is in use, not this machine's, or not allowed; the message says what to do.
+        """
+        try:
+            if self.address.path is None:
+                self.socket.bind(self._place)
+            else:
+                _bind_unix(self.socket, self.address.path, self._mode, self._group)
+            # By now a Unix socket's file has its group: no client could connect before.
+            self.socket.listen(self._backlog)
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> SettingsError:
+        path, host, port = self.address.path, self.address.host or "*", self.address.port
+        where = f"{host}:{port}" if path is None else f"unix:{path}"
+        return SettingsError(f"can't listen on {where}: {_reason(error)}; choose another address with --bind")
 
 
 class SocketFile:
@@ -109,34 +140,46 @@ def _file_identity(path: str) -> tuple[int, int, int]:
     return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
-def _listen_tcp(address: Address, backlog: int) -> socket.socket:
+def _absolute(address: Address) -> Address:
+    """An address whose path, if it has one, is absolute, unless that is too long for a Unix socket."""
+    if address.path is None:
+        return address
+    path = os.path.abspath(address.path)
+    return Address(path=path) if len(os.fsencode(path)) < _PATH_BYTES else address
+
+
+def _unbound(address: Address) -> tuple[socket.socket, Any]:
+    """Make the socket for an address, and return what to bind it to."""
+    if address.path is not None:
+        return socket.socket(socket.AF_UNIX), address.path
     # All addresses: an IPv6 socket that accepts IPv4 too, if the system has IPv6.
     dual = not address.host and socket.has_dualstack_ipv6()
     host = address.host or ("::" if dual else "0.0.0.0")  # noqa: S104  an empty host means all addresses
     found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     # Of several addresses choose IPv4: curl and browsers fall back to 127.0.0.1 for "localhost".
     family, _, _, _, place = sorted(found, key=lambda entry: entry[0] != socket.AF_INET)[0]
+    made = socket.socket(family)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of an earlier server may be in TIME_WAIT
+    if family == socket.AF_INET6:
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not dual)
     # The whole socket address: a link-local IPv6 address is ambiguous without its scope (RFC 4007, 6).
-    return socket.create_server(place, family=family, backlog=backlog, dualstack_ipv6=dual)
+    return made, place
 
 
-def _listen_unix(path: str, backlog: int, mode: int, group: int) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX)
+def _bind_unix(listener: socket.socket, path: str, mode: int, group: int) -> None:
+    """Bind to a path. The file never has wider permissions than the mode."""
+    _remove_stale(path)
+    before = os.umask(0o777 & ~mode)
     try:
-        _remove_stale(path)
-        # The file never has wider permissions than the mode, and no client can connect before its group is set.
-        before = os.umask(0o777 & ~mode)
+        listener.bind(path)
+    finally:
+        os.umask(before)
+    if group != -1:
         try:
-            listener.bind(path)
-        finally:
-            os.umask(before)
-        if group != -1:
             os.chown(path, -1, group)
-        listener.listen(backlog)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
+        except OSError:
+            os.unlink(path)
+            raise
 
 
 def _group(name: str) -> int:

@@ -8,15 +8,19 @@ for signs of life are gunicorn's. It knows no application; what a worker does is
 import logging
 import os
 import signal
+import socket
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import click
+import gevent
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.sock import close_sockets
 
+from gjrpc.errors import SettingsError
 from gjrpc.process import outlets
 from gjrpc.process.systemd import Notifier
 from gjrpc.texts import printable
@@ -30,25 +34,38 @@ _STEADY = 3.0  # seconds of life after which an end counts as the first one: wha
 _LONGEST = 30.0  # seconds
 
 
-class Telling(Worker):
-    """A worker that tells its master how far it is, in the file that carries its signs of life."""
+class ReportingWorker(Worker):
+    """A worker that reports its state to the master, in the file whose time also shows that it is alive."""
+
+    LOADED = "loaded"
+    """The application is loaded; the worker waits until the socket listens."""
 
     SERVES = "serves"
 
     RENEW = signal.SIGUSR2
-    """Tells a worker that serves to read its certificate again."""
+    """Makes a worker that serves read its certificate again."""
 
     retired = False
-    """For the master: whether it was told to end."""
+    """Whether the master has told this worker to stop."""
 
-    def tell(self, words: str) -> None:
-        """Tell the master; replaces what was told before."""
+    def run(self) -> None:
+        """Report, wait for the socket, serve; the master binds it once a first worker has loaded the application."""
+        self.report(self.LOADED)
+        while not all(listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for listener in self.sockets):
+            if self._orphaned():
+                return
+            self.notify()
+            gevent.sleep(_TICK)
+        super().run()
+
+    def report(self, words: str) -> None:
+        """Report a state, or why the worker can't serve; this replaces what was reported before."""
         os.ftruncate(self.tmp.fileno(), 0)
         os.pwrite(self.tmp.fileno(), words.encode(), 0)
 
     @property
-    def told(self) -> str:
-        """What the worker told last: nothing yet, `SERVES`, or why it can't."""
+    def reported(self) -> str:
+        """What the worker reported last: nothing yet, `LOADED`, `SERVES`, or why it can't serve."""
         return os.pread(self.tmp.fileno(), 10_000, 0).decode(errors="replace")
 
 
@@ -93,14 +110,17 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
 
     Args:
         app: gunicorn's application, which has the configuration.
-        listener: the listening socket that all workers share.
-        notifier: tells systemd.
+        listener: the socket that all workers share.
+        notifier: notifies systemd.
+        listen: binds the socket; called once a first worker has loaded the application, so that nothing is bound for one
+            that can't be loaded.
     """
 
-    def __init__(self, app: Any, listener: Any, notifier: Notifier) -> None:
+    def __init__(self, app: Any, listener: Any, notifier: Notifier, listen: Callable[[], None]) -> None:
         super().__init__(app)
         self.LISTENERS = [listener]
         self._notifier = notifier
+        self._listen: Callable[[], None] | None = listen
         self._begin()
 
     def _begin(self) -> None:
@@ -118,10 +138,10 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         self._notifier.reloading()
         if self._border is not None and (new := self._new()) and len(new) < len(self._standing()):
             for worker in new:  # one that does not serve yet may not hear a kinder signal
-                self._retire(worker, signal.SIGTERM if worker.told == Telling.SERVES else signal.SIGKILL)
+                self._retire(worker, signal.SIGTERM if worker.reported == ReportingWorker.SERVES else signal.SIGKILL)
         for worker in self._standing():
-            if worker.told == Telling.SERVES:
-                self.kill_worker(worker.pid, Telling.RENEW)
+            if worker.reported == ReportingWorker.SERVES:
+                self.kill_worker(worker.pid, ReportingWorker.RENEW)
         self._begin()
 
     def handle_term(self) -> None:
@@ -188,14 +208,16 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         for worker in standing[: max(0, len(standing) - self.num_workers)]:
             self._retire(worker)
 
-    def _go_on(self, new: list[Telling]) -> None:
+    def _go_on(self, new: list[ReportingWorker]) -> None:
         """Take the generation that begins one step further."""
         if not new and not self._begun:
             self._begun = True
             self._spawn(1)
         elif not new:
             self._give_up()
-        elif all(worker.told == Telling.SERVES for worker in new):
+        elif self._listen is not None and any(worker.reported == ReportingWorker.LOADED for worker in new):
+            self._bind(self._listen)
+        elif all(worker.reported == ReportingWorker.SERVES for worker in new):
             if len(new) < self.num_workers:
                 self._spawn(self.num_workers - len(new))
                 return
@@ -211,21 +233,32 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             log.error("SIGHUP: the old workers serve on: %s", printable(self._reason))
             self._notifier.ready()
         elif not self._served:
-            self.stop()
-            click.echo(f"error: {printable(self._reason)}", err=True)
-            sys.exit(2)
+            self._fail(self._reason)
         self._border = None
+
+    def _bind(self, listen: Callable[[], None]) -> None:
+        try:
+            listen()
+        except SettingsError as error:
+            self._fail(str(error))
+        self._listen = None
+
+    def _fail(self, reason: str) -> NoReturn:
+        """End: the server can't be started."""
+        self.stop()
+        click.echo(f"error: {printable(reason)}", err=True)
+        sys.exit(2)
 
     def spawn_worker(self) -> Any:
         """Fork, if it can be without the thread that writes the log."""
         outlets.settle(_SOON)
         return super().spawn_worker()
 
-    def _standing(self) -> list[Telling]:
+    def _standing(self) -> list[ReportingWorker]:
         """The workers that are to serve, the oldest first."""
         return sorted((worker for worker in self.WORKERS.values() if not worker.retired), key=lambda worker: int(worker.age))
 
-    def _new(self) -> list[Telling]:
+    def _new(self) -> list[ReportingWorker]:
         return [worker for worker in self._standing() if self._border is not None and worker.age > self._border]
 
     def _spawn(self, count: int) -> None:
@@ -233,7 +266,7 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             for _ in range(count):
                 self.spawn_worker()
 
-    def _retire(self, worker: Telling, order: int = signal.SIGTERM) -> None:
+    def _retire(self, worker: ReportingWorker, order: int = signal.SIGTERM) -> None:
         worker.retired = True
         self.kill_worker(worker.pid, order)
 
@@ -252,19 +285,20 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
                 worker.tmp.close()
                 self.cfg.child_exit(self, worker)
 
-    def _note_end(self, worker: Telling, code: int) -> None:
+    def _note_end(self, worker: ReportingWorker, code: int) -> None:
         how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
         if worker.retired or not self.LISTENERS:
             log.debug("worker %d has ended: %s", worker.pid, how)
             return
-        now, told = time.monotonic(), worker.told
+        now, reported = time.monotonic(), worker.reported
         self._backoff.ended(now - worker.born, now)
-        if told == Telling.SERVES:
+        if reported == ReportingWorker.SERVES:
             self._served = True
             self._reason = f"the worker ended soon: {how}"
             log.error("worker %d has ended by itself: %s", worker.pid, how)
         else:
-            self._reason = told or f"the worker ended before it served: {how}"
+            silent = reported in ("", ReportingWorker.LOADED)
+            self._reason = f"the worker ended before it served: {how}" if silent else reported
             if self._border is None:
                 log.error("a worker can't be replaced: %s", printable(self._reason))
         if (left := self._backoff.left(now)) > 0:

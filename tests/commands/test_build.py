@@ -33,8 +33,8 @@ def test_what_curl_needs(options, words):
 def test_a_registry_becomes_an_application():
     """A registry is served by an application with the options; one on a loopback address answers for loopback names only."""
     registry = Registry()
-    here = build.application(registry, "app:registry", Settings(max_body=10), HERE)
-    anywhere = build.application(registry, "app:registry", Settings(), ANYWHERE)
+    here = build.application(registry, "app:registry", Settings(max_body=10), HERE, None)
+    anywhere = build.application(registry, "app:registry", Settings(), ANYWHERE, None)
     assert isinstance(here, Application)
     assert (here.max_body, anywhere.max_body) == (10, MAX_BODY)
     asked = Request(Head("GET", "/list_methods", [("host", "elsewhere.example")]))
@@ -63,7 +63,7 @@ def test_host_methods_are_open_to_this_host_only(address, options, is_open):
     """Where nobody is asked, a local address opens the host methods, unless an option says that others can call through it."""
     registry = Registry()
     registry.register(lambda: "secret", "environ", scope="host")
-    made = build.application(registry, None, Settings(**options), address)
+    made = build.application(registry, None, Settings(**options), address, None)
     host = options.get("allowed_hosts", ["localhost"])[0]
     answer = made.respond(Request(Head("GET", "/environ", [("host", host)])))
     assert answer.status == (200 if is_open else 403)
@@ -76,11 +76,11 @@ def test_an_application_stays_what_it_is(caplog):
     def served(environ, start_response):
         raise NotImplementedError
 
-    assert build.application(served, "app:served", Settings(max_depth=3), HERE) is served
+    assert build.application(served, "app:served", Settings(max_depth=3), HERE, None) is served
     assert "--max-depth has no effect" in caplog.text
     assert build.guard_of(served) is None
     with pytest.raises(SettingsError, match="can't protect it"):
-        build.application(served, "app:served", Settings(token_file="tokens"), HERE)
+        build.application(served, "app:served", Settings(token_file="tokens"), HERE, None)
 
 
 def test_a_proxy_tells_an_application_the_scheme():
@@ -92,7 +92,7 @@ def test_a_proxy_tells_an_application_the_scheme():
     page = [("host", "here"), ("origin", "https://here"), ("x-forwarded-proto", "https")]
     chosen = Settings(trusted_proxies=("127.0.0.1",))
     for told, status in ((None, 200), (lambda peer, head: "http", 403)):
-        served = build.application(Application(Registry(), scheme_of=told), "app:served", chosen, HERE)
+        served = build.application(Application(Registry(), scheme_of=told), "app:served", chosen, HERE, None)
         assert served.respond(Request(Head("GET", "/list_methods", page)), Peer()).status == status
 
 
@@ -103,7 +103,7 @@ def test_options_that_contradict_each_other(certificate, tmp_path):
         (lambda: build.throw_away(Settings(self_signed=True, cert="cert.pem"), HERE), "leave --cert"),
         (lambda: build.context(Settings(key="key.pem")), "need --cert"),
         (
-            lambda: build.application(Registry(), None, Settings(open=True, token_file=str(tmp_path / "tokens")), HERE),
+            lambda: build.security(Settings(open=True, token_file=str(tmp_path / "tokens")), HERE),
             "leave one out",
         ),
     ]:

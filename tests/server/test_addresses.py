@@ -12,7 +12,18 @@ import pytest
 from conftest import link_local
 
 from gjrpc.errors import SettingsError
-from gjrpc.server.addresses import Address, SocketFile, listen, parse
+from gjrpc.server.addresses import Address, Endpoint, SocketFile, parse
+
+
+def listen(address, backlog, **options):
+    """A socket that listens at an address."""
+    endpoint = Endpoint(address, backlog, **options)
+    try:
+        endpoint.listen()
+    except SettingsError:
+        endpoint.socket.close()
+        raise
+    return endpoint.socket
 
 
 @pytest.mark.parametrize(
@@ -67,6 +78,31 @@ def test_unknown_host():
     for host in ("no-such-host.invalid", "192.0.2.1"):
         with pytest.raises(SettingsError, match=host):
             listen(Address(host, 0), 5)
+
+
+def test_nothing_is_bound_before_listen(tmp_path):
+    """An endpoint binds only when it listens: until then no file is made or replaced, and another server can take the port."""
+    stale, fresh = tmp_path / "stale.sock", tmp_path / "fresh.sock"
+    listen(Address(path=str(stale)), 5).close()
+    before = os.lstat(stale)
+    for path in (stale, fresh):
+        Endpoint(Address(path=str(path)), 5).socket.close()
+    assert os.lstat(stale) == before
+    assert not fresh.exists()
+    with listen(parse("127.0.0.1:0"), 5) as listener:
+        endpoint = Endpoint(Address("127.0.0.1", listener.getsockname()[1]), 5)
+        with endpoint.socket, pytest.raises(SettingsError, match="in use"):
+            endpoint.listen()
+
+
+def test_the_folder_of_a_unix_socket(tmp_path, monkeypatch):
+    """A relative path is below the folder in which the endpoint was made, whatever the folder is when it listens."""
+    monkeypatch.chdir(tmp_path)
+    endpoint = Endpoint(Address(path="s.sock"), 5)
+    monkeypatch.chdir("/")
+    endpoint.listen()
+    endpoint.socket.close()
+    assert (tmp_path / "s.sock").is_socket()
 
 
 def test_unix(tmp_path):
@@ -129,9 +165,9 @@ def test_a_socket_of_another_user_stays(tmp_path):
         folder.chmod(folder.stat().st_mode | 0o711)
     path = tmp_path / "s.sock"
     program = (
-        "import os, sys; from gjrpc.server.addresses import Address, listen\n"
+        "import os, sys; from gjrpc.server.addresses import Address, Endpoint\n"
         "os.setgid(65534); os.setuid(65534)\n"
-        "listen(Address(path=sys.argv[1]), 5)"
+        "Endpoint(Address(path=sys.argv[1]), 5).listen()"
     )
     with listen(Address(path=str(path)), 5, mode=0o600):
         before = os.lstat(path)
