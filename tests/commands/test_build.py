@@ -79,7 +79,7 @@ def test_an_application_stays_what_it_is(caplog):
     assert build.application(served, "app:served", Settings(max_depth=3), HERE, None) is served
     assert "--max-depth has no effect" in caplog.text
     assert build.guard_of(served) is None
-    with pytest.raises(SettingsError, match="can't protect it"):
+    with pytest.raises(SettingsError, match="protect a Registry"):
         build.application(served, "app:served", Settings(token_file="tokens"), HERE, None)
 
 
@@ -100,8 +100,8 @@ def test_options_that_contradict_each_other(certificate, tmp_path):
     """Options that exclude each other, or need another, are refused with a word on which."""
     (tmp_path / "tokens").write_text("")
     for made, words in [
-        (lambda: build.throw_away(Settings(self_signed=True, cert="cert.pem"), HERE), "leave --cert"),
-        (lambda: build.context(Settings(key="key.pem")), "need --cert"),
+        (lambda: build.temporary_certificate(Settings(self_signed=True, cert="cert.pem"), HERE), "leave out --cert"),
+        (lambda: build.context(Settings(key="key.pem")), "give --cert too"),
         (
             lambda: build.security(Settings(open=True, token_file=str(tmp_path / "tokens")), HERE),
             "leave one out",

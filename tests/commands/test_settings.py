@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from gjrpc.commands import settings
-from gjrpc.commands.settings import Mode, Settings
-from gjrpc.errors import SettingsError
+from gjrpc.commands.options import Mode
+from gjrpc.commands.settings import Settings
 
 # For each option three values that differ from its default and from each other, as texts.
 _BY_TYPE = {int: ("11", "12", "13"), float: ("1.5", "2.5", "3.5"), bool: ("true", "false", "true")}
@@ -85,48 +85,6 @@ def test_words_add_up(name, tmp_path):
     assert getattr(chosen([flag, ""]), name) == ()
 
 
-@pytest.mark.parametrize(("text", "said"), [("9", "octal"), ("0o1777", "octal"), ("rw", "octal"), ("-1", "octal")])
-def test_an_unusable_mode(text, said):
-    """A mode that is no octal number of three digits is refused with an example."""
-    command = click.Command("test", params=list(settings.options()), callback=lambda **_: None)
-    result = CliRunner().invoke(command, [f"--socket-mode={text}"])
-    assert result.exit_code == 2
-    assert said in result.output
-
-
-def test_a_mode_in_the_file(tmp_path):
-    """TOML's octal numbers are modes, and so are digits in quotation marks."""
-    config = tmp_path / "gjrpc.toml"
-    for text in ("0o600", "'0600'", "'600'"):
-        config.write_text(f"socket-mode = {text}\n")
-        assert chosen(["--config", str(config)]).socket_mode == 0o600
-
-
-def test_words(tmp_path):
-    """A list of names is words between commas, or a list in the file."""
-    config = tmp_path / "gjrpc.toml"
-    config.write_text('allowed_hosts = ["a", "b"]\n')
-    assert chosen(["--config", str(config)]).allowed_hosts == ("a", "b")
-    assert chosen(["--allowed-hosts", "a, b,,c"]).allowed_hosts == ("a", "b", "c")
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("max-bodi = 1", "max_bodi"),
-        ("port = 80", "'port': use --bind"),
-        ("no toml", "not a TOML file"),
-        ("\xff", "not a TOML file"),
-    ],
-)
-def test_unusable_file(tmp_path, text, said):
-    """An option that there is not, or a file that is no TOML, is an error that names it."""
-    config = tmp_path / "gjrpc.toml"
-    config.write_bytes(text.encode("latin-1"))
-    with pytest.raises(SettingsError, match=said):
-        chosen(["--config", str(config)])
-
-
 def test_parts():
     """The limits and time limits are made of the options of their names."""
     made = Settings(max_body=5, idle_timeout=6.0)
@@ -139,7 +97,16 @@ def test_table():
     rows = settings.table().splitlines()[2:]
     assert len(rows) == len(fields(Settings)) + 1
     assert rows[-1].startswith("| `--config` |")
-    assert "| `--max-head` | `32768` | Bytes of a request's head. |" in rows
+    assert "| `--max-target` | `8192` | Bytes of a request line. |" in rows
+
+
+@pytest.mark.parametrize("declared", fields(Settings), ids=lambda declared: declared.name)
+def test_each_help_is_a_sentence(declared):
+    """Each help begins with a noun or an imperative, and ends with a full stop."""
+    text = declared.metadata["help"]
+    assert text.partition(" ")[0] not in {"A", "At", "Between", "For", "How", "In", "The", "What", "When", "Where", "Whether"}
+    assert text[0].isupper()
+    assert text.endswith(".")
 
 
 LOADED = """
