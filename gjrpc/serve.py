@@ -1,7 +1,7 @@
-"""`python -m gjrpc.serve`: the composition root.
+"""`python -m gjrpc.serve`: the composition root of a server in one process.
 
-Patches the standard library first, then reads the options, loads the target, and puts the parts together in this one process; for
-several it hands over to `gjrpc.commands.multiprocess`. It owns the command line and what signals do here.
+Patches the standard library first, then reads and checks the options, loads the target, binds the socket and serves; for
+several processes it hands over to `gjrpc.commands.multiprocess`. It owns the command line and what signals do here.
 """
 # ruff: noqa: E402  patching must come before anything that imports ssl or threading
 
@@ -35,16 +35,16 @@ from gjrpc.server.stopping import on_signals
 
 log = logging.getLogger("gjrpc.serve")
 
-_HELP = """Serve Python functions on HTTP.
+_HELP = """Serve Python functions over HTTP.
 
-TARGET is MODULE:REGISTRY, MODULE:APPLICATION (any WSGI callable) or MODULE:FACTORY(). Without one, methods that tell
-about this host are served.
+TARGET is MODULE:REGISTRY, MODULE:APPLICATION (any WSGI callable) or MODULE:FACTORY(). Without a target, the server offers
+methods that describe this host.
 
-Each option can also be set in the environment, under the name shown with it, and in the file that --config names; the
-command line comes first, then the environment, then the file.
+Each option can also be set by the environment variable shown with it, and in the file that --config names. The command
+line takes precedence over the environment, and the environment over the file.
 """
 
-_EPILOG = 'Completion for bash: eval "$(_GJRPC_SERVE_COMPLETE=bash_source gjrpc-serve)"; zsh_source and fish_source for others.'
+_EPILOG = 'Completion in bash: eval "$(_GJRPC_SERVE_COMPLETE=bash_source gjrpc-serve)"; for others: zsh_source, fish_source.'
 
 
 def _run(target: str | None, **values: Any) -> None:
@@ -79,7 +79,7 @@ def _serve(target: str | None, chosen: Settings, listening: Listening) -> None:
 
 
 def _live(notifier: Notifier, interval: float) -> None:
-    """Tell systemd, from the event loop, that it turns."""
+    """Send systemd's watchdog signs of life from the event loop, so that they stop if the loop blocks."""
     while True:
         notifier.alive()
         gevent.sleep(interval / 2)
@@ -88,7 +88,7 @@ def _live(notifier: Notifier, interval: float) -> None:
 def _reload_on_signal(
     context: ssl.SSLContext | None, chosen: Settings, guard: Guard | AnonymousGuard | None, notifier: Notifier
 ) -> None:
-    """SIGHUP reads certificate and credentials again; what is broken leaves the old ones in use, and the log says so."""
+    """On SIGHUP, read certificate and credentials again; if a file can't be used, keep the old ones and log why."""
 
     def reload() -> None:
         notifier.reloading()
@@ -97,21 +97,21 @@ def _reload_on_signal(
         if context is not None and chosen.cert is not None:
             _reload_certificate(context, chosen)
         elif not isinstance(guard, Guard):
-            log.info("SIGHUP: there is nothing to read again: neither a certificate nor credentials")
-        log.info("SIGHUP: a single process can't reload its code; start the server with --workers 2 or more to reload it")
+            log.info("SIGHUP: there is no certificate and no file of credentials to read again")
+        log.info("SIGHUP: a single process can't reload its code; to be able to, start the server with --workers 2 or more")
         notifier.ready()
 
     gevent.signal_handler(signal.SIGHUP, reload)
 
 
 def _reload_certificate(context: ssl.SSLContext, chosen: Settings) -> None:
-    assert chosen.cert is not None  # noqa: S101  for mypy: asked before
+    assert chosen.cert is not None  # noqa: S101  for mypy: the caller has checked it
     try:
         tls.reload(context, chosen.cert, chosen.key, chosen.client_ca)
     except SettingsError as error:
         log.error("SIGHUP: the old certificate stays in use: %s", error)
     else:
-        log.info("SIGHUP: new connections get the certificate as it is now in %s", chosen.cert)
+        log.info("SIGHUP: new connections use the certificate that is now in %s", chosen.cert)
 
 
 main = Command(

@@ -107,7 +107,7 @@ def test_tells_of_itself(launch, option):
     """Help and version are told on standard output, and end with exit code 0."""
     told = launch("-m", "gjrpc.serve", option)
     assert told.wait() == 0
-    assert {"--help": "--max-body INTEGER", "--version": "gjrpc, version 0."}[option] in told.output
+    assert {"--help": "--max-body N", "--version": "gjrpc, version 0."}[option] in told.output
 
 
 @pytest.mark.parametrize(
@@ -118,9 +118,9 @@ def test_tells_of_itself(launch, option):
         (["app"], "expected MODULE:NAME"),
         (["app:registry", "--bind", "nonsense"], "expected HOST:PORT"),
         (["app:registry", "--cert", "missing.pem"], "missing.pem"),
-        (["app:registry", "--key", "key.pem"], "need --cert"),
-        (["app:registry", "--self-signed", "--cert", "x"], "leave --cert"),
-        (["app:registry", "--config", "app.py"], "not a TOML file"),
+        (["app:registry", "--key", "key.pem"], "give --cert too"),
+        (["app:registry", "--self-signed", "--cert", "x"], "leave out --cert"),
+        (["app:registry", "--config", "app.py"], "not a readable TOML file"),
         (["app:registry", "--bind", "192.0.2.1:1"], "192.0.2.1:1"),
         (["app:registry", "--bind", "unix:app.py"], "a file that is not a socket is in the way"),
         (["app:missing", "--bind", "unix:s.sock"], "it has the registry"),
@@ -172,7 +172,7 @@ def test_a_reload_of_one_process(run):
     server = run("app:registry")
     server.wait_url()
     server.process.send_signal(signal.SIGHUP)
-    server.wait_for("SIGHUP: a single process can't reload its code; start the server with --workers 2 or more to reload it")
+    server.wait_for("SIGHUP: a single process can't reload its code; to be able to, start the server with --workers 2 or more")
 
 
 def test_a_refused_origin_and_host_are_logged(run):
@@ -201,7 +201,7 @@ def test_a_link_local_address(run):
 
 
 def test_self_signed(run):
-    """A throw-away certificate is served under the printed fingerprint, and the printed curl line trusts it."""
+    """A temporary certificate is served under the printed fingerprint, and the printed curl line trusts it."""
     server = run("app:registry", "--self-signed")
     server.wait_url()
     assert curl(server.wait_for(r"try: (curl .*)")[1]) == '{"ping":"pong"}'

@@ -1,7 +1,7 @@
-"""How the small command lines of this package speak and end.
+"""How the command lines of this package report errors and exit.
 
-Owns that a `SettingsError` becomes one line on standard error and exit code 2, and that a server's words are safe to print. It
-knows no option and no command.
+Owns that a `SettingsError` becomes one line on standard error and exit code 2, without control characters. It knows no option and
+no command.
 """
 
 import sys
@@ -16,10 +16,10 @@ from gjrpc.texts import printable
 
 
 class Command(click.Command):
-    """Ends with one clear line and exit code 2 if an option, a file or an address can't be used.
+    """A command that exits with one line and code 2 if an option, a file or an address can't be used.
 
     Args:
-        hints: by options of other programs, what to write instead.
+        hints: what to write instead of options of other programs, by these options.
         the rest: as for `click.Command`.
     """
 
@@ -45,7 +45,7 @@ class Command(click.Command):
 
 
 class ReadingCommand(Command):
-    """A command that reads strangers' data and gives exit code 1 a meaning of its own: no failure exits with it."""
+    """A command that reads untrusted data, and whose exit code 1 is not an error: every error exits with 2."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command line."""
@@ -53,11 +53,11 @@ class ReadingCommand(Command):
             return super().main(*args, **kwargs)
         except RecursionError:
             _end("the input is nested too deep")
-        except Exception:  # noqa: BLE001  loud, and without exit code 1
+        except Exception:  # noqa: BLE001  printed in full, but without exit code 1
             traceback.print_exc()
             _end("this is a bug in gjrpc; please report it with the lines above")
 
 
-def _end(words: str) -> NoReturn:
-    click.echo(f"error: {printable(words)}", err=True)
+def _end(reason: str) -> NoReturn:
+    click.echo(f"error: {printable(reason)}", err=True)
     sys.exit(2)

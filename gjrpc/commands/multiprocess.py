@@ -1,7 +1,11 @@
-"""`python -m gjrpc.serve --workers N`: the composition root of several processes.
+"""`python -m gjrpc.serve --workers N`: the composition root of a server in several processes.
 
-The master never patches the standard library and runs no event loop, so nothing of gevent is there to be shared by a fork; each
-worker patches first thing and loads the target afresh. `serve` comes here by way of exec, with all it was started with.
+The master never patches the standard library and runs no event loop, so that a fork shares nothing of gevent; each worker patches
+first and then loads the target. `serve` gets here by exec, with all options that it was started with.
+
+As in one process, everything is checked before the socket is bound, in the same order: options, certificate, credentials,
+target. The master checks all but the target, which it must not load: it forks the first worker with a socket that is not bound
+yet, and binds the socket once that worker has loaded the target.
 """
 
 import importlib
@@ -36,25 +40,25 @@ from gjrpc.workers.master import Master, QuietLogger, ReportingWorker
 log = logging.getLogger("gjrpc.commands")
 
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108  gunicorn makes its files there safely, and deletes them at once
-_REST = 2  # seconds for the workers beyond the grace period, to tell the clients that it is over
+_REST = 2  # seconds after the grace period for the workers to answer the calls that have not ended
 
 
 def become_master() -> None:
-    """Become the master: the same process and Python with the same options, but unpatched."""
+    """Become the master: the same process, with the same Python and options, but not patched by gevent."""
     os.execv(sys.executable, [sys.executable, *_python_options(), "-m", "gjrpc.commands.multiprocess", *sys.argv[1:]])  # noqa: S606  no shell
 
 
 def _python_options() -> list[str]:
-    """The options that this Python was started with, such as -O, -W error or -X dev."""
-    # As multiprocessing passes them on to its children; it leaves out the -X options that it does not know.
-    known = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # typeshed leaves it out
+    """The options that this Python was started with, for example -O, -W error or -X dev."""
+    # multiprocessing passes its children these; it leaves out the -X options that it does not know.
+    known = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # missing in typeshed
     given = {option.partition("=")[0] for option, before in zip(known[1:], known, strict=False) if before == "-X"}
     others = [name if value is True else f"{name}={value}" for name, value in sys._xoptions.items() if name not in given]
     return [*known, *(word for option in others for word in ("-X", option))]
 
 
 def _stay_logical() -> str:
-    """Keep the name by which the current folder was entered, perhaps a symbolic link, and search modules there too.
+    """Return the current folder as `$PWD` names it, perhaps by a symbolic link, and search for modules under that name.
 
     A deployment may move the link, and a reload must find the new folder.
     """
@@ -67,13 +71,13 @@ def _stay_logical() -> str:
 
 
 class ServeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """What the workers serve and how, in gunicorn's terms.
+    """The target and its options, as gunicorn's arbiter and its workers need them.
 
     Args:
-        target: what to serve, as the command line has it.
+        target: what to serve, as on the command line.
         chosen: the options.
-        address: where the socket listens.
-        made: the throw-away certificate, which all workers share.
+        address: where the server listens.
+        made: the temporary certificate, which all workers share.
     """
 
     def __init__(self, target: str | None, chosen: Settings, address: Address, made: SelfSigned | None) -> None:
@@ -81,7 +85,7 @@ class ServeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has n
         self.chosen = chosen
         self.address = address
         self.made = made
-        self.for_curl = build.for_curl(chosen, made)  # in the master: the file that it names lives as long as this process
+        self.for_curl = build.for_curl(chosen, made)  # in the master, whose end removes the file that this names
         self.folder = _stay_logical()
         self.served: Any = None
         self.context: ssl.SSLContext | None = None
@@ -90,18 +94,18 @@ class ServeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has n
 
     @property
     def grace(self) -> float:
-        """Seconds for the calls in flight at a stop."""
+        """Seconds that calls in flight get at a stop."""
         return self.chosen.grace
 
     def load_config(self) -> None:
-        """Set what gunicorn is to know."""
+        """Set gunicorn's own settings."""
         values = {
             "worker_class": ServeWorker,
             "workers": self.chosen.workers,
             "timeout": self.chosen.worker_timeout,
             "graceful_timeout": math.ceil(self.chosen.grace) + _REST,
             "logger_class": QuietLogger,
-            # Memory, where there is some: the root file system may be read-only.
+            # In memory if possible: the root file system may be read-only.
             "worker_tmp_dir": _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None,
             "control_socket_disable": True,
         }
@@ -109,11 +113,11 @@ class ServeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn has n
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        """Load files and target, in each worker, after patching. The folder is looked up again: it may be another one by now."""
+        """Read the files and load the target; each worker does, after patching. The folder may be another one after a reload."""
         try:
             os.chdir(self.folder)
         except OSError as error:
-            raise SettingsError(f"the folder {self.folder!r} can't be entered: {error.strerror}") from error
+            raise SettingsError(f"can't change to the folder {self.folder!r}: {error.strerror}") from error
         importlib.invalidate_caches()
         self.context = self.made.context if self.made else build.context(self.chosen)
         self.guard = build.credentials_of(self.chosen)
@@ -166,14 +170,14 @@ def _run(target: str | None, **values: Any) -> None:
 
 
 def _supervise(target: str | None, chosen: Settings, listening: Listening) -> None:
-    """Check the options and files here, once; the first worker loads the target; only then is the socket bound."""
+    """Check options and files, then run the master, which binds the socket."""
     made, _, _ = build.security(chosen, listening.address)
     application = ServeApplication(target, chosen, listening.address, made)
     Master(application, listening.socket, Notifier(), listening.listen).run()
 
 
 main = Command("gjrpc-serve", callback=_run, params=build.parameters(), hints=HINTS)
-"""The command line, as `serve` has it."""
+"""The command line, with the options of `serve`."""
 
 if __name__ == "__main__":
     main(prog_name="python -m gjrpc.serve")

@@ -1,6 +1,7 @@
-"""What a target on the command line names: `module:registry`, `module:application`, `module:factory()`.
+"""Loads what a target on the command line names: `module:registry`, `module:application`, `module:factory()`.
 
-Owns loading the user's code, checking what it finds there, and wording every error about it. It knows no server.
+Owns how the user's code is imported, the check of what the target names, and the sentence of every error in it. It knows no
+server.
 """
 
 import importlib
@@ -17,14 +18,12 @@ from typing import Any
 from gjrpc.calls.registry import Registry
 from gjrpc.errors import SettingsError
 
-_FORM = "expected MODULE:NAME or MODULE:FACTORY(), as in app:registry"
-_EXPECTED = "expected a Registry, or a WSGI callable, which takes two arguments (environ, start_response)"
-_REGISTER = "to call it as a method, register it, as in: registry = Registry(); registry.register({})"
-_ASGI = (
-    "it is an ASGI application or a coroutine function, but this server speaks WSGI: wrap it (a2wsgi has a middleware for that)"
-)
+_FORM = "expected MODULE:NAME or MODULE:FACTORY(), for example app:registry"
+_EXPECTED = "expected a Registry, or a WSGI callable with two arguments (environ, start_response)"
+_REGISTER = "to serve it as a method, register it: registry = Registry(); registry.register({})"
+_ASGI = "it is an ASGI application or a coroutine function, but this server serves WSGI: wrap it, for example with a2wsgi"
 
-# What the first argument of a WSGI callable is not: such a function is one that somebody forgot to register.
+# Types that an environ is not: a function whose first argument has one of them was probably meant to be registered.
 _NO_ENVIRON = frozenset({"int", "float", "str", "bool", "bytes", "list", "tuple", "set", "date", "datetime", "Decimal", "UUID"})
 
 _OURS = str(Path(__file__).parent.parent)
@@ -32,7 +31,11 @@ _OTHERS = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib",
 
 
 def load(target: str, folder: str | None = None) -> Registry | Callable[..., Any]:
-    """Import what a target names, searching a folder first, by default the current one.
+    """Import what a target names, and call it if it is a factory.
+
+    Args:
+        target: as on the command line.
+        folder: where to search for modules first; by default the current folder.
 
     Raises:
         SettingsError: there is no such module or name, its code fails, or it is neither a Registry nor a WSGI callable.
@@ -48,11 +51,11 @@ def load(target: str, folder: str | None = None) -> Registry | Callable[..., Any
         found = _run(found, target)
     if not isinstance(found, Registry) and (reason := _unfit(found, module)):
         raise SettingsError(f"target {target!r}: {reason}")
-    return found  # type: ignore[no-any-return]  # looked at above
+    return found  # type: ignore[no-any-return]  # checked above
 
 
 def _unfit(found: Any, module: Any) -> str | None:
-    """Why something can't be served as a WSGI application; None if it can."""
+    """Why an object can't be served as a WSGI application; None if it can."""
     if isinstance(found, ModuleType):
         return f"it is a module{_offer(found)}; {_FORM}"
     if _is_async(found):
@@ -62,7 +65,7 @@ def _unfit(found: Any, module: Any) -> str | None:
         return f"it is {kind}"
     try:
         signature = inspect.signature(found)
-    except (TypeError, ValueError):  # written in C, for example: the first call will tell
+    except (TypeError, ValueError):  # written in C, for example: only a call can show whether it fits
         return None
     if _takes(signature, None, None) and not _forgotten(found, signature):
         return None
@@ -74,17 +77,17 @@ def _unfit(found: Any, module: Any) -> str | None:
 def _remedy(found: Any, signature: inspect.Signature, module: Any) -> str:
     name = getattr(found, "__name__", None) or "it"
     if isinstance(found, type):
-        return f"it is a class; name an instance, as in app = {name}(…), or write {name}() here if it needs no arguments"
+        return f"it is a class; name an instance (app = {name}(…)), or write {name}() here if it needs no arguments"
     kind = "a function" if inspect.isroutine(found) else _a(type(found).__name__)
     registry = next((known for known, value in _registries(module) if name in {method.name for method in value}), None)
     if registry is not None:
-        return f"it is a function, registered in {registry!r}: serve {module.__name__}:{registry}"
-    factory = f"; where it makes one, write {name}()" if _takes(signature) else ""
+        return f"it is a function that is registered in {registry!r}: serve {module.__name__}:{registry}"
+    factory = f"; if it returns one, write {name}()" if _takes(signature) else ""
     return f"it is {kind} with the arguments {signature}; {_EXPECTED}; {_REGISTER.format(name)}{factory}"
 
 
 def _forgotten(found: Any, signature: inspect.Signature) -> bool:
-    """Whether it is a function whose first argument, by its annotation, is not an environ."""
+    """Whether it is a function whose first argument has an annotation that no environ fits."""
     first = next(iter(signature.parameters.values()), None)
     if first is None or not inspect.isroutine(found):
         return False
@@ -94,13 +97,13 @@ def _forgotten(found: Any, signature: inspect.Signature) -> bool:
 
 
 def _is_async(found: Any) -> bool:
-    """Whether it is a coroutine or would return one."""
+    """Whether an object is a coroutine, or returns one when it is called."""
     if inspect.iscoroutine(found):
-        found.close()  # nobody will await it
+        found.close()  # nothing will await it
         return True
     while isinstance(found, partial):
         found = found.func
-    called = found if inspect.isroutine(found) or isinstance(found, type) else getattr(found, "__call__", None)  # noqa: B004  itself wanted
+    called = found if inspect.isroutine(found) or isinstance(found, type) else getattr(found, "__call__", None)  # noqa: B004  the method itself is needed
     return inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called)
 
 
@@ -121,7 +124,9 @@ def _import(module_name: str, target: str) -> Any:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is not None and (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise SettingsError(f"target {target!r}: there is no module {error.name!r} here or on the path; {_FORM}") from error
+            raise SettingsError(
+                f"target {target!r}: there is no module {error.name!r} in this folder or on Python's path; {_FORM}"
+            ) from error
         raise _failed("importing it", target, error) from error
     except (Exception, SystemExit) as error:
         raise _failed("importing it", target, error) from error
@@ -156,13 +161,13 @@ def _run(factory: Any, target: str) -> Any:
 
 
 def _failed(doing: str, target: str, error: BaseException) -> SettingsError:
-    """Return a one-line error for a failure in the user's own code, with its place."""
+    """Make the one-line error for a failure in the user's own code, with its file and line."""
     place = _place(error)
     return SettingsError(f"target {target!r}: {doing} failed{f' at {place}' if place else ''}: {type(error).__name__}: {error}")
 
 
 def _place(error: BaseException) -> str:
-    """The user's file and line that led to an error: the innermost one that is neither gjrpc's nor a library's."""
+    """The file and line in the user's code that led to an error: the innermost that are neither gjrpc's nor a library's."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
     frames = [

@@ -1,9 +1,9 @@
-"""How several workers share the connections that come to one listening socket.
+"""How several workers share the connections of one listening socket.
 
-The kernel wakes all of them, and the first one there takes what it finds: of 64 connections one of two workers took up to all. So
-each worker writes on a board in shared memory how many it has, and one that has more than another steps back for a moment before
-it accepts. It owns the board and that rule; it knows no processes. (A socket for each worker, SO_REUSEPORT, would share them too,
-but those waiting in the queue of a worker that ends are lost.)
+The kernel wakes all of them, and the first to run accepts whatever waits: of 64 connections, one of two workers got up to all. So
+each worker publishes on a board in shared memory how many connections it has, and one that has more than another pauses briefly
+before it accepts. This module owns the board and that rule; it knows no processes. (A socket for each worker, SO_REUSEPORT, would
+share connections too, but those in the queue of a worker that ends would be lost.)
 """
 
 import mmap
@@ -13,35 +13,40 @@ from typing import Any
 from gjrpc.server.server import Server
 
 _SLOTS = 256
-_FRESH = 2.0  # seconds after which a worker that signs no more is not counted with: it hangs, or is gone
-_LOOK = 0.05  # seconds between two looks at who the others are
+_FRESH = 2.0  # seconds after which a worker that does not sign any more no longer counts: it hangs, or has ended
+_LOOK = 0.05  # seconds between two searches for the other workers
 _PAUSE = 0.002  # seconds for the others to accept
-_AFTER = 4  # connections accepted after a pause, whoever has how many: the others had their chance
+_AFTER = 4  # connections accepted after a pause in any case: the others had their chance
 
 
 class Board:
-    """How many connections each worker has; to be made before the workers are forked."""
+    """How many connections each worker has, in shared memory; make it before the workers are forked."""
 
     def __init__(self) -> None:
-        # For each slot a time of signing (monotonic, in seconds) and a number of connections.
+        # Each slot has the time at which a worker signed (monotonic, in seconds) and its number of connections.
         self._cells = memoryview(mmap.mmap(-1, _SLOTS * 16)).cast("d")
         self._mine = 0
         self._others: list[int] = []
         self._known_until = 0.0
 
     def sign(self, number: int, count: int) -> None:
-        """Say that the worker with this number lives and has so many connections; to be repeated well within two seconds."""
+        """Publish that a worker is alive, and its connections; call it again well within two seconds.
+
+        Args:
+            number: the worker's number.
+            count: its connections.
+        """
         now = time.monotonic()
         self._mine = 2 * (number % _SLOTS)
         self._cells[self._mine] = now
         self.count(count)
 
     def count(self, count: int) -> None:
-        """Say how many connections this worker has now."""
+        """Publish how many connections this worker has now."""
         self._cells[self._mine + 1] = count
 
     def leave(self) -> None:
-        """Say that this worker accepts no more."""
+        """Publish that this worker accepts no more connections."""
         self._cells[self._mine] = 0
 
     def ahead(self, count: int) -> bool:
@@ -57,7 +62,7 @@ class Board:
 
 
 class SharingServer(Server):
-    """A server that leaves connections to other workers where they have fewer.
+    """A server that leaves connections to workers that have fewer.
 
     Args:
         board: shared by the workers.
@@ -75,11 +80,11 @@ class SharingServer(Server):
 
     @property
     def count(self) -> int:
-        """The connections, with those that shake hands."""
+        """The number of connections, including those whose TLS handshake is under way."""
         return len(self.connections)
 
     def full(self) -> bool:
-        """Whether to step back; gevent asks before it accepts, and then stops to."""
+        """Whether to pause; gevent calls this before it accepts, and stops accepting if it is true."""
         if self._free > 0:
             self._free -= 1
             return False

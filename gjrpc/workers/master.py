@@ -1,8 +1,8 @@
-"""The master of several workers: gunicorn's arbiter, with generations.
+"""The master of several workers: gunicorn's arbiter, with generations of workers.
 
-Owns when workers begin and end: a generation begins with one worker; once that one serves come the others, and only then are the
-old ones told to end. So code or a certificate that can't be used never costs a worker that serves. Forking, signals and the watch
-for signs of life are gunicorn's. It knows no application; what a worker does is `worker`'s.
+Owns when workers start and stop. A generation starts with one worker; once that one serves, the master starts the others, and
+only then stops the old ones. So code or a certificate that can't be used never costs a worker that serves. gunicorn forks,
+receives signals and looks for signs of life. This module knows no application; `worker` knows what a worker does.
 """
 
 import logging
@@ -28,10 +28,10 @@ from gjrpc.workers.worker import Worker
 
 log = logging.getLogger("gjrpc.workers")
 
-_TICK = 0.02  # seconds between two looks at a generation that begins
-_SOON = 0.1  # seconds in which the log is written, where somebody reads it
-_STEADY = 3.0  # seconds of life after which an end counts as the first one: what crashes ever later does not crash in a hot loop
-_LONGEST = 30.0  # seconds
+_TICK = 0.02  # seconds between two looks at a generation that is starting
+_SOON = 0.1  # seconds in which buffered lines of the log are written if something reads them
+_STEADY = 3.0  # seconds after which the end of a worker starts a new row: only quick crashes would make a hot loop
+_LONGEST = 30.0  # seconds between the starts of workers that crash
 
 
 class ReportingWorker(Worker):
@@ -49,7 +49,7 @@ class ReportingWorker(Worker):
     """Whether the master has told this worker to stop."""
 
     def run(self) -> None:
-        """Report, wait for the socket, serve; the master binds it once a first worker has loaded the application."""
+        """Report, wait for the socket, and serve. The master binds the socket once a first worker has loaded the application."""
         self.report(self.LOADED)
         while not all(listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for listener in self.sockets):
             if self._orphaned():
@@ -70,10 +70,10 @@ class ReportingWorker(Worker):
 
 
 class Backoff:
-    """How long no worker is started, after workers that ended by themselves: the longer, the more did so in a row.
+    """Delays the start of workers after others have crashed: the more in a row, the longer.
 
     Args:
-        free: ends in a row that cost nothing, so that what was killed is replaced at once.
+        free: crashes in a row without a delay, so that workers that were killed are replaced at once.
     """
 
     def __init__(self, free: int) -> None:
@@ -82,18 +82,23 @@ class Backoff:
         self._until = 0.0
 
     def ended(self, lived: float, now: float) -> None:
-        """Note a worker's end: it lived for so many seconds, until now."""
+        """Note that a worker has ended by itself.
+
+        Args:
+            lived: seconds for which it ran.
+            now: the time, in seconds.
+        """
         self._row = self._row + 1 if lived < _STEADY else 1
         over = self._row - self._free
         self._until = now + min(_LONGEST, 0.5 * 2 ** min(over - 1, 16)) if over > 0 else now
 
     def left(self, now: float) -> float:
-        """Seconds until the next worker may begin."""
+        """Seconds until the next worker may start."""
         return max(0.0, self._until - now)
 
 
 class QuietLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's words in the log of this process: warnings and errors as such, and its remarks only for debugging."""
+    """Puts gunicorn's messages into the log of this process, those of level info as debug."""
 
     def setup(self, cfg: Any) -> None:
         """Leave handlers, format and level to the root logger."""
@@ -101,7 +106,7 @@ class QuietLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
         self.error_log.propagate = True
 
     def info(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        """What gunicorn's arbiter says itself, in fewer words."""
+        """Log what the master itself reports more briefly."""
         self.debug(msg, *args, **kwargs)
 
 
@@ -111,7 +116,7 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     Args:
         app: gunicorn's application, which has the configuration.
         listener: the socket that all workers share.
-        notifier: notifies systemd.
+        notifier: sends systemd its notifications.
         listen: binds the socket; called once a first worker has loaded the application, so that nothing is bound for one
             that can't be loaded.
     """
@@ -124,8 +129,8 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         self._begin()
 
     def _begin(self) -> None:
-        """Begin a generation with its first worker, which `manage_workers` starts."""
-        self._border: int | None = self.worker_age  # the workers after this one are the new ones
+        """Begin a generation; `manage_workers` starts its first worker."""
+        self._border: int | None = self.worker_age  # workers with a higher age are the new ones; None: no generation is starting
         self._backoff = Backoff(self.num_workers)
         self._begun = self._served = False
         self._reason = ""
@@ -133,45 +138,45 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     # --- what signals mean ---
 
     def handle_hup(self) -> None:
-        """Begin a new generation; one that is just beginning is dropped for it."""
+        """Begin a new generation; one that is still starting is dropped."""
         log.info("SIGHUP: reloading with new workers")
         self._notifier.reloading()
-        if self._border is not None and (new := self._new()) and len(new) < len(self._standing()):
-            for worker in new:  # one that does not serve yet may not hear a kinder signal
+        if self._border is not None and (new := self._new()) and len(new) < len(self._active()):
+            for worker in new:  # a worker that does not serve yet may not handle a gentler signal
                 self._retire(worker, signal.SIGTERM if worker.reported == ReportingWorker.SERVES else signal.SIGKILL)
-        for worker in self._standing():
+        for worker in self._active():
             if worker.reported == ReportingWorker.SERVES:
                 self.kill_worker(worker.pid, ReportingWorker.RENEW)
         self._begin()
 
     def handle_term(self) -> None:
-        """End in good order."""
-        self._say_stop("SIGTERM")
+        """Stop gracefully."""
+        self._log_stop("SIGTERM")
         super().handle_term()
 
     def handle_int(self) -> None:
-        """End in good order too."""
-        self._say_stop("SIGINT")
+        """Stop gracefully."""
+        self._log_stop("SIGINT")
         super().handle_term()
 
     handle_quit = handle_int
 
     def handle_usr2(self) -> None:
-        """gunicorn would start a second master; systemd and containers know but one."""
-        log.warning("SIGUSR2 has no effect; SIGHUP loads the code anew")
+        """Do nothing: gunicorn would start a second master, but systemd and containers know only one."""
+        log.warning("SIGUSR2 has no effect; send SIGHUP to reload the code")
 
-    def _say_stop(self, name: str) -> None:
+    def _log_stop(self, name: str) -> None:
         log.info("%s: stopping; calls in flight have %g s to end", name, self.app.grace)
 
     def stop(self, graceful: bool = True) -> None:
-        """Let the calls in flight end; a second signal, or the end of the grace period, stops at once."""
+        """Stop once the calls in flight have ended; a second signal, or the end of the grace period, stops at once."""
         self._notifier.stopping()
         close_sockets(self.LISTENERS, unlink=False)
         self.LISTENERS = []
         limit = time.monotonic() + self.cfg.graceful_timeout
         order = signal.SIGTERM if graceful else signal.SIGQUIT
         while self.WORKERS and time.monotonic() < limit:
-            self.kill_workers(order)  # again and again: a worker that was just forked hears nothing yet
+            self.kill_workers(order)  # repeatedly: a worker that was just forked ignores the first ones
             for number in self.wait_for_signals(0.2):
                 if number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT) and order == signal.SIGTERM:
                     log.warning("%s again: stopping at once", signal.Signals(number).name)
@@ -187,7 +192,7 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
     # --- the workers ---
 
     def wait_for_signals(self, timeout: float = 1.0) -> list[int]:
-        """Wait, but no longer than there is nothing to do."""
+        """Wait for signals, but no longer than until the next thing to do."""
         if self._border is not None:
             timeout = min(timeout, _TICK)
         if (left := self._backoff.left(time.monotonic())) > 0:
@@ -199,17 +204,17 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         return signals
 
     def manage_workers(self) -> None:
-        """Begin and end workers, so that there are as many as there should be."""
+        """Start and stop workers, so that there are as many as there should be."""
         if self._border is not None:
             self._go_on(self._new())
             return
-        standing = self._standing()
-        self._spawn(self.num_workers - len(standing))
-        for worker in standing[: max(0, len(standing) - self.num_workers)]:
+        active = self._active()
+        self._spawn(self.num_workers - len(active))
+        for worker in active[: max(0, len(active) - self.num_workers)]:
             self._retire(worker)
 
     def _go_on(self, new: list[ReportingWorker]) -> None:
-        """Take the generation that begins one step further."""
+        """Bring the generation that is starting one step further."""
         if not new and not self._begun:
             self._begun = True
             self._spawn(1)
@@ -221,16 +226,16 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
             if len(new) < self.num_workers:
                 self._spawn(self.num_workers - len(new))
                 return
-            for worker in [worker for worker in self._standing() if worker not in new]:
+            for worker in [worker for worker in self._active() if worker not in new]:
                 self._retire(worker)
             log.info("reloaded: %d new workers serve" if self._border else "%d workers serve", len(new))
             self._border = None
             self._notifier.ready()
 
     def _give_up(self) -> None:
-        """None is left of a generation that was beginning."""
-        if self._standing():
-            log.error("SIGHUP: the old workers serve on: %s", printable(self._reason))
+        """End the start of a generation whose workers have all ended."""
+        if self._active():
+            log.error("SIGHUP: the old workers stay in use: %s", printable(self._reason))
             self._notifier.ready()
         elif not self._served:
             self._fail(self._reason)
@@ -244,22 +249,22 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         self._listen = None
 
     def _fail(self, reason: str) -> NoReturn:
-        """End: the server can't be started."""
+        """Exit with an error: the server can't be started."""
         self.stop()
         click.echo(f"error: {printable(reason)}", err=True)
         sys.exit(2)
 
     def spawn_worker(self) -> Any:
-        """Fork, if it can be without the thread that writes the log."""
+        """Fork, if possible while no thread is writing the log."""
         outlets.settle(_SOON)
         return super().spawn_worker()
 
-    def _standing(self) -> list[ReportingWorker]:
-        """The workers that are to serve, the oldest first."""
+    def _active(self) -> list[ReportingWorker]:
+        """The workers that have not been told to stop, oldest first."""
         return sorted((worker for worker in self.WORKERS.values() if not worker.retired), key=lambda worker: int(worker.age))
 
     def _new(self) -> list[ReportingWorker]:
-        return [worker for worker in self._standing() if self._border is not None and worker.age > self._border]
+        return [worker for worker in self._active() if self._border is not None and worker.age > self._border]
 
     def _spawn(self, count: int) -> None:
         if self._backoff.left(time.monotonic()) <= 0:
@@ -271,11 +276,11 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         self.kill_worker(worker.pid, order)
 
     def reap_workers(self) -> None:
-        """Take note of the children that have ended; as process 1 also of others' orphans."""
+        """Collect the children that have ended; as process 1, also orphans of other processes."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:  # there are no children any more
+            except ChildProcessError:  # no children are left
                 return
             if pid == 0:
                 return
@@ -294,12 +299,12 @@ class Master(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         self._backoff.ended(now - worker.born, now)
         if reported == ReportingWorker.SERVES:
             self._served = True
-            self._reason = f"the worker ended soon: {how}"
-            log.error("worker %d has ended by itself: %s", worker.pid, how)
+            self._reason = f"the worker ended soon after its start: {how}"
+            log.error("worker %d has ended unexpectedly: %s", worker.pid, how)
         else:
             silent = reported in ("", ReportingWorker.LOADED)
             self._reason = f"the worker ended before it served: {how}" if silent else reported
             if self._border is None:
                 log.error("a worker can't be replaced: %s", printable(self._reason))
         if (left := self._backoff.left(now)) > 0:
-            log.error("workers end one after the other: the next one begins in %g s", left)
+            log.error("workers keep ending: the next one starts in %g s", left)

@@ -1,7 +1,7 @@
 """gunicorn's worker that runs gjrpc's server: `gunicorn -k gjrpc.worker.Worker app:application`.
 
 Owns what a worker process does from its fork to its end: patching, signals, signs of life, draining. gunicorn's own settings
-hold, as far as they mean something here; `check_config` names those that do not. What a master does is gunicorn's or `master`'s.
+apply if they have a meaning here; `check_config` warns of the others. The master is gunicorn's, or that of `master`.
 """
 
 import logging
@@ -46,12 +46,12 @@ _WITHOUT_EFFECT = (
 )  # fmt: skip
 
 _LONGEST_LINE = 8190  # gunicorn's MAX_REQUEST_LINE
-_UNLIMITED_LINE = 1024 * 1024  # what gunicorn's own parser takes for unlimited
+_UNLIMITED_LINE = 1024 * 1024  # what "unlimited" means to gunicorn's own parser
 _MOST_FIELDS = 32768  # gunicorn's MAX_HEADERS, also meant by 0
 
 
 class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
-    """A process that serves until its master says to stop, or is gone.
+    """A process that serves until its master stops it or has ended.
 
     Attributes:
         born: when it was made, in seconds of the monotonic clock.
@@ -63,42 +63,42 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.born = time.monotonic()
-        self._hurry = False
+        self._at_once = False
         self._servers: list[SharingServer] = []
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
-        """Warn of settings that have no effect here; runs in the master, whose log must not block either."""
+        """Warn of settings that have no effect here. This runs in the master, whose log must not block either."""
         logs.adopt()
-        unset = type(cfg)().settings  # their defaults as `get` gives them, which differ from those that are declared
+        unset = type(cfg)().settings  # defaults as `get` returns them; the declared ones differ
         for name in (name for name in _WITHOUT_EFFECT if name in unset):  # not every version has them all
             if cfg.settings[name].get() != unset[name].get():
                 log.warning("%s has no effect on %s", name, cls.__name__)
         if cfg.preload_app:
-            log.warning("preload_app loads the application before gevent has patched the standard library: it may block")
+            log.warning("preload_app loads the application before gevent patches the standard library: its calls may block")
 
     def init_process(self) -> None:
-        """Patch the standard library before anything of the application is imported, then begin."""
+        """Patch the standard library before anything of the application is imported, then load and serve."""
         logs.adopt()
-        for number in self.SIGNALS:  # the master's own handlers would only note them, in a process that is not the master
+        for number in self.SIGNALS:  # the master's handlers would only queue them, which does nothing in a worker
             signal.signal(number, signal.SIG_DFL)
-        monkey.patch_all()  # what it imports was imported above, in the master: workers begin sooner
+        monkey.patch_all()  # what this imports the master has imported already: workers start sooner
         get_hub().print_exception = logs.greenlet_failed
-        reinit()  # where the master has an event loop after all, this process must not share it
+        reinit()  # if the master has an event loop after all, this process must not share it
         self._wake = gevent.event.Event()
         # The master's sockets are blocking ones of the unpatched kind.
         self.sockets = [gevent.socket.socket(fileno=listener.detach()) for listener in self.sockets]
         super().init_process()
 
     def init_signals(self) -> None:
-        """Until it serves, the signals that stop a worker end it at once: there is nothing to lose."""
-        # A terminal sends these to all its processes, and what they mean is the master's to say.
+        """Let the signals that stop a worker end it at once until it serves: there is nothing to lose."""
+        # A terminal sends these to all its processes, but only the master acts on them.
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGWINCH, signal.SIGUSR2):
             signal.signal(number, signal.SIG_IGN)
-        signal.signal(signal.SIGABRT, self.handle_abort)  # not on the event loop, since that may be what stands still
+        signal.signal(signal.SIGABRT, self.handle_abort)  # not on the event loop, which may be blocked
 
     def handle_abort(self, number: int, frame: Any) -> None:
-        """The master has seen no sign of life: say where the worker hangs, and end."""
+        """Log where the worker hangs, and end: the master has seen no sign of life."""
         here = "".join(traceback.format_stack(frame)).rstrip()
         log = self.log.error_log
         words = "worker %d held the event loop for too long, here:"
@@ -106,7 +106,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
         super().handle_abort(number, frame)
 
     def make_server(self, listener: Any) -> SharingServer:
-        """The server for one listening socket, by gunicorn's settings."""
+        """Make the server for one listening socket from gunicorn's settings."""
         cfg = self.cfg
         default = Timeouts()
         timeouts = replace(default, idle=cfg.keepalive or default.idle, grace=_within(cfg.graceful_timeout))
@@ -120,17 +120,17 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
             timeouts=timeouts,
             access_log=self._access_log(),
             watchdog=Watchdog(),
-            hosts=("*",),  # as under gunicorn's own workers: what binds to loopback there is mostly behind a proxy
+            hosts=("*",),  # as with gunicorn's own workers: a server on loopback there is mostly behind a proxy
             **self.shared(),
             **options,
         )
 
     def shared(self) -> dict[str, Any]:
-        """Options of the server that come of there being several."""
+        """Options that the server needs because there are several workers."""
         return {"board": self.board, "environ": {"wsgi.multiprocess": self.cfg.workers > 1}}
 
     def run(self) -> None:
-        """Serve; returns when the worker is to end."""
+        """Serve until the worker has to end."""
         self._servers = servers = [self.make_server(listener) for listener in self.sockets]
         self.notify()
         for server in servers:
@@ -142,22 +142,22 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
         while self.alive and not self._orphaned():
             self._beat()
         self.board.leave()
-        stops = [gevent.spawn(server.stop, 0 if self._hurry else None) for server in servers]
+        stops = [gevent.spawn(server.stop, 0 if self._at_once else None) for server in servers]
         while not all(stop.ready() for stop in stops):
-            if self._hurry or self._orphaned():
+            if self._at_once or self._orphaned():
                 gevent.joinall([gevent.spawn(server.stop, 0) for server in servers])
             self._beat(stops)
 
     def serves(self, servers: list[SharingServer]) -> None:
-        """Called once, when connections are accepted."""
+        """Run when the worker has started to accept connections."""
 
     def notify(self) -> None:
-        """Give a sign of life; on the event loop, so that a loop that stands still gives none."""
+        """Give a sign of life. The event loop calls this, so that a loop that is blocked gives none."""
         super().notify()
         if self.alive:
             self.board.sign(self.age, sum(server.count for server in self._servers))
         if self.cfg.timeout:
-            # The master ends a worker that hangs. Where the master is gone as well, nobody would: then the kernel does.
+            # The master ends a worker that hangs. If the master has ended too, the kernel does it.
             signal.setitimer(signal.ITIMER_REAL, self.cfg.timeout + 2 * _BEAT + 1)
 
     def _beat(self, awaited: list[Any] | None = None) -> None:
@@ -167,9 +167,9 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
         else:
             self._wake.wait(_BEAT)
 
-    def _stop(self, hurry: bool = False) -> None:
+    def _stop(self, at_once: bool = False) -> None:
         self.alive = False
-        self._hurry = self._hurry or hurry
+        self._at_once = self._at_once or at_once
         self._wake.set()
 
     def _reopen_logs(self) -> None:
@@ -179,27 +179,27 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
     def _orphaned(self) -> bool:
         if os.getppid() == self.ppid:
             return False
-        if not self._hurry:
-            self.log.error("worker %d ends: its master is gone", self.pid)
-            self._hurry = True
+        if not self._at_once:
+            self.log.error("worker %d ends: its master has ended", self.pid)
+            self._at_once = True
         return True
 
     def _access_log(self) -> AnswerLog | None:
-        self.log.now = _now  # gunicorn's own has the months of the application's locale
-        # There is more than a file that turns it on: syslog, a configuration of logging, and statsd, which counts by it.
+        self.log.now = _now  # gunicorn's own uses the application's locale for months
+        # Not only a file turns it on: syslog, a logging configuration and statsd, which counts by it, do too.
         wanted = getattr(self.log, "access_log_enabled", self.cfg.accesslog) or self.cfg.statsd_host
         noted = _GunicornLog(self.log) if wanted else None
         return noted if self.max_requests == sys.maxsize else _Counter(self, noted)
 
 
 def _now() -> str:
-    """The time as `%(t)s` of gunicorn's access log has it: the local one."""
+    """The local time, as `%(t)s` in gunicorn's access log."""
     at = time.localtime()
     return f"[{common_time(at, time.strftime('%z', at))}]"
 
 
 class _GunicornLog:
-    """Notes each answer in gunicorn's access log, in the format that its settings say."""
+    """Writes each answer to gunicorn's access log, in the format of its settings."""
 
     def __init__(self, log: Any) -> None:
         self._log = log
@@ -225,7 +225,7 @@ class _GunicornLog:
 
 
 class _Answer:
-    """An answer as gunicorn's log wants it."""
+    """An answer, with the attributes that gunicorn's access log reads."""
 
     headers: tuple[()] = ()
 
@@ -235,7 +235,7 @@ class _Answer:
 
 
 class _Counter:
-    """Ends a worker in good order after `max_requests` answers."""
+    """Stops a worker gracefully after `max_requests` answers."""
 
     def __init__(self, worker: Worker, then: AnswerLog | None) -> None:
         self._worker = worker
@@ -246,7 +246,7 @@ class _Counter:
             self._then.write(answered)
         self._worker.nr += 1
         if self._worker.nr == self._worker.max_requests:
-            self._worker.log.info("worker %d ends: it has given its %d answers", self._worker.pid, self._worker.nr)
+            self._worker.log.info("worker %d ends after %d answers (max_requests)", self._worker.pid, self._worker.nr)
             self._worker._stop()
 
 
@@ -265,5 +265,5 @@ def _proxies(allowed: Iterable[str]) -> Proxies:
 
 
 def _within(seconds: float) -> float:
-    """A little less than the time after which the master kills: what is left of it is for telling the clients."""
+    """Seconds a little before the master kills the worker: the rest is for answering the calls that have not ended."""
     return max(seconds - 1, seconds / 2)

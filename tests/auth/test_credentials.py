@@ -253,7 +253,7 @@ def test_a_certificate_or_a_token(run, files, certificate, client_files, tmp_pat
         assert get(url, verify=certificate.ca, cert=client_files) == (200, {"who": "probe"})
         assert get(url, files[0], verify=certificate.ca, cert=client_files) == (200, {"who": "alice"})
         server.process.send_signal(signal.SIGHUP)
-        server.wait_for("new connections get the certificate")
+        server.wait_for("new connections use the certificate")
 
 
 @pytest.mark.parametrize("worker", ["gevent", "gthread", "sync"])
@@ -328,7 +328,7 @@ def test_host_methods_with_credentials(run, tmp_path):
         assert {get(f"{url}/{name}", token)[0] for name in HOST} == {status}
         assert get(f"{url}/meminfo", token)[0] == 200
     assert "without authentication" not in server.output
-    server.wait_for("without TLS: credentials can be read on their way")
+    server.wait_for("without TLS: credentials can be read on the network")
 
 
 def test_an_application_without_credentials_is_served(run, files):
@@ -348,7 +348,7 @@ def test_an_application_without_credentials_is_served(run, files):
         (["app:registry", "--permissions", "tokens"], "--permissions needs authenticated callers"),
         (["app:registry", "--open", "--token-file", "tokens"], "--open lets anyone call"),
         (["app:registry", "--max-failures", "0"], "0 is not in the range"),
-        (["mounted:application", "--token-file", "tokens"], "can't protect it: the target is an application"),
+        (["mounted:application", "--token-file", "tokens"], "protect a Registry, but the target is an application"),
     ],
 )
 def test_what_can_not_be_used_is_told(run, files, arguments, said):

@@ -378,7 +378,7 @@ def test_killed(run):
             else:
                 assert caller.answer().json() == {"nap": second}
     assert first not in two_answer(server)
-    assert f"worker {first} has ended by itself: SIGKILL" in server.output
+    assert f"worker {first} has ended unexpectedly: SIGKILL" in server.output
 
 
 def test_endless_loop(run):
@@ -401,9 +401,9 @@ def test_crash_loop(launch, tmp_path):
         "import os, threading\nfrom gjrpc import Registry\nregistry = Registry()\nthreading.Timer(0.1, os._exit, [7]).start()\n"
     )
     server = launch("-m", "gjrpc.serve", "crash:registry", "--workers", "2", "--bind", "127.0.0.1:0", cwd=tmp_path)
-    server.wait_for(r"workers end one after the other: the next one begins in [\d.]+ s")
+    server.wait_for(r"workers keep ending: the next one starts in [\d.]+ s")
     assert "exit code 7" in server.output
-    assert server.output.count("has ended by itself") <= 12
+    assert server.output.count("has ended unexpectedly") <= 12
     server.process.terminate()
     assert server.wait() == 0
 
@@ -462,7 +462,7 @@ def test_reload(run, tmp_path):
     old = two_answer(server)
     (tmp_path / "app.py").write_text("def")
     server.process.send_signal(signal.SIGHUP)
-    said = server.wait_for(r".*SIGHUP: the old workers serve on: (.*)")[1]
+    said = server.wait_for(r".*SIGHUP: the old workers stay in use: (.*)")[1]
     assert "SyntaxError" in said
     assert two_answer(server) == old
     (tmp_path / "app.py").write_text(APP.replace('"pong"', '"new pong"'))
@@ -481,7 +481,7 @@ def test_broken_certificate(run, certificate, tmp_path):
     server = run("--cert", str(cert))
     cert.write_text("broken")
     server.process.send_signal(signal.SIGHUP)
-    server.wait_for("SIGHUP: the old workers serve on: --cert: certificate file .*")
+    server.wait_for("SIGHUP: the old workers stay in use: --cert: certificate file .*")
     url = server.url.replace("127.0.0.1", "localhost")
     assert requests.get(f"{url}/ping", verify=certificate.ca, timeout=60).json() == {"ping": "pong"}
 

@@ -125,7 +125,7 @@ def test_max_requests(gunicorn):
         answers = [session.get(f"{server.url}/pid", timeout=60) for _ in range(3)]
         assert len({answer.json()["pid"] for answer in answers}) == 1
     wait_until(lambda: requests.get(f"{server.url}/pid", timeout=60).json() != answers[0].json(), "another worker")
-    server.wait_for("it has given its 3 answers")
+    server.wait_for("ends after 3 answers")
 
 
 def test_limits(gunicorn):
