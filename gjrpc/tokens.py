@@ -1,4 +1,4 @@
-"""`python -m gjrpc.tokens NAME` makes a bearer token: the command line. The file of tokens is `gjrpc.auth.tokens`' to know."""
+"""`python -m gjrpc.tokens NAME`: the command line that makes bearer tokens. `gjrpc.auth.tokens` owns the file of tokens."""
 
 import click
 
@@ -8,7 +8,7 @@ from gjrpc.commands.cli import Command
 
 def _make(name: str, rights: tuple[str, ...]) -> None:
     token, line = make(name, " ".join(rights))
-    click.echo(f"the token of {name}, shown only now: {token}", err=True)
+    click.echo(f"token of {name}, shown only now: {token}", err=True)
     click.echo(line)
 
 
@@ -16,11 +16,18 @@ main = Command(
     "gjrpc-tokens",
     callback=_make,
     params=[click.Argument(["name"]), click.Argument(["rights"], nargs=-1)],
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="""Make a bearer token for the caller NAME.
 
-    The token is shown on standard error; the line for the file that --token-file names comes on standard output, with the hash
-    only: `python -m gjrpc.tokens watch ping 'stats.*' @admin >> tokens`. RIGHTS are patterns of method names and scopes; without
-    a pattern all methods are meant.""",
+    RIGHTS are patterns of method names, and scopes, which begin with @. With scopes but no pattern, the caller may call all
+    methods. Without RIGHTS, the server's --permissions file says what the caller may call.
+
+    The token is printed to standard error, only this once. Standard output gets the line for the server's --token-file,
+    which contains only a hash of the token:
+
+    \b
+    python -m gjrpc.tokens watch ping 'stats.*' @admin >> tokens
+    """,
 )
 """The command line."""
 

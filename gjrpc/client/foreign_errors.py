@@ -46,7 +46,10 @@ _VERIFY_HINTS = {
     62: "use a host name that is in the certificate",  # X509_V_ERR_HOSTNAME_MISMATCH
     64: "use an address that is in the certificate",  # X509_V_ERR_IP_ADDRESS_MISMATCH
 }
-_UNTRUSTED = 'if your own authority issued it, give the authority\'s file: verify="ca.pem", or REQUESTS_CA_BUNDLE=ca.pem'
+_UNTRUSTED = (
+    "if your own authority issued it, give the authority's file: "
+    'verify="ca.pem" in Python, --ca ca.pem on the command line, or REQUESTS_CA_BUNDLE=ca.pem for both'
+)
 
 
 def explain(error: BaseException, limits: tuple[float | None, float | None], *, most: int, doubt: str) -> str:

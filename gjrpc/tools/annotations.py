@@ -14,7 +14,7 @@ from unicodedata import normalize
 from urllib.parse import unquote
 
 from gjrpc.texts import printable
-from gjrpc.tools.fetch import Document
+from gjrpc.tools.openrpc import Document
 from gjrpc.tools.schemas import Keywords, Levels, Schema, constant, constants, fault
 
 _HOMES = {

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from gjrpc.errors import SettingsError
 from gjrpc.texts import printable, printable_json
-from gjrpc.tools.fetch import Document, Method, Value
+from gjrpc.tools.openrpc import ContentDescriptor, Document, MethodObject
 from gjrpc.tools.schemas import Schema, spelled, text
 from gjrpc.tools.subschema import Comparer
 
@@ -104,13 +104,13 @@ class _Difference:
             if name not in self._old.methods:
                 yield Change("method-added", name, "the method is new")
 
-    def _told(self, old: Method, new: Method) -> list[tuple[str, str]]:
+    def _told(self, old: MethodObject, new: MethodObject) -> list[tuple[str, str]]:
         try:
             return list(self._method(old, new))
         except SettingsError as error:
             raise SettingsError(f"method {old.name!r} can't be compared: {error}") from error
 
-    def _method(self, old: Method, new: Method) -> Iterator[tuple[str, str]]:
+    def _method(self, old: MethodObject, new: MethodObject) -> Iterator[tuple[str, str]]:
         for form, structures in _FORMS.items():
             was, now = old.param_structure in structures, new.param_structure in structures
             if was and not now and old.params:
@@ -122,7 +122,7 @@ class _Difference:
         yield from _errors(old, new)
         yield from _texts(old, new, "the method")
 
-    def _parameters(self, old: Method, new: Method) -> Iterator[tuple[str, str]]:
+    def _parameters(self, old: MethodObject, new: MethodObject) -> Iterator[tuple[str, str]]:
         by_position = "by position" in _common_forms(old, new)
         pairs = dict(_paired(old, new))
         kept = set(pairs.values())
@@ -139,7 +139,7 @@ class _Difference:
                 kind = "parameter-added-required" if parameter.required else "parameter-added"
                 yield kind, f"parameter {parameter.name!r} is new and {'required' if parameter.required else 'optional'}"
 
-    def _parameter(self, old: Value, new: Value) -> Iterator[tuple[str, str]]:
+    def _parameter(self, old: ContentDescriptor, new: ContentDescriptor) -> Iterator[tuple[str, str]]:
         shown = f"parameter {new.name!r}"
         if old.name != new.name:
             yield "parameter-renamed", f"{shown} was named {old.name!r}, and is given by position"
@@ -153,7 +153,7 @@ class _Difference:
         yield from self._schema("parameter", old, new, shown)
         yield from _texts(old, new, shown)
 
-    def _result(self, old: Value | None, new: Value | None) -> Iterator[tuple[str, str]]:
+    def _result(self, old: ContentDescriptor | None, new: ContentDescriptor | None) -> Iterator[tuple[str, str]]:
         if old is None or new is None:
             if old is not None:
                 yield "result-removed", "there is no result any more"
@@ -163,7 +163,7 @@ class _Difference:
         yield from self._schema("result", old, new, "the result")
         yield from _texts(old, new, "the result")
 
-    def _schema(self, subject: str, old: Value, new: Value, shown: str) -> Iterator[tuple[str, str]]:
+    def _schema(self, subject: str, old: ContentDescriptor, new: ContentDescriptor, shown: str) -> Iterator[tuple[str, str]]:
         was, now = _without_default(old.schema), _without_default(new.schema)
         if self._forward.alike(was, now):
             return
@@ -178,11 +178,11 @@ class _Difference:
             yield f"{subject}-rewritten", f"{shown} has another schema, and the values fit as before"
 
 
-def _common_forms(old: Method, new: Method) -> list[str]:
+def _common_forms(old: MethodObject, new: MethodObject) -> list[str]:
     return [form for form, ways in _FORMS.items() if old.param_structure in ways and new.param_structure in ways]
 
 
-def _paired(old: Method, new: Method) -> Iterator[tuple[int, int]]:
+def _paired(old: MethodObject, new: MethodObject) -> Iterator[tuple[int, int]]:
     """The places of each parameter that both have: of the same name, or, where names are no part of a call, at the same place."""
     names = [parameter.name for parameter in new.params]
     places = {name: place for place, name in reversed(list(enumerate(names)))}
@@ -194,7 +194,7 @@ def _paired(old: Method, new: Method) -> Iterator[tuple[int, int]]:
             yield index, index
 
 
-def _errors(old: Method, new: Method) -> Iterator[tuple[str, str]]:
+def _errors(old: MethodObject, new: MethodObject) -> Iterator[tuple[str, str]]:
     was, now = ({(error.code, error.message) for error in method.errors} for method in (old, new))
     for code, message in sorted(now - was):
         yield "error-added", f"error {code} ({message!r}) is declared"
@@ -202,7 +202,7 @@ def _errors(old: Method, new: Method) -> Iterator[tuple[str, str]]:
         yield "error-removed", f"error {code} ({message!r}) is no longer declared"
 
 
-def _default(value: Value) -> str:
+def _default(value: ContentDescriptor) -> str:
     if isinstance(value.schema, dict) and "default" in value.schema:
         return text(value.schema["default"])
     return "none that is told"

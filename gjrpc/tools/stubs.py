@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from gjrpc.client.client import Client
 from gjrpc.texts import printable
 from gjrpc.tools.annotations import Annotations, docstring, is_name
-from gjrpc.tools.fetch import Document, Method
+from gjrpc.tools.openrpc import Document, MethodObject
 
 _HEADER = """\
 # {title}, version {version}: its methods, as python -m gjrpc.stub wrote them down. Don't edit; use:
@@ -58,7 +58,7 @@ class _Group:
     """The methods behind one prefix: the one of that name itself, and those below it."""
 
     def __init__(self) -> None:
-        self.method: Method | None = None
+        self.method: MethodObject | None = None
         self.below: dict[str, _Group] = {}
 
     def at(self, parts: list[str]) -> "_Group":
@@ -112,7 +112,7 @@ class _Stub:
         self._groups.append(lines)
         return name
 
-    def _method(self, name: str, method: Method) -> Iterator[str]:
+    def _method(self, name: str, method: MethodObject) -> Iterator[str]:
         result = "None" if method.result is None else self._annotations.of(method.result.schema)
         if method.deprecated:
             yield f'    @{self._annotations.known("deprecated")}("the server says so")'
@@ -120,7 +120,7 @@ class _Stub:
         lines = docstring(method.summary or method.description, "        ")
         yield from [signature, *lines] if lines else [f"{signature} ..."]
 
-    def _parameters(self, method: Method) -> Iterator[str]:
+    def _parameters(self, method: MethodObject) -> Iterator[str]:
         names = {parameter.name for parameter in method.params}
         receiver = "self"
         while receiver in names:
@@ -137,7 +137,7 @@ class _Stub:
             yield "/"
 
 
-def _begin_of_names(method: Method) -> int | None:
+def _begin_of_names(method: MethodObject) -> int | None:
     """Where the parameters begin that are only given by name: before an optional one that has a required one behind it."""
     if method.param_structure == "by-position":
         return None
@@ -148,7 +148,7 @@ def _begin_of_names(method: Method) -> int | None:
     return first if any(required[first:]) else None
 
 
-def _is_spellable(method: Method) -> bool:
+def _is_spellable(method: MethodObject) -> bool:
     """Whether a call of the method can be written as one of an attribute, with its arguments."""
     parts = method.name.split(".")
     names = [parameter.name for parameter in method.params]

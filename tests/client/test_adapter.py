@@ -19,6 +19,7 @@ import pytest
 from conftest import ROOT
 
 from gjrpc import Client, RemoteError, WireError
+from gjrpc.client.options import Options
 from gjrpc.errors import SettingsError
 from gjrpc.tools.fetch import read
 
@@ -381,11 +382,10 @@ def test_an_answer_up_to_the_limit(hostile, coded):
         assert len(client.ping()) == MOST - 11
 
 
-def test_documents_are_bounded(hostile, monkeypatch):
+def test_documents_are_bounded(hostile):
     """What `stub` and `diff` read is bounded in time and bytes."""
-    monkeypatch.setattr("gjrpc.tools.fetch.TIMEOUT", 0.2)
     with pytest.raises(SettingsError, match=r"no answer within 0\.2 s$"):
-        read(hostile(DRIPS["body"]).url)
+        read(hostile(DRIPS["body"]).url, Options(timeout=0.2))
     with pytest.raises(SettingsError, match="the answer has more than"):
         read(hostile(FLOODS["announced"]).url)
 

@@ -1,38 +1,11 @@
-"""The contract diff: each kind of change, what of it breaks, and the command line."""
-
-import json
+"""What changed between two contracts: each kind of change, and whether it breaks callers."""
 
 import pytest
+from openrpc_trees import INTEGER, NUMBER, ROOT, STRING, chained, method, optional, parameter, tree
 
-from gjrpc.diff import main as diff_main
-from gjrpc.stub import main as stub_main
 from gjrpc.tools import likeness, subschema
 from gjrpc.tools.changes import KINDS, Change, changes
-from gjrpc.tools.fetch import Document
-
-INTEGER, NUMBER, STRING = ({"type": kind} for kind in ("integer", "number", "string"))
-
-
-def parameter(name, schema=INTEGER, **more):
-    """A parameter, required unless told otherwise."""
-    return {"name": name, "schema": schema, "required": True, **more}
-
-
-def optional(name, schema=INTEGER, **more):
-    """A parameter that may be left out."""
-    return parameter(name, schema, required=False, **more)
-
-
-def method(*params, name="add", result=INTEGER, **more):
-    """A method; without a result if that is None."""
-    described = {} if result is None else {"result": {"name": "result", "schema": result}}
-    return {"name": name, "params": list(params), **described, **more}
-
-
-def tree(*methods, components=None, version="1"):
-    """A document with these methods."""
-    info = {"title": "Test", "version": version}
-    return {"openrpc": "1.3.2", "info": info, "methods": list(methods), "components": {"schemas": components or {}}}
+from gjrpc.tools.openrpc import Document
 
 
 def diff(old, new):
@@ -184,141 +157,6 @@ def test_terminal():
     assert str(Change("method-removed", "a\x1b[2J\n", "gone")) == "breaking    a\\x1b[2J\\n: gone"
 
 
-@pytest.fixture
-def saved(tmp_path):
-    """Save a document: `saved(name, *methods, components=…)` gives its path."""
-
-    def save(name, *methods, **more):
-        (tmp_path / name).write_text(json.dumps(tree(*methods, **more)))
-        return str(tmp_path / name)
-
-    return save
-
-
-def test_command(launch, saved):
-    """The command tells the changes, a line each, and a summary, and ends with 1 if any breaks."""
-    launched = launch("-m", "gjrpc.diff", saved("old", method(A)), saved("new", method(A, B, summary="s")))
-    assert launched.wait() == 1
-    assert launched.output.splitlines() == [
-        "breaking    add: parameter 'b' is new and required",
-        "compatible  add: the method has another summary",
-        "1 breaking, 1 compatible",
-    ]
-
-
-def test_command_without_a_breaking_change(launch, saved):
-    """The command ends with 0 if nothing breaks; --json gives the same as lines of JSON."""
-    launched = launch("-m", "gjrpc.diff", "--json", saved("old", method(A)), saved("new", method(A), method(name="sub")))
-    assert launched.wait() == 0
-    assert [json.loads(line) for line in launched.output.splitlines()] == [
-        {"breaking": False, "kind": "method-added", "method": "sub", "what": "the method is new"},
-        {"breaking_changes": 0, "compatible_changes": 1},
-    ]
-
-
-def test_command_with_unusable_input(launch, saved):
-    """The command ends with 2 and one line where a document can't be read, and where it is called the wrong way."""
-    launched = launch("-m", "gjrpc.diff", saved("old"), "nope\n.json")
-    assert launched.wait() == 2
-    assert launched.output.startswith("error: nope\\n.json: No such file or directory; expected")
-    assert launched.output.count("\n") == 1
-    assert launch("-m", "gjrpc.diff", saved("old")).wait() == 2
-
-
-def test_command_with_a_server(launch, serve, saved):
-    """The command reads a server's document."""
-
-    def application(environ, start_response):
-        start_response("200 OK", [])
-        return [json.dumps(tree(method(A))).encode()]
-
-    launched = launch("-m", "gjrpc.diff", saved("old"), serve(application).url)
-    assert launched.wait() == 0
-    assert launched.output == "compatible  add: the method is new\n0 breaking, 1 compatible\n"
-
-
-APP = """
-from gjrpc import Registry
-
-old, new = Registry(), Registry()
-
-def add(a: int, b: int = 1) -> int: ...
-old.register(add)
-
-def add(a: int, b: int, c: str) -> str: ...
-new.register(add)
-"""
-
-
-def test_command_with_two_servers_of_our_own(launch, tmp_path):
-    """Between two versions of an application the command tells a new required parameter and a changed result, which break."""
-    (tmp_path / "app.py").write_text(APP)
-    servers = [launch("-m", "gjrpc.serve", f"app:{name}", "--bind", "127.0.0.1:0", cwd=tmp_path) for name in ("old", "new")]
-    old, new = [server.wait_url() for server in servers]
-    launched = launch("-m", "gjrpc.diff", old, new)
-    assert launched.wait() == 1
-    assert launched.output.splitlines() == [
-        "breaking    add: parameter 'b' is required, was optional",
-        "breaking    add: parameter 'c' is new and required",
-        "breaking    add: the result is string, was integer (string does not fit integer)",
-        "compatible  the document's title is 'app:new', was 'app:old'",
-        "3 breaking, 1 compatible",
-    ]
-    assert launch("-m", "gjrpc.diff", old, old).wait() == 0
-
-
-def chained(count, leaf, link=lambda reference: reference):
-    """Named schemas of which each leads to the next, and the last is `leaf`."""
-    links = {f"S{number}": link({"$ref": f"#/components/schemas/S{number + 1}"}) for number in range(count)}
-    return {**links, f"S{count}": leaf}
-
-
-def nested(levels, leaf):
-    """A schema of arrays in arrays."""
-    for _ in range(levels):
-        leaf = {"type": "array", "items": leaf}
-    return leaf
-
-
-ROOT = {"$ref": "#/components/schemas/S0"}
-HOSTILE = {
-    "chained references": lambda leaf: (ROOT, chained(3000, leaf)),
-    "references in arrays": lambda leaf: (ROOT, chained(3000, leaf, lambda inner: {"type": "array", "items": inner})),
-    "deep references": lambda leaf: (ROOT, chained(30, leaf, lambda inner: nested(85, inner))),
-    "alternatives": lambda leaf: (ROOT, chained(40, leaf, lambda inner: {"anyOf": [nested(1, inner), nested(2, inner)]})),
-    "a circle": lambda leaf: (ROOT, {"S0": {"$ref": "#/components/schemas/S1"}, "S1": ROOT, "S2": leaf}),
-    "itself": lambda leaf: (ROOT, {"S0": {"anyOf": [ROOT, leaf]}}),
-    "the whole": lambda leaf: ({"$ref": "#"}, {"S0": leaf}),
-    "out of the document": lambda leaf: ({"$ref": "http://h/#/x"}, {"S0": leaf}),
-    "a long reference": lambda leaf: ({"$ref": "#/" + "a/" * 100_000}, {"S0": leaf}),
-    "large numbers": lambda leaf: ({"type": "integer", "multipleOf": 5e-324, "maximum": 10**4000, "enum": [10**4000, 1e300]}, {}),
-    "odd keywords": lambda leaf: ({"type": 5, "enum": 7, "anyOf": {}, "properties": [], "$ref": 5, **leaf}, {}),
-}
-
-
-@pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE)
-@pytest.mark.parametrize("command", ["diff", "diff back", "diff itself", "stub"])
-def test_a_hostile_document(saved, capsys, make, command):
-    """Whatever a document has in it, `diff` and `stub` end with an answer, or with one line and exit code 2."""
-    old, new = [
-        saved(name, method(parameter("a", make({"type": leaf})[0])), components=make({"type": leaf})[1])
-        for name, leaf in (("old", "string"), ("new", "integer"))
-    ]
-    runs = {"diff": (diff_main, [old, new]), "diff back": (diff_main, [new, old]), "diff itself": (diff_main, [old, old])}
-    main, arguments = runs.get(command, (stub_main, [old]))
-    with pytest.raises(SystemExit) as ended:
-        main.main(arguments)
-    out, err = capsys.readouterr()
-    assert "Traceback" not in err
-    if ended.value.code == 2:
-        assert err.startswith("error: ")
-        assert err.count("\n") == 1
-        assert len(err) < 1000
-    else:
-        assert not err
-        assert ended.value.code == (0 if "0 breaking" in out or command == "stub" else 1)
-
-
 @pytest.mark.parametrize("count", [1000, 2000])
 def test_the_cost_of_many_values(monkeypatch, count):
     """An enum's values are looked at once each, and a schema that many methods share once for all of them."""
@@ -342,17 +180,3 @@ def test_the_cost_of_references(monkeypatch, count):
     likely = likeness.Likeness(one, other)
     assert not any(likely.alike(*[{"$ref": f"#/components/schemas/S{n}"}] * 2) for n in range(count))
     assert len(written) < 4 * count
-
-
-def test_what_is_printed_is_safe(saved, capsys):
-    """Names and texts of a document reach the terminal without characters that it would act on, in lines and in JSON."""
-    bad = "\x1b[2J\u202e\x9b\n"
-    old = saved("old", method(name=f"a{bad}"), method(name="b"))
-    new = saved("new", method(parameter(bad, {"enum": [bad], "pattern": bad}), name="b", summary=bad))
-    for options in ([], ["--json"]):
-        with pytest.raises(SystemExit) as ended:
-            diff_main.main([old, new, *options])
-        assert ended.value.code == 1
-        out = capsys.readouterr().out
-        assert out.replace("\n", "").isprintable()
-    assert {json.loads(line).get("method") for line in out.splitlines()} == {f"a{bad}", "b", None}

@@ -1,7 +1,6 @@
 """The stub: how methods are written, and that mypy reads it as it is meant."""
 
 import ast
-import json
 import re
 import subprocess
 import sys
@@ -12,7 +11,8 @@ import pytest
 from conftest import ROOT, untraced
 
 from gjrpc import Application, Client
-from gjrpc.tools.fetch import Document
+from gjrpc.tools.fetch import read
+from gjrpc.tools.openrpc import Document
 from gjrpc.tools.stubs import stub
 
 INTEGER, STRING = {"type": "integer"}, {"type": "string"}
@@ -204,17 +204,6 @@ def test_mypy(tmp_path):
         assert any(line.startswith(f"program.py:{number}: error: ") and sentence in line for line in said), sentence
 
 
-def test_command(launch, tmp_path):
-    """The command writes the stub of a server or a saved document; what can't be read is one line and exit code 2."""
-    (tmp_path / "saved").write_text(json.dumps(EXAMPLE))
-    launched = launch("-m", "gjrpc.stub", str(tmp_path / "saved"))
-    assert launched.wait() == 0
-    assert launched.output == stub(Document(EXAMPLE, "test"))
-    launched = launch("-m", "gjrpc.stub", "http://127.0.0.1:1")
-    assert launched.wait() == 2
-    assert launched.output.startswith("error: http://127.0.0.1:1: can't connect: Connection refused;")
-
-
 ASKS = """
 from typing import TYPE_CHECKING, cast
 from gjrpc import Client
@@ -228,11 +217,9 @@ client.load("z")
 """
 
 
-def test_a_server_of_our_own(launch, serve, tmp_path):
-    """Mypy, strict, accepts the stub that the command writes of a server, and knows its types from it."""
-    launched = launch("-m", "gjrpc.stub", serve(Application(contract_app.registry)).url)
-    assert launched.wait() == 0, launched.output
-    (tmp_path / "api.pyi").write_text(launched.output, encoding="utf-8")
+def test_a_server_of_our_own(serve, tmp_path):
+    """Mypy, strict, accepts the stub of one of our own servers, and knows its types from it."""
+    (tmp_path / "api.pyi").write_text(stub(read(serve(Application(contract_app.registry)).url)), encoding="utf-8")
     said = check(tmp_path, ASKS)
     assert len(said) == 2, "\n".join(said)
     assert said[0].startswith("program.py:10: error: "), said[0]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 from gjrpc.errors import SettingsError
-from gjrpc.tools.fetch import Document
 from gjrpc.tools.likeness import Likeness
+from gjrpc.tools.openrpc import Document
 from gjrpc.tools.subschema import Comparer
 
 SETTINGS = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
