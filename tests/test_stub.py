@@ -11,7 +11,7 @@ from gjrpc.auth.credentials import guard
 from gjrpc.auth.tokens import make
 from gjrpc.server.tls import server_context
 from gjrpc.stub import main
-from gjrpc.tools.openrpc import Document
+from gjrpc.tools.openrpc_document import Document
 from gjrpc.tools.stubs import stub
 
 

@@ -15,13 +15,9 @@ from gjrpc.calls.method import Example
 from gjrpc.calls.options import DeclaredError
 from gjrpc.calls.signatures import NAMED, POSITIONAL
 from gjrpc.contracts.describe import Contract, Described, Value
+from gjrpc.contracts.drafts import draft_7
 
 VERSION = "1.3.2"
-
-# The keywords of msgspec's schemas that hold schemas: one, several, or several by name.
-_ONE = frozenset({"items", "additionalProperties", "propertyNames", "not"})
-_SEVERAL = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
-_NAMED_SCHEMAS = frozenset({"properties", "patternProperties"})
 
 
 def document(contract: Contract, title: str, version: str, schemes: Mapping[str, dict[str, str]] | None = None) -> dict[str, Any]:
@@ -43,30 +39,6 @@ def document(contract: Contract, title: str, version: str, schemes: Mapping[str,
     if schemes:
         written["x-security-schemes"] = dict(schemes)
     return written
-
-
-def draft_7(schema: Any) -> Any:
-    """A schema of draft 2020-12 as draft 7 says it, which has another word for tuples and takes nothing beside a `$ref`."""
-    if not isinstance(schema, dict):
-        return schema
-    written = {key: _inner(key, value) for key, value in schema.items()}
-    if "prefixItems" in written:
-        if "items" in written:
-            written["additionalItems"] = written.pop("items")
-        written["items"] = written.pop("prefixItems")
-    if "$ref" in written and len(written) > 1:
-        written["allOf"] = [{"$ref": written.pop("$ref")}]
-    return written
-
-
-def _inner(key: str, value: Any) -> Any:
-    if key in _ONE:
-        return draft_7(value)
-    if key in _SEVERAL:
-        return [draft_7(each) for each in value]
-    if key in _NAMED_SCHEMAS:
-        return {name: draft_7(each) for name, each in value.items()}
-    return value
 
 
 def _method(described: Described) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from unicodedata import normalize
 from urllib.parse import unquote
 
 from gjrpc.texts import printable
-from gjrpc.tools.openrpc import Document
-from gjrpc.tools.schemas import Keywords, Levels, Schema, constant, constants, fault
+from gjrpc.tools.openrpc_document import Document
+from gjrpc.tools.schemas import ALTERNATIVES, Keywords, Levels, Schema, constant, constants, fault, options
 
 _HOMES = {
     "builtins": ("bool", "dict", "float", "int", "list", "object", "property", "str", "type"),
@@ -28,7 +28,6 @@ _HOMES = {
 _KNOWN = frozenset(name for names in _HOMES.values() for name in names)
 _PLAIN = {"boolean": "bool", "integer": "int", "number": "float", "string": "str"}
 _MAX_LEVELS = 100
-_ALTERNATIVES = ("anyOf", "oneOf", "allOf")
 
 
 def is_name(word: str) -> bool:
@@ -101,9 +100,10 @@ class Annotations:
             return self._values(values)
         if "$ref" in schema:
             return self._reference(schema["$ref"])
-        for key in _ALTERNATIVES:
-            if key in schema:
-                return self._union(map(self.of, schema[key])) if key != "allOf" or len(schema[key]) == 1 else self.known("Any")
+        if alternatives := options(schema):
+            return self._union(map(self.of, alternatives))
+        if "allOf" in schema:
+            return self.known("Any")
         kinds = schema.get("type", ())
         return self._union(self._kind(kind, schema) for kind in ([kinds] if isinstance(kinds, str) else kinds))
 
@@ -190,7 +190,7 @@ def _is_record(schema: Any) -> bool:
     """Whether a schema is of objects whose properties it lists."""
     if not isinstance(schema, dict) or fault(schema) or schema.get("type") != "object":
         return False
-    return "properties" in schema and schema.keys().isdisjoint({"$ref", "enum", "const", *_ALTERNATIVES})
+    return "properties" in schema and schema.keys().isdisjoint({"$ref", "enum", "const", *ALTERNATIVES})
 
 
 def _keys(value: Any) -> set[str]:

@@ -1,14 +1,14 @@
-"""The keywords that limit a kind of values: numbers' ranges, texts' lengths, sizes.
+"""The keywords that limit values of one type: ranges of numbers, lengths of strings, sizes of arrays and objects.
 
-Owns whether values that keep within one schema's limits keep within another's, one keyword at a time. It knows no references, no
-alternatives, and nothing of what lies inside a value.
+Owns the table of these keywords, and whether values within one schema's limits are within another's, one keyword at a time. It
+knows no references, no alternatives, and nothing about what is inside a value.
 """
 
 import math
 from collections.abc import Callable
 from typing import Any
 
-from gjrpc.tools.schemas import Keywords, Schema
+from gjrpc.tools.schemas import NUMBERS, Keywords, Schema
 
 
 def _lower(part: Keywords, keyword: str, bound: float) -> bool:
@@ -26,7 +26,7 @@ def _upper(part: Keywords, keyword: str, bound: float) -> bool:
 
 
 def _multiple(part: Keywords, keyword: str, factor: float) -> bool:
-    """Only of integers: the rest of a division of floats says nothing."""
+    """Only for integers: the remainder of a division of floats proves nothing."""
     step = part.get("const", part.get("multipleOf", 1 if part["type"] == "integer" else None))
     return bool(step == factor or (isinstance(step, int) and isinstance(factor, int) and step % factor == 0))
 
@@ -49,18 +49,16 @@ def _unique(part: Keywords, keyword: str, value: bool) -> bool:
     return not value or part.get("uniqueItems") is True or most_items(part) <= 1
 
 
-_NUMBERS = ("integer", "number")
-
 LIMITS: dict[str, tuple[tuple[str, ...], Callable[[Keywords, str, Any], bool]]] = {
-    "minimum": (_NUMBERS, _lower),
-    "exclusiveMinimum": (_NUMBERS, _lower),
-    "maximum": (_NUMBERS, _upper),
-    "exclusiveMaximum": (_NUMBERS, _upper),
-    "multipleOf": (_NUMBERS, _multiple),
+    "minimum": (NUMBERS, _lower),
+    "exclusiveMinimum": (NUMBERS, _lower),
+    "maximum": (NUMBERS, _upper),
+    "exclusiveMaximum": (NUMBERS, _upper),
+    "multipleOf": (NUMBERS, _multiple),
     "minLength": (("string",), _at_least),
     "maxLength": (("string",), _at_most),
     "pattern": (("string",), _equal),
-    "format": (("string", *_NUMBERS), _equal),
+    "format": (("string", *NUMBERS), _equal),
     "contentEncoding": (("string",), _equal),
     "minItems": (("array",), _at_least),
     "maxItems": (("array",), _at_most),
@@ -68,17 +66,20 @@ LIMITS: dict[str, tuple[tuple[str, ...], Callable[[Keywords, str, Any], bool]]] 
     "minProperties": (("object",), _at_least),
     "maxProperties": (("object",), _at_most),
 }
-"""The kinds of values that a limit of the whole is about, and whether a part of such a kind keeps within it."""
+"""By keyword: the types that it limits, and whether a part of such a type is within the whole's limit.
+
+`wording` lists the keywords in this order.
+"""
 
 
 def others(part: Keywords) -> Schema:
-    """What a part says of the properties that it does not list."""
+    """The schema of the properties that a part does not list."""
     further: Schema = part.get("additionalProperties", True)
     return True if "patternProperties" in part else further
 
 
 def most_items(part: Keywords) -> float:
-    """How many items there can be."""
+    """How many items there can be at most."""
     listed = len(part.get("prefixItems", ())) if part.get("items") is False else math.inf
     most: float = part.get("maxItems", math.inf)
     return min(listed, most)

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 from gjrpc.errors import SettingsError
 from gjrpc.texts import printable, printable_json
-from gjrpc.tools.openrpc import ContentDescriptor, Document, MethodObject
-from gjrpc.tools.schemas import Schema, spelled, text
+from gjrpc.tools.openrpc_document import ContentDescriptor, Document, MethodObject
+from gjrpc.tools.schemas import Schema, text
 from gjrpc.tools.subschema import Comparer
+from gjrpc.tools.wording import in_words
 
 KINDS = {
     "method-removed": True,
@@ -168,7 +169,7 @@ class _Difference:
         if self._forward.alike(was, now):
             return
         narrower, wider = self._forward.misfit(was, now), self._backward.misfit(now, was)
-        words = f"{shown} is {spelled(now)}, was {spelled(was)}"
+        words = f"{shown} is {in_words(now)}, was {in_words(was)}"
         breaks = narrower if subject == "parameter" else wider
         if breaks:
             yield f"{subject}-{'narrowed' if subject == 'parameter' else 'widened'}", f"{words} ({breaks})"

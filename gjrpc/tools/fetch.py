@@ -12,7 +12,7 @@ from gjrpc.client.document import read_document
 from gjrpc.client.options import Options
 from gjrpc.client.urls import redacted
 from gjrpc.errors import ClientError, MisuseError, ParseError, RemoteError, SettingsError
-from gjrpc.tools.openrpc import Document
+from gjrpc.tools.openrpc_document import Document
 from gjrpc.values import codec
 
 PAGE = "/-/openrpc.json"

@@ -1,17 +1,16 @@
-"""JSON schemas as values: their shape, their words, and what they fall into.
+"""JSON schemas as values: which ones are valid, and which kinds of values they allow.
 
-Owns what the keywords that the tools look at must look like (JSON Schema, draft 2020-12), how a schema is said in a few words,
-and how its values are split into kinds. It knows no comparison and no document.
+Owns the types that the keywords must have which the tools read (JSON Schema, draft 2020-12), and how a schema is split into
+schemas of one kind of values each. It knows no comparison and no document.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
 from gjrpc.errors import SettingsError
-from gjrpc.texts import excerpt
 
 Keywords: TypeAlias = dict[str, Any]
 """A schema that is an object."""
@@ -19,31 +18,34 @@ Keywords: TypeAlias = dict[str, Any]
 Schema: TypeAlias = Keywords | bool
 """A JSON schema (draft 2020-12, section 4.3.2): an object of keywords, or true for anything and false for nothing."""
 
-KINDS = ("null", "boolean", "number", "string", "array", "object")
-"""The kinds of values that there are; integers are numbers."""
+_Type: TypeAlias = Literal["null", "boolean", "integer", "number", "string", "array", "object"]
 
-_Kind: TypeAlias = Literal["null", "boolean", "integer", "number", "string", "array", "object"]
+TYPES: tuple[str, ...] = get_args(_Type)
+"""What the keyword `type` can name (JSON Schema validation, section 6.1.1)."""
+
+KINDS = tuple(name for name in TYPES if name != "integer")
+"""The kinds of values that exist; integers are numbers."""
+
+NUMBERS = ("integer", "number")
+"""The types of numbers."""
+
+ALTERNATIVES = ("anyOf", "oneOf", "allOf")
+"""The keywords that combine schemas."""
+
 _Count: TypeAlias = Annotated[int, Meta(ge=0)] | UnsetType
 _Number: TypeAlias = int | float | UnsetType
 _Options: TypeAlias = Annotated[list[Schema], Meta(min_length=1)] | UnsetType
 _Inner: TypeAlias = Schema | UnsetType
 _Text: TypeAlias = str | UnsetType
 
-# The keywords that only limit a kind, in the order in which they are said.
-_NUMBER_LIMITS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf")
-_TEXT_LIMITS = ("minLength", "maxLength", "pattern", "format", "contentEncoding")
-_SIZE_LIMITS = ("minItems", "maxItems", "uniqueItems", "minProperties", "maxProperties")
-_LIMITS = (*_NUMBER_LIMITS, *_TEXT_LIMITS, *_SIZE_LIMITS)
-_MOST_WORDS = 80
-
 _write = msgspec.json.Encoder(order="deterministic").encode
 
 
 class _Shape(msgspec.Struct, rename="camel"):
-    """The keywords that are looked at, with the types that they must have; others may stand beside them."""
+    """The keywords that the tools read, with the types that they must have; there may be others."""
 
     ref: _Text = field(name="$ref", default=UNSET)
-    type: _Kind | list[_Kind] | UnsetType = UNSET
+    type: _Type | list[_Type] | UnsetType = UNSET
     enum: list[Any] | UnsetType = UNSET
     any_of: _Options = UNSET
     one_of: _Options = UNSET
@@ -68,38 +70,14 @@ class _Shape(msgspec.Struct, rename="camel"):
     max_properties: _Count = UNSET
 
 
-# The keywords that hold schemas: one, several, or several by name.
-_ONE = frozenset({"items", "additionalItems", "additionalProperties", "propertyNames", "not", "contains"})
-_SEVERAL = frozenset({"anyOf", "oneOf", "allOf", "prefixItems", "items"})
-_BY_NAME = frozenset({"properties", "patternProperties", "definitions", "$defs"})
-
-
-def modern(schema: Any) -> Any:
-    """A schema of draft 7, which OpenRPC has, as 2020-12 says it: its tuples are `items` with an array, and `additionalItems`."""
-    if not isinstance(schema, dict):
-        return schema
-    written = {key: _modern_inside(key, value) for key, value in schema.items()}
-    further = written.pop("additionalItems", True)
-    if isinstance(written.get("items"), list):
-        written["prefixItems"] = written.pop("items")
-        if further is not True:
-            written["items"] = further
-    return written
-
-
-def _modern_inside(key: str, value: Any) -> Any:
-    if key in _SEVERAL and isinstance(value, list):
-        return [modern(each) for each in value]
-    if key in _BY_NAME and isinstance(value, dict):
-        return {name: modern(each) for name, each in value.items()}
-    return modern(value) if key in _ONE else value
-
-
 class Levels:
-    """Counts the levels of a walk through a schema and its references, one per with-block, as Python's stack is limited.
+    """Counts the levels of a walk through a schema and its references, one per with-block, since Python's stack is limited.
+
+    Args:
+        most: how many levels there may be.
 
     Raises:
-        SettingsError: there are more than `most`.
+        SettingsError: there are more; entering the with-block raises it.
     """
 
     def __init__(self, most: int) -> None:
@@ -109,14 +87,14 @@ class Levels:
     def __enter__(self) -> None:
         self._count += 1
         if self._count > self._most:
-            raise SettingsError(f"a schema is nested deeper than {self._most} levels, with all that it refers to")
+            raise SettingsError(f"a schema is nested more than {self._most} levels deep, counting what it refers to")
 
     def __exit__(self, *_: object) -> None:
         self._count -= 1
 
 
 def fault(schema: Schema) -> str | None:
-    """What is wrong with the keywords of a schema, not of those inside it; None where nothing is."""
+    """What is wrong with the keywords of a schema, apart from schemas inside it; None if nothing is."""
     try:
         msgspec.convert(schema, _Shape | bool)
     except msgspec.ValidationError as error:
@@ -125,64 +103,30 @@ def fault(schema: Schema) -> str | None:
 
 
 def text(value: Any) -> str:
-    """A value as JSON; the same text for the same value, whatever the order of its keys."""
+    """Write a value as JSON; equal values give the same text, in whatever order their keys are."""
     return _write(value).decode()
 
 
 def identity(value: Any) -> str:
-    """The same text for values that are equal in JSON: 1 and 1.0 are, 1 and true are not."""
+    """Return the same text for values that are equal in JSON: 1 and 1.0 are, 1 and true are not."""
     return text(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def constants(schema: Keywords) -> list[Any] | None:
-    """The values that `enum` or `const` name, or None where there is neither."""
+    """The values that `enum` or `const` list, or None without either."""
     return [schema["const"]] if "const" in schema else schema.get("enum")
 
 
-def spelled(schema: Schema) -> str:
-    """A schema in a few words, for people: `integer | null`, `array of Node`, `"a" | "b"`, `integer (minimum 1)`."""
-    return shortened(_spelled(schema))
-
-
-def shortened(words: str) -> str:
-    """Cut text that is too long."""
-    return excerpt(words, _MOST_WORDS)
-
-
-def _spelled(schema: Schema) -> str:
-    if isinstance(schema, bool):
-        return "anything" if schema else "nothing"
-    if fault(schema):
-        return text(schema)
-    values = constants(schema)
-    if values is not None:
-        return " | ".join(map(text, values)) or "nothing"
-    if "$ref" in schema:
-        return str(schema["$ref"]).rpartition("/")[2]
-    for key in ("anyOf", "oneOf"):
-        if key in schema:
-            return " | ".join(map(_spelled, schema[key]))
-    kinds = schema.get("type", "anything")
-    words = kinds if isinstance(kinds, str) else " | ".join(kinds)
-    inner = schema.get({"array": "items", "object": "additionalProperties"}.get(words, ""))
-    if "prefixItems" in schema:
-        words = f"[{', '.join(map(_spelled, schema['prefixItems']))}]"
-    elif inner:
-        words += f" of {_spelled(inner)}"
-    limits = [f"{key} {text(schema[key])}" for key in _LIMITS if key in schema]
-    return f"{words} ({', '.join(limits)})" if limits else words
-
-
 def options(schema: Keywords) -> list[Schema]:
-    """The schemas of which one, at least, holds for each value; none where `flat` has to be asked."""
+    """The alternatives of a schema: each of its values is valid under at least one. Empty if only `flat` can split it."""
     if constants(schema) is not None:
         return []
-    keys = ("anyOf", "oneOf", "allOf") if len(schema.get("allOf", ())) == 1 else ("anyOf", "oneOf")
+    keys = [key for key in ALTERNATIVES if key != "allOf" or len(schema.get(key, ())) == 1]
     return next((schema[key] for key in keys if key in schema), [])
 
 
 def flat(schema: Keywords) -> Iterator[Keywords]:
-    """All values of a schema without `options` by kind: schemas of one `type`, or of one value where the values can be named."""
+    """Split a schema without `options` into schemas of one `type` each, or of one value each if the values are listed."""
     values = constants(schema)
     if values is not None:
         yield from map(constant, values)
@@ -197,9 +141,9 @@ def flat(schema: Keywords) -> Iterator[Keywords]:
 
 
 def constant(value: Any) -> Keywords:
-    """The schema of one value, said with all keywords that can say it."""
+    """The schema of one value, with every keyword that can express it."""
     schema: Keywords = {"type": _kind(value), "const": value}
-    if schema["type"] in ("integer", "number"):
+    if schema["type"] in NUMBERS:
         return {**schema, "minimum": value, "maximum": value}
     if isinstance(value, str):
         return {**schema, "minLength": len(value), "maxLength": len(value)}

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from gjrpc.client.client import Client
 from gjrpc.texts import printable
 from gjrpc.tools.annotations import Annotations, docstring, is_name
-from gjrpc.tools.openrpc import Document, MethodObject
+from gjrpc.tools.openrpc_document import Document, MethodObject
 
 _HEADER = """\
 # {title}, version {version}: its methods, as python -m gjrpc.stub wrote them down. Don't edit; use:

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 from gjrpc.tools.bounds import LIMITS, most_items, others
 from gjrpc.tools.likeness import Likeness, Noted, Resolver
 from gjrpc.tools.schemas import (
-    KINDS,
+    TYPES,
     Keywords,
     Levels,
     Schema,
@@ -24,10 +24,9 @@ from gjrpc.tools.schemas import (
     flat,
     identity,
     options,
-    shortened,
-    spelled,
     text,
 )
+from gjrpc.tools.wording import in_words, shortened
 
 # Keywords that say nothing of which values are valid; those that begin with `x-` neither.
 _ABOUT = frozenset({"$comment", "$defs", "$schema", "definitions", "default", "deprecated", "description", "discriminator"})
@@ -86,7 +85,7 @@ class _Comparison:
         self._part_document = part_document
         self._whole_document = whole_document
         self._likeness = Likeness(part_document, whole_document)
-        self._text, self._spelled, self._fault = self._likeness.text, Noted(spelled), Noted(fault)
+        self._text, self._in_words, self._fault = self._likeness.text, Noted(in_words), Noted(fault)
         self._identities, self._flat = Noted(_identities), Noted(_flat)
         self._told: dict[_Pair, str | None] = {}
         self._levels = Levels(_MAX_LEVELS)
@@ -101,7 +100,7 @@ class _Comparison:
         if part is False or whole is True or self._likeness.alike(part, whole):
             return
         if whole is False:
-            raise _Doubt(f"{self._spelled(part)} is not allowed")
+            raise _Doubt(f"{self._in_words(part)} is not allowed")
         with self._levels:
             self._check_keywords({} if isinstance(part, bool) else part, whole, assumed)
 
@@ -109,7 +108,7 @@ class _Comparison:
         for schema in (part, whole):
             reason = "it moves its references, by $id" if "$id" in schema else self._fault(schema)
             if reason:
-                raise _Doubt(f"{self._spelled(schema)} can't be compared: {reason}")
+                raise _Doubt(f"{self._in_words(schema)} can't be compared: {reason}")
         if "$ref" in part:
             self._follow(part, whole, assumed, part)
         else:
@@ -125,7 +124,7 @@ class _Comparison:
                 self._check_flat(each, whole, assumed)
         except _Doubt as doubt:
             if not doubt.place and part.keys().isdisjoint(_TELLING):
-                raise _OtherKind(f"{self._spelled(part)} does not fit {self._spelled(whole)}") from None
+                raise _OtherKind(f"{self._in_words(part)} does not fit {self._in_words(whole)}") from None
             raise
 
     def _check_flat(self, part: Keywords, whole: Keywords, assumed: _Assumed) -> None:
@@ -141,7 +140,7 @@ class _Comparison:
             if keyword in _RULES:
                 _RULES[keyword][1](self, part, whole, keyword, assumed)
             elif not LIMITS[keyword][1](part, keyword, value):
-                raise _Doubt(f"{self._spelled(part)} does not fit {keyword} {text(value)}")
+                raise _Doubt(f"{self._in_words(part)} does not fit {keyword} {text(value)}")
 
     def _inside(self, part: Schema, whole: Schema, assumed: _Assumed, place: str) -> None:
         """Check what lies inside a value."""
@@ -157,7 +156,7 @@ class _Comparison:
         if pair in assumed.smaller:
             return
         if pair in assumed.same:
-            raise _Doubt(f"{self._spelled(which)} refers to itself without end")
+            raise _Doubt(f"{self._in_words(which)} refers to itself without end")
         assumed = _Assumed(assumed.smaller, assumed.same | {pair})
         if which is part:
             self._check(_target(self._part_document, part["$ref"]), whole, assumed)
@@ -178,8 +177,8 @@ class _Comparison:
         own = [doubt for doubt in doubts if doubt.place or not isinstance(doubt, _OtherKind)]
         if len(own) == 1:
             raise own[0]
-        expected = shortened(" | ".join(map(self._spelled, whole[keyword])))
-        raise _OtherKind(f"{self._spelled(part)} does not fit {expected}")
+        expected = shortened(" | ".join(map(self._in_words, whole[keyword])))
+        raise _OtherKind(f"{self._in_words(part)} does not fit {expected}")
 
     def one_of(self, part: Keywords, whole: Keywords, keyword: str, assumed: _Assumed) -> None:
         if len(whole[keyword]) > 1:  # that no two options hold would have to be shown
@@ -193,11 +192,11 @@ class _Comparison:
     def kind(self, part: Keywords, whole: Keywords, keyword: str, assumed: _Assumed) -> None:
         kinds = [whole["type"]] if isinstance(whole["type"], str) else whole["type"]
         if part["type"] not in kinds and not (part["type"] == "integer" and "number" in kinds):
-            raise _OtherKind(f"{self._spelled(part)} does not fit {self._spelled(whole)}")
+            raise _OtherKind(f"{self._in_words(part)} does not fit {self._in_words(whole)}")
 
     def value(self, part: Keywords, whole: Keywords, keyword: str, assumed: _Assumed) -> None:
         if "const" not in part or identity(part["const"]) not in self._identities(whole):
-            raise _Doubt(f"{self._spelled(part)} does not fit {self._spelled(whole)}")
+            raise _Doubt(f"{self._in_words(part)} does not fit {self._in_words(whole)}")
 
     def elements(self, part: Keywords, whole: Keywords, keyword: str, assumed: _Assumed) -> None:
         """`prefixItems` and `items`, which belong together."""
@@ -273,16 +272,15 @@ class Comparer(_Comparison):
 
 
 _Rule: TypeAlias = Callable[[_Comparison, Keywords, Keywords, str, _Assumed], None]
-_ANY = (*KINDS, "integer")
 
 _RULES: dict[str, tuple[tuple[str, ...], _Rule]] = {
-    "$ref": (_ANY, _Comparison.refer),
-    "anyOf": (_ANY, _Comparison.any_of),
-    "oneOf": (_ANY, _Comparison.one_of),
-    "allOf": (_ANY, _Comparison.all_of),
-    "type": (_ANY, _Comparison.kind),
-    "enum": (_ANY, _Comparison.value),
-    "const": (_ANY, _Comparison.value),
+    "$ref": (TYPES, _Comparison.refer),
+    "anyOf": (TYPES, _Comparison.any_of),
+    "oneOf": (TYPES, _Comparison.one_of),
+    "allOf": (TYPES, _Comparison.all_of),
+    "type": (TYPES, _Comparison.kind),
+    "enum": (TYPES, _Comparison.value),
+    "const": (TYPES, _Comparison.value),
     "prefixItems": (("array",), _Comparison.elements),
     "items": (("array",), _Comparison.elements),
     "properties": (("object",), _Comparison.members),

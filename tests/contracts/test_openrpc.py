@@ -12,7 +12,7 @@ from gjrpc.app.application import Application
 from gjrpc.auth.guard import SCHEMES
 from gjrpc.calls.registry import Registry
 from gjrpc.contracts.describe import describe
-from gjrpc.contracts.openrpc import document, draft_7
+from gjrpc.contracts.openrpc import document
 from gjrpc.http.messages import Head, Request
 
 META_SCHEMA = "@open-rpc/meta-schema@1.14.9"
@@ -116,12 +116,3 @@ def test_further_arguments():
     assert (written["x-args"]["schema"], written["x-kwargs"]["schema"]) == ({"type": "integer"}, {"type": "string"})
     assert "`*rest`" in written["description"]
     assert "`**more`" in written["description"]
-
-
-def test_draft_7():
-    """Tuples and references are written as draft 7 has them, inside of other schemas too."""
-    pair = {"prefixItems": [{"type": "integer"}], "items": False}
-    written = {"items": [{"type": "integer"}], "additionalItems": False}
-    assert draft_7({"properties": {"items": pair}}) == {"properties": {"items": written}}
-    assert draft_7({"$ref": "#/a", "default": 1}) == {"default": 1, "allOf": [{"$ref": "#/a"}]}
-    assert draft_7({"anyOf": [True, {"$ref": "#/a"}]}) == {"anyOf": [True, {"$ref": "#/a"}]}

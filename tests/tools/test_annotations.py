@@ -4,7 +4,7 @@ import pytest
 
 from gjrpc.texts import printable
 from gjrpc.tools.annotations import Annotations, docstring, is_name
-from gjrpc.tools.openrpc import Document
+from gjrpc.tools.openrpc_document import Document
 
 
 def ref(name):

@@ -5,7 +5,7 @@ from openrpc_trees import INTEGER, NUMBER, ROOT, STRING, chained, method, option
 
 from gjrpc.tools import likeness, subschema
 from gjrpc.tools.changes import KINDS, Change, changes
-from gjrpc.tools.openrpc import Document
+from gjrpc.tools.openrpc_document import Document
 
 
 def diff(old, new):

@@ -12,7 +12,7 @@ from conftest import ROOT, untraced
 
 from gjrpc import Application, Client
 from gjrpc.tools.fetch import read
-from gjrpc.tools.openrpc import Document
+from gjrpc.tools.openrpc_document import Document
 from gjrpc.tools.stubs import stub
 
 INTEGER, STRING = {"type": "integer"}, {"type": "string"}

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from gjrpc.errors import SettingsError
 from gjrpc.tools.likeness import Likeness
-from gjrpc.tools.openrpc import Document
+from gjrpc.tools.openrpc_document import Document
 from gjrpc.tools.subschema import Comparer
 
 SETTINGS = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
@@ -200,7 +200,7 @@ def test_too_large():
     assert doubt(ref("L0"), ref("L0"), {**many, "L20": NUMBER}, whole) == "the schemas are too large to compare"
     chain = {f"L{i}": {"type": "array", "items": ref(f"L{i + 1}")} for i in range(1000)}
     end = {**chain, "L1000": INTEGER}
-    with pytest.raises(SettingsError, match="nested deeper than 120 levels, with all that it refers to"):
+    with pytest.raises(SettingsError, match="nested more than 120 levels deep, counting what it refers to"):
         doubt(ref("L0"), ref("L0"), {**chain, "L1000": NUMBER}, end)
 
 

@@ -11,9 +11,10 @@ from urllib.parse import unquote
 
 import msgspec
 
+from gjrpc.contracts.drafts import draft_2020_12
 from gjrpc.errors import SettingsError
 from gjrpc.texts import quoted
-from gjrpc.tools.schemas import Schema, modern
+from gjrpc.tools.schemas import Schema
 
 _MAX_REFERENCES = 10  # in a chain of references; a longer chain counts as a circle
 _MOST_SHOWN = 200  # characters of a reference in an error
@@ -100,7 +101,7 @@ class Document:
         """
         pointer = unquote(reference)  # one spelling for each place
         if pointer not in self._schemas:
-            self._schemas[pointer] = modern(self._find(pointer))
+            self._schemas[pointer] = draft_2020_12(self._find(pointer))
         return self._schemas[pointer]
 
     def _find(self, pointer: str) -> Any:

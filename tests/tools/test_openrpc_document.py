@@ -3,7 +3,7 @@
 import pytest
 
 from gjrpc.errors import SettingsError
-from gjrpc.tools.openrpc import ContentDescriptor, Document, ErrorObject
+from gjrpc.tools.openrpc_document import ContentDescriptor, Document, ErrorObject
 
 ADD = {
     "name": "add",
