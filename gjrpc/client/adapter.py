@@ -1,6 +1,6 @@
-"""Connections of the client that keep within a call's limits of time and bytes.
+"""The adapter between requests and urllib3, whose connections keep within the budget of a call.
 
-Owns how urllib3 connects, sends, reads, decodes and waits here, below the client's session. It knows no method and no JSON.
+Owns how urllib3 connects, sends, receives, decompresses and waits between retries. It knows no methods and no JSON.
 """
 
 import io
@@ -21,7 +21,7 @@ from urllib3.util.connection import create_connection
 from gjrpc.client.budget import LargeError, LateError, current
 
 MAX_WAIT = 10.0
-"""The longest wait for a `Retry-After`, in seconds; a longer one is cut to this."""
+"""The longest wait before a retry that the server asks for with `Retry-After`, in seconds."""
 
 _PIECE = 64 * 1024
 _EITHER = 32 + zlib.MAX_WBITS  # gzip's format or zlib's, which HTTP calls deflate (RFC 9110, section 8.4.1)
@@ -29,12 +29,12 @@ _CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 
 
 class Adapter(HTTPAdapter):
-    """An adapter with bounded connections, which reads each answer at once, within its budget.
+    """An adapter with bounded connections, which reads each answer whole, within its budget.
 
     Args:
-        size: connections that are kept.
+        size: the number of connections in the pool.
         policy: what to retry.
-        path: of the unix socket to connect to, whatever the URL says; or None.
+        path: the path of the Unix socket to connect to, whatever the URL says; or None.
     """
 
     def __init__(self, size: int, policy: Retry, path: str | None = None) -> None:
@@ -43,19 +43,19 @@ class Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = classes
 
     def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
-        """The pools behind a proxy, be it of HTTP or of SOCKS."""
+        """Return the pools for an HTTP or SOCKS proxy, with bounded connections."""
         manager = super().proxy_manager_for(*args, **options)
         manager.pool_classes_by_scheme = _bound(manager.pool_classes_by_scheme)
         return manager
 
     def request_url(self, *args: Any, **options: Any) -> str:
-        """The target for urllib3, without the query."""
+        """Return the request target for urllib3, without the query."""
         target, mark, query = super().request_url(*args, **options).partition("?")
         current.get().query = mark + query
         return target
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        """Read the body; drop a connection that carries more than that."""
+        """Read the body; if that fails, close the connection."""
         response = super().build_response(req, resp)
         try:
             response.raw = io.BytesIO(_body(resp))
@@ -66,19 +66,19 @@ class Adapter(HTTPAdapter):
 
 
 class Retries(Retry):
-    """The retries of a call, within its time; urllib3's `new` keeps the class."""
+    """Retries within the call's time; urllib3's `new` keeps the class."""
 
     RETRY_AFTER_STATUS_CODES = frozenset({503})
 
     def parse_retry_after(self, retry_after: str) -> float:
-        """Seconds to wait."""
+        """Return the seconds to wait."""
         try:
             return min(super().parse_retry_after(retry_after), MAX_WAIT)
         except (urllib3_errors.InvalidHeader, ValueError, OverflowError):
-            return 0.0  # it can't be read: the usual backoff is waited for
+            return 0.0  # it can't be parsed: use the usual backoff
 
     def increment(self, *args: Any, **known: Any) -> Any:
-        """Count a try; it was the last one if no time would be left after the wait."""
+        """Count an attempt; it was the last if no time would be left after the wait."""
         further = super().increment(*args, **known)
         response, error, pool = known.get("response"), known.get("error"), known["_pool"]
         wait = (further.get_retry_after(response) if response is not None else None) or further.get_backoff_time()
@@ -88,11 +88,11 @@ class Retries(Retry):
 
 
 class _Received(io.RawIOBase):
-    """Bytes from a socket, counted and limited in time."""
+    """Bytes from a socket, counted and with a time limit."""
 
     def __init__(self, sock: Any) -> None:
         self._socket = sock
-        self._file = sock.makefile("rb", buffering=0)  # it keeps the socket open while the answer is read
+        self._file = sock.makefile("rb", buffering=0)  # keeps the socket open while the answer is read
         self.ended = False
 
     def readable(self) -> bool:
@@ -115,18 +115,18 @@ class _Received(io.RawIOBase):
 
 
 class _Answer(HTTPResponse):
-    """An answer whose bytes come through a `_Received`; http.client asks the socket for a file."""
+    """An answer that is read through a `_Received`: http.client calls `makefile` on what it takes for a socket."""
 
     def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
         self._received = _Received(sock)
         current.get().begin_answer()
-        super().__init__(self, *args, **options)  # type: ignore[arg-type]  # all that it does is to call makefile
+        super().__init__(self, *args, **options)  # type: ignore[arg-type]  # http.client only calls makefile
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(self._received)
 
     def begin(self) -> None:
-        """Read the head; http.client would accept one that was cut off."""
+        """Read the head; unlike http.client, don't accept a head that was cut off."""
         super().begin()
         if self._received.ended:
             raise RemoteDisconnected("the server closed the connection within the answer's head")
@@ -149,7 +149,7 @@ class _Bounded(HTTPConnection):
         super().putrequest(method, url + current.get().query, *args, **options)
 
     def send(self, data: Any) -> None:
-        """Send all of it in time."""
+        """Send all of the data within the budget."""
         if self.sock is None:
             self.connect()
         budget = current.get()
@@ -167,11 +167,11 @@ class _Direct(_Bounded):
     """A connection that connects directly, not through a SOCKS proxy."""
 
     def _new_conn(self) -> socket.socket:
-        """Connect to the first address that accepts; urllib3 would give each one the whole time."""
+        """Connect to the first address that accepts; urllib3 would give each address the whole time."""
         try:
             found = socket.getaddrinfo(self._dns_host.strip("[]"), self.port, 0, socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
-            raise urllib3_errors.NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]  # its text
+            raise urllib3_errors.NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]  # it only uses the text
         failures = []
         for *_, address in found:
             try:
@@ -192,10 +192,10 @@ class _Direct(_Bounded):
 
 
 class _UnixConnection(_Bounded):
-    """A connection to a unix socket.
+    """A connection to a Unix socket.
 
-    requests-unixsocket and its successor have a pool of one connection for each URL, a timeout of their own, and don't tell a
-    refused connection from a broken one, on which it depends whether a call may be repeated.
+    Why not requests-unixsocket or its successor: they have a pool of one connection for each URL and a timeout of their own, and
+    don't distinguish a refused connection from a broken one, which decides whether a call may be retried.
     """
 
     def __init__(self, *args: Any, path: str, **options: Any) -> None:
@@ -230,15 +230,16 @@ def _bound_pool(pool: Any) -> Any:
 
 
 def _late(error: TimeoutError) -> Exception:
-    """Turn a timeout into the end of the call's time, unless it is the system's own (ETIMEDOUT), which has an errno."""
+    """Return LateError for a timeout of ours; the system's own (ETIMEDOUT) has an errno and is returned as it is."""
     return LateError() if error.errno is None else error
 
 
 def _body(answer: Any) -> bytes:
-    """The whole body of an answer, decoded.
+    """Read and decompress the whole body of an answer.
 
     Raises:
-        LargeError: it has too many bytes.
+        LargeError: the body has too many bytes.
+        DecodeError: its content coding was not asked for, or it is damaged.
     """
     most = current.get().max_answer
     if (answer.length_remaining or 0) > most:
@@ -247,7 +248,7 @@ def _body(answer: Any) -> bytes:
     codings = [coding.strip().lower() for coding in answer.headers.get("Content-Encoding", "").split(",")]
     for coding in [coding for coding in codings if coding not in ("", "identity")]:
         if coding not in _CODINGS or len(codings) > 1:
-            raise urllib3_errors.DecodeError(f"its Content-Encoding {coding[:40]!r} was not asked for")
+            raise urllib3_errors.DecodeError(f"the client did not ask for its Content-Encoding {coding[:40]!r}")
         body = _inflated(body, most)
     if len(body) > most:
         raise LargeError
@@ -255,12 +256,12 @@ def _body(answer: Any) -> bytes:
 
 
 def _inflated(body: bytes, most: int) -> bytes:
-    """One gzip or zlib stream; it decodes no more than is allowed, as 1 MB may hold 1 GB."""
+    """Decompress one gzip or zlib stream, to at most one byte more than `most`: 1 MB can expand to 1 GB."""
     decoder = zlib.decompressobj(_EITHER)
     try:
         decoded = decoder.decompress(body, most + 1)
     except zlib.error as error:
         raise urllib3_errors.DecodeError(str(error)) from error
     if len(decoded) <= most and (not decoder.eof or decoder.unused_data):
-        raise urllib3_errors.DecodeError("it is not a complete gzip stream")
+        raise urllib3_errors.DecodeError("it is not one complete gzip stream")
     return decoded

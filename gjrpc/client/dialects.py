@@ -26,7 +26,7 @@ class Written(NamedTuple):
 
     Attributes:
         body: its bytes.
-        id: the id that its answer must have, or None if answers have none.
+        id: the id that the answer must have, or None if answers have no id.
     """
 
     body: bytes
@@ -48,25 +48,25 @@ class ClientDialect(Protocol):
         """Return the result from the answer to the call with this id.
 
         Raises:
-            RemoteError: it is an error.
-            WireError: it is not an answer to the call.
+            RemoteError: the answer is an error.
+            WireError: it is not an answer to this call.
         """
         ...
 
     def result_text(self, name: str, response: requests.Response) -> bytes:
-        """Return the result of a checked answer as JSON text, with all digits of its numbers."""
+        """Return the result of an answer that `read` accepted, as JSON text with all digits of its numbers."""
         ...
 
 
 class Native:
-    """`{"NAME": ARGS}`, with the HTTP status as the error's kind."""
+    """Native calls, `{"NAME": ARGS}`: the HTTP status says which kind of error occurred."""
 
     def write(self, name: str, arguments: Arguments) -> Written:
-        """Write a call; no arguments are `[]`, which can't be mistaken for a value."""
+        """Write a call; `[]` stands for no arguments, since it can't be mistaken for a value."""
         return Written(_encode(name, {name: _params(name, arguments)}))
 
     def read(self, name: str, response: requests.Response, request_id: int | None = None) -> Any:
-        """The result in an answer."""
+        """Return the result in an answer."""
         expected = f'HTTP 200 with {{"{name}": RESULT}}'
         message = decoded(name, response, expected)
         if response.status_code == 200 and type(message) is dict and len(message) == 1 and name in message:
@@ -74,12 +74,12 @@ class Native:
         raise WireError(f"{name}: expected {expected}, got {described(response)}")
 
     def result_text(self, name: str, response: requests.Response) -> bytes:
-        """The result as JSON text."""
+        """Return the result as JSON text."""
         return bytes(members(response.content)[name])
 
 
 class JSONRPC:
-    """JSON-RPC 2.0 (https://www.jsonrpc.org/specification); "section N" below is there."""
+    """JSON-RPC 2.0 calls (https://www.jsonrpc.org/specification); "section N" below is a section of that specification."""
 
     def __init__(self) -> None:
         self._ids = itertools.count(1)
@@ -90,27 +90,27 @@ class JSONRPC:
         return Written(_encode(name, entry), entry["id"])
 
     def read(self, name: str, response: requests.Response, request_id: int | None) -> Any:
-        """The result in an answer."""
+        """Return the result in an answer."""
         return self.result(name, decoded(name, response, _RESPONSE, request_id), request_id, response.status_code)
 
     def result_text(self, name: str, response: requests.Response) -> bytes:
-        """The result as JSON text."""
+        """Return the result as JSON text."""
         return bytes(members(response.content)["result"])
 
     def entry(self, name: str, arguments: Arguments, *, notification: bool = False) -> dict[str, Any]:
-        """A request object (section 4), for a batch too; a notification has no id."""
+        """Return a request object (section 4), alone or for a batch; a notification has no id."""
         entry: dict[str, Any] = {"jsonrpc": "2.0", "method": name, "params": _params(name, arguments)}
         return entry if notification else {**entry, "id": next(self._ids)}
 
     def result(self, name: str, answer: Any, request_id: int | None, status: int = 200) -> Any:
-        """The result in a response object (section 5).
+        """Return the result in a response object (section 5).
 
         Args:
             request_id: the id of the call; None for a notification.
 
         Raises:
-            RemoteError: it has an error.
-            WireError: it is not a response object, or not the one to this call.
+            RemoteError: the object has an error.
+            WireError: it is not a response object, or not the response to this call.
         """
         if type(answer) is dict and answer.get("jsonrpc") == "2.0":
             error = error_object(answer)
@@ -121,28 +121,29 @@ class JSONRPC:
         raise not_a_response(name, answer, request_id)
 
     def write_notification(self, name: str, arguments: Arguments) -> bytes:
-        """The body of a call that wants no answer."""
+        """Write a notification: a call without a response (section 4.1)."""
         return _encode(name, self.entry(name, arguments, notification=True))
 
     def read_nothing(self, name: str, response: requests.Response) -> None:
-        """Look that a notification was taken; what became of it is not told (section 4.1).
+        """Check that the server accepted a notification; it does not report how the call ended (section 4.1).
 
         Raises:
-            RemoteError: it was refused.
+            RemoteError: the server refused it.
         """
         if response.status_code >= 300 or response.content:
             self.result(name, decoded(name, response, _RESPONSE), None, response.status_code)
 
     def write_batch(self, entries: Sequence[dict[str, Any]]) -> bytes:
-        """The body of a batch (section 6)."""
+        """Write a batch (section 6)."""
         return _encode("batch", entries)
 
     def read_batch(self, response: requests.Response, request_ids: Collection[int]) -> dict[Any, Any]:
-        """Return the response objects of a batch by id, in whatever order they came; some may be missing.
+        """Return the response objects of a batch by id; they may come in any order, and some may be missing.
 
         Raises:
-            RemoteError: the batch was refused as a whole.
-            WireError: it is not an answer to this batch: it holds something else, an id that was not sent, or an id twice.
+            RemoteError: the server refused the whole batch.
+            WireError: it is not an answer to this batch: it has an entry that is not an object, an id that was not sent, or an id
+                twice.
         """
         if 200 <= response.status_code < 300 and not response.content:
             return {}
@@ -150,23 +151,27 @@ class JSONRPC:
         if type(answers) is not list:
             self.result("batch", answers, None, response.status_code)
             raise WireError(f"batch: expected an array of response objects, got {described(response)}")
-        found: dict[Any, Any] = {}
-        for answer in answers:
-            told = answer.get("id") if type(answer) is dict else answer
-            if type(answer) is dict and told is None and error_object(answer) is not None:
-                continue  # of an entry whose id the server could not read (section 5)
-            if not is_id(told) or told not in request_ids or told in found:
-                raise WireError(f"batch: expected exactly one answer to each call, by its id, got {answer!r:.200}")
-            found[told] = answer
-        return found
+        return _by_id(answers, request_ids)
+
+
+def _by_id(answers: list[Any], request_ids: Collection[int]) -> dict[Any, Any]:
+    found: dict[Any, Any] = {}
+    for answer in answers:
+        given = answer.get("id") if type(answer) is dict else answer
+        if type(answer) is dict and given is None and error_object(answer) is not None:
+            continue  # it answers an entry whose id the server could not read (section 5)
+        if not is_id(given) or given not in request_ids or given in found:
+            raise WireError(f"batch: expected exactly one answer to each call, by its id, got {answer!r:.200}")
+        found[given] = answer
+    return found
 
 
 def _params(name: str, arguments: Arguments) -> Any:
     args, kwargs = arguments
     if not isinstance(name, str) or not name:
-        raise MisuseError(f"method name {name!r}: expected a text that is not empty")
+        raise MisuseError(f"method name {name!r}: expected a string that is not empty")
     if args and kwargs:
-        raise MisuseError(f"{name}: arguments by position and by name in one call have no form in JSON: name them all")
+        raise MisuseError(f"{name}: JSON can't hold arguments by position and by name in one call; pass all of them by name")
     return kwargs or args
 
 

@@ -1,15 +1,16 @@
-"""Masks what looks like a secret in a command line or a variable.
+"""Masks what looks like a secret in a command line or an environment variable.
 
-Owns the table of kinds, which is open to embedding code: add to `SECRETS`, or call `SECRETS.clear()` to show everything. No
-request can ask for that. Pure functions of text.
+Owns the table of kinds of secrets, which embedding code may change: add to `SECRETS`, or call `SECRETS.clear()` to show
+everything. No request can do that. Pure functions of text.
 
-Why these rules and no library: `tests/command_lines` has 872 lines with secrets and 382 harmless ones. These rules miss 1.4 % of
-the first and change none of the second. On lines that they were not tuned for they missed 4 % (a half that was held back), 19 %
-(264 lines written last to find gaps) and 24 % (404 lines from the pages of tldr, before those gaps were closed; now 8 %); of the
-31,000 other lines of tldr they change 0.3 %. detect-secrets 1.5.0 (which needs PyYAML and requests) misses 67 % if it reads the
-lines as files and 91 % by its rules without entropy; with entropy it masks part of 99 % of the harmless lines. bugiongrep 0.1.0
-misses 67 %; secretscreen 0.6.0 misses 35 to 56 % and changes 5 to 10 % of the harmless. They look for secrets in source code,
-which are assigned, quoted, long and random; command lines have passwords that people chose, after options of one letter.
+Why rules of our own and no library: `tests/host/command_lines` has 872 lines with secrets and 382 harmless ones. These rules miss
+1.4 % of the first and change none of the second. On lines that they were not tuned for, they missed 4 % (a half that was held
+back), 19 % (264 lines written last, to find gaps) and 24 % (404 lines from the pages of tldr, before those gaps were closed; now
+8 %). Of the 31,000 other lines of tldr they change 0.3 %. detect-secrets 1.5.0 (which needs PyYAML and requests) misses 67 % if
+it reads the lines as files, and 91 % with its rules without entropy; with entropy it masks part of 99 % of the harmless lines.
+bugiongrep 0.1.0 misses 67 %. secretscreen 0.6.0 misses 35 to 56 % and changes 5 to 10 % of the harmless lines. They search for
+secrets in source code, which are assigned, quoted, long and random. Command lines have passwords that people chose, after options
+of one letter.
 """
 
 import re
@@ -22,12 +23,12 @@ from gjrpc.host.secret_places import Span, drawn, named, short_options
 MASK = "********"
 
 LONGEST = 32_768
-"""Characters that are searched and shown; Java's class paths fit."""
+"""The number of characters that are searched and shown; Java's class paths fit."""
 
 Finder: TypeAlias = Callable[[str], Iterable[Span]]
 """Returns the spans of secrets in a text."""
 
-# The prefixes of services' tokens, and what follows them. Each token is one piece and begins at a word boundary.
+# The tokens of services, by their prefixes. A token has no blanks, and begins at a word boundary.
 _TOKENS = (
     r"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}|LTAI[A-Za-z0-9]{12,}",  # AWS, Alibaba
     r"AIza[\w-]{30,}|ya29\.[\w-]{16,}|GOCSPX-[\w-]{16,}|1//[\w-]{30,}",  # Google
@@ -49,8 +50,10 @@ _TOKENS = (
     r"(?:ey[JI]|ZXlK)[\w+/.=-]{24,}",  # JSON Web Tokens, and other JSON in Base64
     r"(?:bot)?\d{8,10}:[\w-]{35}|[MNO][\w-]{23,28}\.[\w-]{6,7}\.[\w-]{27,38}",  # bots of Telegram, Discord
 )
-_TOKEN = re.compile(rf"(?<![A-Za-z0-9_])(?:{'|'.join(_TOKENS)})[\w+/=~.-]*")  # and what a later form of it may have besides
-_MAYBE_TOKEN = re.compile(r"(?<![A-Za-z0-9_])(?:[sr]k[-_][\w-]{16,}|secret_\w{30,}|s\.[A-Za-z0-9]{24}(?!\w))")  # or a long name
+_TOKEN = re.compile(rf"(?<![A-Za-z0-9_])(?:{'|'.join(_TOKENS)})[\w+/=~.-]*")  # longer, in case a later form is
+_MAYBE_TOKEN = re.compile(
+    r"(?<![A-Za-z0-9_])(?:[sr]k[-_][\w-]{16,}|secret_\w{30,}|s\.[A-Za-z0-9]{24}(?!\w))"
+)  # it may also be a long name
 _AUTHORITY = re.compile(r"://(?P<rest>(?:[^\s\0\"<>:]|:(?!//))+)")
 _USER_PASSWORD = re.compile(
     r"(?<![\w.%+:@-])(?!mailto|sips?:|npm:)(?P<keep>[\w.%+:-]+:)[^\s\0/:]+(?=@(?!sha\d)(?:[A-Za-z\[]|\d+\.\d+\.\d+\.\d))"
@@ -71,7 +74,7 @@ def _found(pattern: re.Pattern[str], text: str, is_secret: Callable[[str], bool]
 
 
 def _urls(text: str) -> Iterator[Span]:
-    """The passwords before an `@`, whatever their characters; a name alone only in an HTTP URL, if it looks like a token."""
+    """Find the password before an `@`, whatever its characters; in an HTTP URL also a user name that looks like a token."""
     for match in _AUTHORITY.finditer(text):
         rest = match["rest"]
         authority = _ENDS_AUTHORITY.split(rest, 1)[0]
@@ -88,7 +91,7 @@ def _urls(text: str) -> Iterator[Span]:
 
 
 def _data_source_names(text: str) -> Iterator[Span]:
-    """Those of Go: `user:password@tcp(host)/name`."""
+    """Find the password in a data source name of Go: `user:password@tcp(host)/name`."""
     for match in _NETWORK.finditer(text):
         before = _BLANK.split(text[max(0, match.start() - 256) : match.start()])[-1]
         password = before.partition(":")[2]
@@ -97,7 +100,7 @@ def _data_source_names(text: str) -> Iterator[Span]:
 
 
 def _piped(text: str) -> Iterator[Span]:
-    """The passwords that `echo` pipes to a program: `echo X | sudo -S id`."""
+    """Find a password that `echo` pipes to a program: `echo X | sudo -S id`."""
     for match in _READS_PASSWORD.finditer(text):
         before = max(0, match.start() - 256)
         words = _ECHO.split(text[before : match.start()].rstrip(" \0"))
@@ -139,14 +142,14 @@ SECRETS: dict[str, re.Pattern[str] | Finder] = {
     "element": re.compile(r"(?P<keep><[\w.:-]{0,64}(?:password|passwd|secret|token|apikey)[^<>\0]{0,64}>)[^<\0]+", re.I),
     "piped password": _piped,
 }
-"""What looks like a secret, by kind: a pattern, whose group `keep` stays visible, or a function that returns spans. They see a
+"""What looks like a secret, by kind: a pattern, whose group `keep` stays visible, or a function that returns spans. Both search a
 command line with NUL between its arguments, or a variable as `NAME=value`."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def mask(*words: str) -> str:
-    """Return the words as one line that JSON can hold, with `MASK` for what `SECRETS` finds, cut after `LONGEST` characters."""
+    """Return the words as one line, with `MASK` for each secret that `SECRETS` finds, cut after `LONGEST` characters."""
     text = "\0".join(words)
     rest, text = text[LONGEST:], text[:LONGEST]
     pieces, done = [], 0
@@ -163,5 +166,5 @@ def _spans(kind: re.Pattern[str] | Finder, text: str) -> Iterable[Span]:
 
 
 def clean(text: str) -> str:
-    """Without the lone surrogates that `os.fsdecode` leaves for bytes it can't decode, and JSON can't hold."""
+    """Replace lone surrogates, which `os.fsdecode` makes of bytes that it can't decode, and which JSON can't hold."""
     return _SURROGATE.sub("\ufffd", text)

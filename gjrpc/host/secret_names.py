@@ -1,9 +1,8 @@
-"""Whether a name says that its value is a secret, and whether a value looks like one: `DB_PASSWORD`, `apiKey`, `--auth-token`.
+"""Which names mark their values as secrets (`DB_PASSWORD`, `apiKey`, `--auth-token`), and which values look like secrets.
 
-Owns the words, in ranks: after some any value is a secret (`password`), after others any but small numbers and addresses
-(`token`), only an invented one (`session`), or, after a mere hint, only one that looks random (`key`). A name is split into words
-once, and each word is looked up, so that the work is linear in the name's length whatever a stranger writes.
-Pure functions of text.
+Owns the words, in ranks. After some words any value is a secret (`password`); after others any value but small numbers and
+addresses (`token`); then only an invented value (`session`); and after a mere hint only one that looks random (`key`). A name is
+split into words once, and each word is looked up, so the work is linear in the length of any name. Pure functions of text.
 """
 
 import re
@@ -14,7 +13,7 @@ Judge: TypeAlias = Callable[[str], bool]
 """Decides whether a value is a secret."""
 
 _JUDGED = 256
-"""Characters of a value that are examined; further ones change nothing."""
+"""The number of characters of a value that are examined; more change nothing."""
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
@@ -49,11 +48,11 @@ _PAIRS = {
         " fernet aes hmac jwt deploy subscription session cipher preshared unseal decryption webhook consumer client"
     ),
 }
-# As an argument by itself, the name of what the next one is: `nmcli … password X`, `pdftk … input_pw X`.
+# As a separate argument, the name of the next one: `nmcli … password X`, `pdftk … input_pw X`.
 _BARE = ("password", "passphrase", "psk", "pw", "requirepass")
 _NO_KEYS = _words("public pub gpg pgp sort primary foreign partition cache row host pubkey known trusted authorized")
 
-# What a secret has beside its value: where it lies, what it is called, how long it lasts.
+# Words about a secret that do not introduce it: where it is stored, what it is called, how long it lasts.
 _ABOUT = _words(
     "file files path dir directory folder name names url uri endpoint host port type mode method methods policy length len size"
     " limit count max min age ttl expiry expires expiration timeout lifetime interval enabled disabled required secure domain"
@@ -70,7 +69,7 @@ _NOTHING = _words(
     "true false yes no on off none null nil default required optional undefined enabled disabled stdin prompt read write basic"
     " digest bearer ntlm kerberos ldap plain anonymous oauth oauth2 mtls jwt login"
 )
-# Another place to look: a variable, a template, a file, a function of a script.
+# A reference to where the secret is: a variable, a template, a file, a call in a script.
 _REFERENCE = re.compile(
     r"\$(?:[A-Z_][A-Z0-9_]*|\{[^}]*\}?|\(.*)[\"']?|\{\{.*\}\}|%\(\w*\)s|<[\w -]*>|@[\w./~-]*[./][\w./~-]*"
     r"|(?:file|env|fd|unix|id|src|type)[:=].*"
@@ -86,7 +85,7 @@ _CLASSES = ("[a-z]", "[A-Z]", "[0-9]", r"[^a-zA-Z0-9]")
 
 
 def judge_of(name: str) -> Judge | None:
-    """Return the judge of values under this name; None if the name says that they are no secrets."""
+    """Return the judge of values after this name; None if the name says that they are not secrets."""
     words = [word.lower() for word in _WORD.findall(name)]
     if not words or words[0] in _ASKING or "public" in words or _is_about(words):
         return None
@@ -94,7 +93,7 @@ def judge_of(name: str) -> Judge | None:
 
 
 def judge_of_bare(name: str) -> Judge:
-    """Return the judge of the next word after a name without dashes and `=`, as in `user me password X`."""
+    """Return the judge of the argument after a name without dashes or `=`, as in `user me password X`."""
     words = [word.lower() for word in _WORD.findall(name)]
     if not words or words[0] in _ASKING or not words[-1].endswith(_BARE):
         return is_random
@@ -102,7 +101,7 @@ def judge_of_bare(name: str) -> Judge:
 
 
 def _is_about(words: list[str]) -> bool:
-    """Whether the name means something beside the secret. A session's identifier, or a webhook's URL, is the secret itself."""
+    """Return whether a name is about a secret, not of one; but a session's ID or a webhook's URL is the secret itself."""
     if words[-1] == "url":
         return "webhook" not in words
     if words[-1] == "id":
@@ -111,7 +110,7 @@ def _is_about(words: list[str]) -> bool:
 
 
 def _rank(words: list[str]) -> Judge | None:
-    """The judge for the word that says most."""
+    """Return the judge for the word of the highest rank."""
     found = {_rank_of(before, word) for before, word in zip(["", *words], words, strict=False)}
     if _NO_KEYS & set(words):
         found.discard(is_random)
@@ -133,7 +132,7 @@ def _ends(word: str) -> bool:
 
 
 def is_any(value: str) -> bool:
-    """Whether a value is a secret where any is: there is one, and it is neither an answer like `true` nor a place to look."""
+    """Return whether there is a value at all, and it is neither a setting such as `true` nor a reference to a secret."""
     value = value[:_JUDGED].strip("\"'\\")
     if not value.strip("*") or value.lower() in _NOTHING or not any(map(str.isalnum, value)):
         return False
@@ -145,29 +144,29 @@ def is_any(value: str) -> bool:
 
 
 def is_word(value: str) -> bool:
-    """Whether a value is a secret where most are: it is neither a small number nor an address."""
+    """Return whether a value is more than a small number or an address."""
     value = value[:_JUDGED]
     return is_any(value) and not (value.isdigit() and len(value) < 6) and _PLAIN_URL.fullmatch(value) is None
 
 
 def is_made_up(value: str) -> bool:
-    """Whether a value looks invented: not short, and more than a plain word."""
+    """Return whether a value looks invented: not short, and more than a plain word."""
     return len(value) > 5 and _kinds(value) > 1 and is_word(value)
 
 
 def is_password(value: str) -> bool:
-    """Whether a value looks like a password where no name says so: made up, with letters and digits or of three kinds."""
+    """Return whether a value looks like a password without a name that says so: invented, with digits or of three kinds."""
     return is_made_up(value) and _has("[A-Za-z]", value) and (_has("[0-9]", value) or _kinds(value) > 2)
 
 
 def is_strong_password(value: str) -> bool:
-    """Whether a value is one that password rules ask for: 8 characters of three kinds, and no version, place or pair."""
+    """Return whether a value satisfies common password rules: 8 characters of three kinds, and no version, path or pair."""
     value = value[:_JUDGED]
     return len(value) > 7 and _kinds(re.sub("[-_]", "", value)) > 2 and is_password(value) and re.search("[./:,=]", value) is None
 
 
 def is_drawn(value: str) -> bool:
-    """Whether a value looks random and is no hash, public key or name: digits and letters of both cases, or beyond `f`."""
+    """Return whether a value looks random and is no hash, public key or name: digits in mixed case, or letters after `f`."""
     value = value[:_JUDGED]
     small, capitals, digits = (len(re.findall(kind, value)) for kind in _CLASSES[:3])
     mixed = min(small, capitals, digits) > 2 and not value.startswith("AAAA")
@@ -182,7 +181,7 @@ def is_drawn(value: str) -> bool:
 
 
 def is_random(value: str) -> bool:
-    """Whether a value looks as if a machine had drawn it: long, and always changing between letters, capitals and digits."""
+    """Return whether a value looks machine-made: long, and often changing between small letters, capitals and digits."""
     value = value[:_JUDGED]
     turns, digits = len(_TURN.findall(value)), len(re.findall("[0-9]", value))
     return len(value) >= 16 and " " not in value and digits > 1 and turns * 6 >= len(value) and is_made_up(value)

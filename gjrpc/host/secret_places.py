@@ -1,9 +1,9 @@
-"""Where in a command line a secret is: after a name (`--password X`, `token=X`), or where a known program expects one.
+"""Where in a command line secrets are: after a name (`--password X`, `token=X`), or where a known program expects one.
 
-Owns the forms in which names and values are written, and the table of programs whose secret options are too short to be clear:
-`-p` is harmless in `ssh -p 22` and `mkdir -p`. A command line is text with NUL between its arguments; a variable
-is `NAME=value`. Each function returns the spans of the secrets and reads each character a bounded number of times: a name ends
-where the next may begin, and the end of a value is searched only once it is known to be a secret. Pure functions of text.
+Owns the forms in which names and values are written, and the table of programs with short options for secrets: `-p` is harmless
+in `ssh -p 22` and `mkdir -p`. A command line is text with NUL between its arguments; a variable is `NAME=value`. Each function
+returns the spans of the secrets, and reads each character a bounded number of times: a name ends where the next may begin, and
+the end of a value is searched only after its beginning was judged to be a secret. Pure functions of text.
 """
 
 import re
@@ -15,9 +15,9 @@ from gjrpc.host.secret_names import Judge, is_any, is_drawn, is_password, is_ran
 Span: TypeAlias = tuple[int, int]
 
 _LOOK = 300
-"""Characters of a value by which it is judged."""
+"""The number of characters by which a value is judged."""
 
-# A name in its whole length, and what stands between it and its value. Only after the dashes of an option a blank does.
+# A whole name, and what separates it from its value. A blank separates them only after an option or as a separate argument.
 _NAMED = re.compile(
     r"(?<![\w.-])(?P<name>[-+]{0,2}[\w.$][\w.-]*)"
     r"(?:(?P<mark>[\"'\\\]]{0,3}\s{0,3}(?:=>|:=|={1,2}|:)\s{0,3})|(?P<blank>\0|(?<=[\w])[ \t]{1,8}))"
@@ -28,7 +28,7 @@ _QUOTED = re.compile(r"\\{0,3}(?:\"(?:\\[^\0]|[^\"\\\0])*\"?|'(?:\\[^\0]|[^'\\\0
 
 
 def named(text: str) -> Iterator[Span]:
-    """The values after names that mark them as secrets."""
+    """Find the values after names that mark them as secrets."""
     done = 0
     for match in _NAMED.finditer(text):
         judge = judge_of(match["name"]) if match.start() >= done else None
@@ -46,7 +46,7 @@ def _is_secret(name: str, value: str, judge: Judge) -> bool:
 
 
 def _has_value(match: re.Match[str], text: str) -> bool:
-    """Whether a name is followed by its value: `x/token:y` and `a:secret:b` are places and identifiers, `/password:x` is not."""
+    """Return whether a name's value follows: not in paths and identifiers (`x/token:y`, `a:secret:b`), but in `/password:x`."""
     if match["blank"]:
         return _takes_a_blank(match, text)
     before = text[max(0, match.start() - 2) : match.start()]
@@ -54,7 +54,7 @@ def _has_value(match: re.Match[str], text: str) -> bool:
 
 
 def _takes_a_blank(match: re.Match[str], text: str) -> bool:
-    """Whether a blank separates a name from its value: after an option, and after `password` as a separate argument."""
+    """Return whether a blank separates a name from its value: after an option, or after `password` as a separate argument."""
     name, at = match["name"], match.end()
     if _OPTION.match(text, at):
         return False
@@ -66,7 +66,7 @@ def _takes_a_blank(match: re.Match[str], text: str) -> bool:
 
 
 def _value_end(match: re.Match[str], text: str, at: int, limit: int) -> int:
-    """An argument of its own, or what begins with it, goes to its end; what stands within a text goes to a blank or quote."""
+    """Return where a value ends: with its argument, if it or its name begins one; within a text, at a blank or quote."""
     before = text[match.start() - 1 : match.start()]
     if match["blank"] == "\0" or (before in ("", "\0") and match["mark"]):
         return _argument_end(text, at, limit)
@@ -90,8 +90,8 @@ class _Option(NamedTuple):
     """An option of a program.
 
     Attributes:
-        form: matches the option; the value is the rest of the word or, if there is none, the next word.
-        judge: whether a value is a secret.
+        form: matches the option; the value is the rest of the word, or the next word if nothing is left.
+        judge: decides whether the value is a secret.
     """
 
     form: re.Pattern[str]
@@ -103,7 +103,7 @@ def _option(form: str, judge: Judge = is_any) -> _Option:
 
 
 def _pair(mark: str) -> Judge:
-    """A name and a secret with this between them, or a secret alone."""
+    """Return a judge of a name and a secret with this mark between them, or of a random value alone."""
     return lambda value: is_any(value) and (mark in value or is_random(value))
 
 
@@ -112,9 +112,9 @@ def _is_pair(value: str) -> bool:
 
 
 _LAST = _option("(?!)")
-"""Without an option: the last word is the secret."""
+"""No option: the last word is the secret."""
 
-# By program, or by two words where only a sub-command takes the option. The first that matches counts.
+# By program, or by two words if only a sub-command has the option. The first match counts.
 _PROGRAMS: dict[str, tuple[_Option, ...]] = {
     r"(?:mysql|mariadb)[\w-]*|7z\w?": (_option("-p(?=.)"),),
     r"sshpass|mongo\w*|cqlsh|cypher-shell|yt-dlp|youtube-dl|hydra|rdesktop|twine|steghide|xmrig|useradd|beeline|security": (
@@ -161,7 +161,7 @@ _PROGRAMS: dict[str, tuple[_Option, ...]] = {
     "sendemail": (_option("-xp"),),
     "gh secret": (_option("-b|--body=?"),),
 }
-# Of any program: a name with a password, a strong password, and any password after the option for the name.
+# For any program: a user name with a password, a strong password, and any password after the option for a user name.
 _ANYWHERE: tuple[_Option, ...] = (
     _option("-[auU](?=$)|--(?:user|login|userpass|auth)(?:=|(?=$))", _is_pair),
     _option("-[pk](?=$)", is_strong_password),
@@ -175,7 +175,7 @@ _BETWEEN = frozenset({"|", "||", "&&", "&", ";"})
 
 
 def short_options(text: str) -> Iterator[Span]:
-    """The values of options whose meaning depends on the program."""
+    """Find the values of options whose meaning depends on the program."""
     options = _ANYWHERE
     before = ""
     last: re.Match[str] | None = None
@@ -211,7 +211,7 @@ def _values(text: str, word: re.Match[str], options: tuple[_Option, ...]) -> Ite
         found = option.form.match(bare)
         if found:
             at = word.end() - len(bare) + found.end()
-            whole = text[word.start() - 1 : word.start()] in ("", "\0")  # an argument by itself, not a word of a script
+            whole = text[word.start() - 1 : word.start()] in ("", "\0")  # a separate argument, not a word of a script
             if at == word.end():
                 at, whole = at + 1, text[at : at + 1] == "\0"
             find_end = _argument_end if whole else _word_end
@@ -220,10 +220,10 @@ def _values(text: str, word: re.Match[str], options: tuple[_Option, ...]) -> Ite
                 yield at, find_end(text, at, len(text))
 
 
-# What looks as if a machine had drawn it may stand anywhere.
+# A random-looking word is a secret wherever it is.
 _LONG = re.compile(r"(?<![^\s\0=:\"'])[\w-]{24,}(?![^\s\0\"',;=])")
 
 
 def drawn(text: str) -> Iterator[Span]:
-    """Long random words, whatever precedes them."""
+    """Find long random words, whatever precedes them."""
     return (match.span() for match in _LONG.finditer(text) if is_drawn(match[0][:_LOOK]))
