@@ -1,4 +1,4 @@
-"""Credentials, asked for by servers as they run: this one on the command line, and the application under gunicorn."""
+"""Authentication in running servers: from the command line, and of an application under gunicorn and waitress."""
 
 import base64
 import json
@@ -52,7 +52,7 @@ application = Application(registry, guard=guard(token_file="tokens", htpasswd="h
 
 @pytest.fixture
 def files(tmp_path):
-    """A folder with an application and files of credentials; gives alice's token, who holds admin, and bob's."""
+    """A folder with an application and files of credentials; the tokens of alice, who has the scope admin, and of bob."""
     (tmp_path / "app.py").write_text(APP)
     (tmp_path / "mounted.py").write_text(APP + GUNICORN)
     made = [make("alice", "* @admin"), make("bob", "who apart late waits")]
@@ -63,7 +63,7 @@ def files(tmp_path):
 
 @pytest.fixture
 def run(launch, tmp_path):
-    """Start the server in that folder, on a port of the kernel's."""
+    """Start the server in that folder, on a port that the kernel chooses."""
 
     def start(*arguments, bind="127.0.0.1:0"):
         return launch("-m", "gjrpc.serve", *arguments, "--bind", bind, cwd=tmp_path)
@@ -72,7 +72,7 @@ def run(launch, tmp_path):
 
 
 def get(url, token=None, **options):
-    """Send a GET, with a token, and give status and decoded body."""
+    """Send a GET, with a token if there is one; return the status and the decoded body."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     response = requests.get(url, headers=headers, timeout=60, **options)
     return response.status_code, response.json()
@@ -95,14 +95,14 @@ def test_the_name_in_a_certificate(certificate, name):
 
 
 def test_without_files_nobody_is_asked():
-    """Without any credentials there is no guard, and permissions alone are an error."""
+    """Without files of credentials there is no guard, and permissions alone are an error."""
     assert guard() is None
     with pytest.raises(SettingsError, match="--permissions needs authenticated callers"):
         guard(permissions="x")
 
 
 def test_tokens(run, files, tmp_path):
-    """A server with a token file answers its callers, and refuses others, in each dialect."""
+    """A server with a token file answers the callers in it, and refuses all others, in each dialect."""
     alice, bob = files
     server = run("app:registry", "--token-file", "tokens", "--access-log", "json")
     url = server.wait_url()
@@ -133,13 +133,13 @@ def test_tokens(run, files, tmp_path):
 
 
 def test_each_entry_of_a_batch_knows_its_caller(run, files):
-    """Callers are told apart in batches at the same time, whose entries wait, run in threads, or have deadlines."""
+    """Concurrent batches of different callers are never mixed up, even if entries wait, run in threads or have deadlines."""
     server = run("app:registry", "--token-file", "tokens")
     url = server.wait_url()
     batch = [{"jsonrpc": "2.0", "method": name, "id": i} for i, name in enumerate(["waits", "apart", "late", "who"] * 10)]
 
     def ask(who):
-        """The names that the entries of some batches were told, by turns of one caller and the other, on one connection."""
+        """Return the callers that the entries saw, in batches sent by two callers in turn on one connection."""
         told = []
         with requests.Session() as session:
             for token in (files[who], files[1 - who]) * 2:
@@ -154,7 +154,7 @@ def test_each_entry_of_a_batch_knows_its_caller(run, files):
 
 
 def test_tokens_are_read_again_on_sighup(run, files, tmp_path):
-    """SIGHUP reads the files again: who is gone is refused, on connections that stand too; a broken file changes nothing."""
+    """SIGHUP reloads the files: removed callers are refused, on open connections too; an invalid file changes nothing."""
     alice, bob = files
     server = run("app:registry", "--token-file", "tokens")
     url = server.wait_url() + "/who"
@@ -173,7 +173,7 @@ def test_tokens_are_read_again_on_sighup(run, files, tmp_path):
 
 
 def test_passwords(run, files):
-    """Names and passwords of an htpasswd file are asked for by HTTP Basic, which requests and curl speak."""
+    """Names and passwords of an htpasswd file are checked by HTTP Basic, which requests and curl support."""
     server = run("app:registry", "--htpasswd", "htpasswd", "--max-failures", "2", "--access-log", "common")
     url = server.wait_url() + "/who"
     refused = requests.get(url, timeout=60)
@@ -191,7 +191,7 @@ def test_passwords(run, files):
 
 
 def test_a_password_check_holds_up_nobody(serve, tmp_path):
-    """While passwords are checked, which takes bcrypt its time, the loop goes on and answers others."""
+    """While bcrypt checks a password, which is slow, the event loop answers other clients."""
     from gjrpc import Application, Registry
 
     (tmp_path / "htpasswd").write_text(f"carol:{bcrypt.hashpw(b'secret', bcrypt.gensalt(12)).decode()}\n")
@@ -217,7 +217,7 @@ def test_a_password_check_holds_up_nobody(serve, tmp_path):
 
 @pytest.fixture
 def client_files(certificate, tmp_path):
-    """A client's certificate of the common name `probe`, signed by the CA that the server asks for."""
+    """A client certificate with the common name `probe`, signed by the server's client CA."""
     leaf = certificate.authority.issue_cert("probe@example.org", common_name="probe")
     path = tmp_path / "client.pem"
     leaf.private_key_and_cert_chain_pem.write_to_path(str(path))
@@ -225,12 +225,12 @@ def client_files(certificate, tmp_path):
 
 
 def tls(certificate):
-    """The options of a server that asks for client certificates."""
+    """Return the options of a server that requests client certificates."""
     return ["--cert", certificate.cert, "--key", certificate.key, "--client-ca", certificate.ca]
 
 
 def test_client_certificates(run, files, certificate, client_files, tmp_path):
-    """A client's certificate says who calls, and the permissions what; without one the handshake fails."""
+    """A client certificate authenticates the caller, and the permissions apply to it; without one the handshake fails."""
     (tmp_path / "permissions").write_text("probe who\n")
     server = run("app:registry", *tls(certificate), "--permissions", "permissions")
     url = server.wait_url()
@@ -244,7 +244,7 @@ def test_client_certificates(run, files, certificate, client_files, tmp_path):
 
 
 def test_a_certificate_or_a_token(run, files, certificate, client_files, tmp_path):
-    """With a token file too, a certificate is wanted and not needed: any credentials do, after a reload as well."""
+    """With a token file too, a certificate is optional: any credentials are enough, also after a reload."""
     server = run("app:registry", *tls(certificate), "--token-file", "tokens")
     url = server.wait_url() + "/who"
     for _ in range(2):
@@ -258,7 +258,7 @@ def test_a_certificate_or_a_token(run, files, certificate, client_files, tmp_pat
 
 @pytest.mark.parametrize("worker", ["gevent", "gthread", "sync"])
 def test_under_gunicorn(launch, files, tmp_path, certificate, client_files, worker):
-    """Under gunicorn the application asks for credentials, takes client certificates, and knows callers in each worker class."""
+    """Under gunicorn the application authenticates callers, also by client certificates, in each worker class."""
     arguments = ["-k", worker, "--bind", "127.0.0.1:0", "--threads", "2", "--cert-reqs", "1", "--ca-certs", certificate.ca]
     arguments += ["--certfile", certificate.cert, "--keyfile", certificate.key, "mounted:application"]
     server = launch("-m", "gunicorn", *arguments, cwd=tmp_path)
@@ -274,7 +274,7 @@ def test_under_gunicorn(launch, files, tmp_path, certificate, client_files, work
 
 
 def test_under_waitress(launch, files, tmp_path):
-    """Under waitress the same application asks for credentials, and counts failures by the address that it is told."""
+    """Under waitress the application authenticates callers, and counts failures by the address that waitress passes on."""
     (tmp_path / "run.py").write_text(
         "import sys\nfrom waitress.server import create_server\nfrom mounted import application\n"
         "server = create_server(application, host='127.0.0.1', port=0, threads=4)\n"
@@ -293,13 +293,13 @@ HOST = ["netstat", "running_process", "check_process;python", "get_env"]
 
 
 def test_host_methods_on_loopback(run):
-    """On a loopback address the host methods are open to whoever is on this host."""
+    """On a loopback address anyone on this host may call the host methods."""
     url = run().wait_url()
     assert [get(f"{url}/{name}")[0] for name in HOST] == [200] * 4
 
 
 def test_host_methods_on_other_addresses(run):
-    """On another address without credentials what tells of processes, connections or environment is closed, and not listed."""
+    """On another address without authentication, methods that reveal processes, connections or the environment are closed."""
     server = run(bind="0.0.0.0:0")
     url = server.wait_for(r"http://0\.0\.0\.0(:\d+)")[1]
     url = f"http://127.0.0.1{url}"
@@ -312,14 +312,14 @@ def test_host_methods_on_other_addresses(run):
 
 
 def test_host_methods_that_are_opened(run):
-    """With --open they are served on any address."""
+    """With --open the host methods are open on any address."""
     server = run("--open", bind="0.0.0.0:0")
     url = "http://127.0.0.1" + server.wait_for(r"http://0\.0\.0\.0(:\d+)")[1]
     assert [get(f"{url}/{name}")[0] for name in HOST] == [200] * 4
 
 
 def test_host_methods_with_credentials(run, tmp_path):
-    """With credentials they need the scope of host methods, on any address, and the server warns of what others could read."""
+    """With authentication the host methods need their scope on any address, and without TLS the server warns."""
     made = [make("ops", "@host"), make("guest")]
     (tmp_path / "tokens").write_text("".join(line + "\n" for _, line in made))
     server = run("--token-file", "tokens", bind="0.0.0.0:0")
@@ -332,7 +332,7 @@ def test_host_methods_with_credentials(run, tmp_path):
 
 
 def test_an_application_without_credentials_is_served(run, files):
-    """An application's own functions are served on any address, with a warning; but those that ask for a scope are closed."""
+    """An application's own methods are open on any address, with a warning; those with a scope are closed."""
     server = run("app:registry", bind="0.0.0.0:0")
     url = "http://127.0.0.1" + server.wait_for(r"http://0\.0\.0\.0(:\d+)")[1]
     server.wait_for("listening on a non-loopback address without authentication")
@@ -352,14 +352,14 @@ def test_an_application_without_credentials_is_served(run, files):
     ],
 )
 def test_what_can_not_be_used_is_told(run, files, arguments, said):
-    """A file that can't be used, or options that contradict each other, end the server with exit code 2 and say why."""
+    """With a file that can't be used, or contradictory options, the server exits with code 2 and says why."""
     server = run(*arguments)
     assert server.wait() == 2
     assert said in server.output
 
 
 def test_no_credential_reaches_the_log(run, files):
-    """Tokens and passwords, right or wrong, well-formed or not, are in no line of any log, down to debugging."""
+    """No token or password, correct or wrong, well-formed or not, is in any log, even at the debug level."""
     options = ("--token-file", "tokens", "--htpasswd", "htpasswd", "--access-log", "json", "--log-level", "debug")
     server = run("app:registry", *options)
     host, port = server.wait_url().removeprefix("http://").split(":")

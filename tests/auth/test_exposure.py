@@ -1,4 +1,4 @@
-"""Files with secrets that others on this host can read or change: a warning, once."""
+"""Warnings about files with secrets that other users on this host can read or change."""
 
 import logging
 import os
@@ -28,7 +28,7 @@ def _nothing_told(monkeypatch):
 
 @pytest.fixture
 def file(tmp_path):
-    """A file of this mode: `file(0o644)`."""
+    """Make a file of a mode: `file(0o644)`."""
 
     def make_file(mode):
         path = tmp_path / "a file"
@@ -41,7 +41,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def told(caplog):
-    """Give what was warned of since it was asked last."""
+    """Return the warnings since the last call."""
 
     def texts():
         found = [record.getMessage() for record in caplog.records if record.name == "gjrpc.auth"]
@@ -70,7 +70,7 @@ def told(caplog):
     ],
 )
 def test_modes(file, told, mode, words):
-    """What others can read or change is told with the file, its mode, and the command that forbids it."""
+    """A warning names the file, its mode, who can read or change it, and the command that prevents it."""
     path = file(mode)
     exposure.warn("token file", path)
     expected = f"token file {str(path)!r} has mode {mode:03o}: {words}; to prevent that, run: chmod 600 '{path}'"
@@ -78,7 +78,7 @@ def test_modes(file, told, mode, words):
 
 
 def test_once(file, told):
-    """A file is told of once, and again when its mode has changed to another that exposes it."""
+    """There is one warning for a file, and another one if a later mode exposes it again."""
     path = file(0o644)
     for _ in range(3):
         exposure.warn("token file", path)
@@ -92,7 +92,7 @@ def test_once(file, told):
 
 
 def test_not_secret(file, told):
-    """A file that gives nothing away is told of only if others can change it."""
+    """A file without secrets causes a warning only if others can change it."""
     exposure.warn("permissions file", file(0o644), secret=False)
     assert told() == []
     exposure.warn("permissions file", file(0o664), secret=False)
@@ -100,7 +100,7 @@ def test_not_secret(file, told):
 
 
 def test_what_systemd_hands_over(file, told, monkeypatch):
-    """A file in the folder of systemd's credentials is not told of, one beside it is."""
+    """A file in the folder of systemd's credentials causes no warning; one outside of it does."""
     path = file(0o440)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(path.parent))
     exposure.warn("key file", path)
@@ -111,7 +111,7 @@ def test_what_systemd_hands_over(file, told, monkeypatch):
 
 
 def test_gone(tmp_path, told):
-    """A file that is gone by now is no error."""
+    """A file that was removed meanwhile is not an error."""
     exposure.warn("key file", tmp_path / "none")
     assert told() == []
 
@@ -119,7 +119,7 @@ def test_gone(tmp_path, told):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.parametrize(("mode", "words"), [("640", ""), ("660", "chmod 640"), ("644", "chmod 640")])
 def test_root_s_file_by_its_group(mode, words):
-    """A file of root's that a service reads by its group is as narrow as it can be; a wider one is told of."""
+    """Root's file that a service reads as a member of its group causes no warning; a wider mode does."""
     code = (
         "import sys; from gjrpc.auth import exposure; import logging, os; logging.basicConfig(); os.setgroups([]);"
         f"os.setgid({NOBODY}); os.setuid({NOBODY}); exposure.warn('key file', sys.argv[1])"
@@ -138,7 +138,7 @@ def test_root_s_file_by_its_group(mode, words):
 
 
 def test_the_loaders_warn(tmp_path, told, certificate):
-    """Token, password and permission files and keys are looked at when they are read; a certificate may be read by all."""
+    """Token, password and permission files and keys are checked when they are read; anyone may read a certificate."""
     tokens, users, rights, key = (tmp_path / name for name in ("tokens", "users", "rights", "key"))
     tokens.write_text(make("me")[1])
     users.write_text(HASHED)
@@ -164,7 +164,7 @@ def test_the_loaders_warn(tmp_path, told, certificate):
 
 
 def test_a_key_in_the_certificate_s_file(tmp_path, told, certificate):
-    """Where the certificate's file has the key in it, it is looked at."""
+    """A certificate file that also contains the key is checked."""
     both = tmp_path / "both.pem"
     both.write_bytes(Path(certificate.cert).read_bytes() + Path(certificate.key).read_bytes())
     both.chmod(0o644)
@@ -176,7 +176,7 @@ def test_a_key_in_the_certificate_s_file(tmp_path, told, certificate):
 
 @pytest.mark.parametrize("workers", [[], ["--workers", "2"]], ids=["one process", "workers"])
 def test_a_server_warns_once(launch, tmp_path, workers):
-    """A server says it once at its start, also where several workers read the file, and not again at a reload."""
+    """A server warns once when it starts, also with several workers, and not again at a reload."""
     tokens = tmp_path / "tokens"
     tokens.write_text(make("me")[1] + "\n")
     tokens.chmod(0o644)

@@ -1,4 +1,4 @@
-"""Who is let in, and how the others are turned away, asked of an application without a server."""
+"""Authentication and authorization of an application without a server."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ CERTIFICATE = {"subject": ((("commonName", "probe"),),)}
 
 
 class Peer:
-    """Who is at the other end of the wire."""
+    """A client without TLS."""
 
     def __init__(self, peer="192.0.2.1", certificate=None):
         self.peer = peer
@@ -30,7 +30,7 @@ class Peer:
 
 
 class Shop:
-    """An application with all three ways to say who calls, and what is needed to ask it."""
+    """An application with all three ways to authenticate, and what is needed to call it."""
 
     def __init__(self, folder):
         self.tokens = folder / "tokens"
@@ -46,7 +46,7 @@ class Shop:
         self.open(certificates=True, max_failures=3)
 
     def open(self, **options):
-        """Make the application, with the guard of these options."""
+        """Make the application with a guard of these options."""
         self.application = Application(
             registry(),
             guard=guard(**self.files, **options),
@@ -55,18 +55,18 @@ class Shop:
         )
 
     def ask(self, target, headers=(), body=b"", verb=None, peer=None):
-        """Send a request and give its answer."""
+        """Send a request and return the answer."""
         head = Head(verb or ("POST" if body else "GET"), target, headers)
         return self.application.respond(Request(head, body), peer or Peer())
 
     def call(self, name, headers=(), **options):
-        """The status of a call, and what is in the answer."""
+        """Return the status and the decoded body of a call's answer."""
         response = self.ask(f"/{name}", headers, **options)
         return response.status, json.loads(response.body)
 
 
 def registry():
-    """Methods, of which one asks for a scope."""
+    """Return a registry in which one method needs a scope."""
     made = Registry()
     made.register(lambda: "pong", "ping")
     made.register(lambda: context.caller, "who")
@@ -83,27 +83,27 @@ def registry():
 
 @pytest.fixture
 def shop(tmp_path):
-    """An application with all three ways to say who calls."""
+    """An application with all three ways to authenticate."""
     return Shop(tmp_path)
 
 
 def bearer(token, scheme="Bearer"):
-    """A header with a token."""
+    """Return a header with a token."""
     return [("authorization", f"{scheme} {token}")]
 
 
 def basic(name="carol", password="secret"):
-    """A header with a name and a password."""
+    """Return a header with a name and a password."""
     return [("authorization", "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode())]
 
 
 def challenges(response):
-    """What a 401 asks for."""
+    """Return the challenges of a 401."""
     return [value for name, value in response.headers if name == "WWW-Authenticate"]
 
 
 def test_any_credentials_will_do(shop):
-    """A token, a name with its password and a certificate each let in, and the method learns who it is."""
+    """A token, a name with its password or a certificate is enough, and the method gets the caller's name."""
     assert shop.call("who", bearer(shop.token)) == (200, {"who": "alice"})
     assert shop.call("who", basic()) == (200, {"who": "carol"})
     assert shop.call("who", peer=Peer(certificate=CERTIFICATE)) == (200, {"who": "probe"})
@@ -117,7 +117,7 @@ def test_the_scheme_has_any_case(shop, scheme):
 
 
 def test_without_credentials_the_challenges_are_told(shop):
-    """Without credentials the answer is 401 with a challenge of each scheme, as a problem, and nothing has run."""
+    """Without credentials the answer is a 401 problem with a challenge for each scheme, and no method runs."""
     response = shop.ask("/ping")
     assert response.status == 401
     assert challenges(response) == ['Bearer realm="gjrpc"', 'Basic realm="gjrpc", charset="UTF-8"']
@@ -137,7 +137,7 @@ def test_without_credentials_the_challenges_are_told(shop):
     ],
 )
 def test_wrong_credentials_are_refused(shop, headers):
-    """Wrong credentials are a 401, also beside a certificate that would do, and a wrong token is called one (RFC 6750, 3.1)."""
+    """Wrong credentials get 401, even with a valid certificate; the challenge names an invalid token (RFC 6750, 3.1)."""
     for peer in (Peer(), Peer(certificate=CERTIFICATE)):
         response = shop.ask("/ping", headers, peer=peer)
         assert response.status == 401
@@ -148,22 +148,22 @@ def test_wrong_credentials_are_refused(shop, headers):
     "headers", [[("authorization", "Digest x")], [("authorization", "")], [*bearer("a"), *bearer("b")], [*basic(), *basic()]]
 )
 def test_what_is_no_credentials_is_none(shop, headers):
-    """An unknown scheme is as good as none, and two headers are refused, since another reader might take the other one."""
+    """An unknown scheme counts as no credentials, and two Authorization headers are refused: a proxy may read the other one."""
     assert shop.ask("/ping", headers).status == 401
 
 
 def test_an_unknown_scheme_leaves_the_certificate(shop):
-    """Beside a scheme that is not on offer the certificate says who calls."""
+    """With an unknown scheme the certificate still authenticates the caller."""
     assert shop.call("who", [("authorization", "Digest x")], peer=Peer(certificate=CERTIFICATE)) == (200, {"who": "probe"})
 
 
 def test_a_certificate_without_a_name_is_nobodys(shop):
-    """A certificate that has no name lets nobody in."""
+    """A certificate without a name authenticates no caller."""
     assert shop.ask("/who", peer=Peer(certificate={"subject": ()})).status == 401
 
 
 def test_permissions(shop):
-    """Each caller may call what its rights say, and what it may not is a 403 that names both."""
+    """Each caller may call what its rights allow; anything else is a 403 that names the caller and the method."""
     assert shop.call("wipe", bearer(shop.token)) == (200, {"wipe": "alice"})
     assert shop.call("stats.cpu", bearer(shop.narrow))[0] == 200
     status, problem = shop.call("who", bearer(shop.narrow))
@@ -176,7 +176,7 @@ def test_permissions(shop):
 
 
 def test_a_scope_is_needed_whatever_the_patterns_say(tmp_path):
-    """A method with a scope is refused to a caller whose patterns have its name, and no scope, as if there were none."""
+    """A method with a scope does not exist for a caller whose patterns match its name but who lacks the scope."""
     shop = Shop(tmp_path)
     token, line = make("dave", "wipe")
     shop.tokens.write_text(line)
@@ -192,7 +192,7 @@ LACKING = {"a scope": "*", "a pattern": "ping pin* stats.*", "both": "ping stats
 @pytest.mark.parametrize("rights", LACKING.values(), ids=LACKING)
 @pytest.mark.parametrize("dispatches", [False, True], ids=["plain", "with _dispatch"])
 def test_a_forbidden_method_is_like_none(tmp_path, name, options, rights, dispatches):
-    """Whoever may not call a method gets the answers that a name gets which no method has, however it asks."""
+    """A caller who may not call a method gets the same answers as for a name that no method has."""
 
     class Rest:
         def _dispatch(self, method, params):
@@ -239,7 +239,7 @@ def test_a_forbidden_method_is_like_none(tmp_path, name, options, rights, dispat
 
 
 def test_whoever_may_call_everything_is_told_of_unknown_names(shop):
-    """For a caller from whom nothing is hidden an unknown name is a 404, and for one that lacks a scope a 403."""
+    """An unknown name is a 404 for a caller who may call everything, and a 403 for one who lacks a scope."""
     token, line = make("dave", "*")
     other, second = make("erin", "* @admin")
     shop.tokens.write_text(f"{line}\n{second}\n")
@@ -249,7 +249,7 @@ def test_whoever_may_call_everything_is_told_of_unknown_names(shop):
 
 
 def test_without_credentials_a_closed_method_is_like_none():
-    """Where nobody is asked, a method with a scope and a name that no method has are told alike, with what to do."""
+    """Without authentication, a method with a scope and an unknown name get the same answer, which names the remedy."""
     application = Application(registry())
     told = [json.loads(application.respond(Request(Head("GET", f"/{name}"))).body)["detail"] for name in ("wipe", "wipx")]
     assert told[0] == told[1].replace("wipx", "wipe")
@@ -257,7 +257,7 @@ def test_without_credentials_a_closed_method_is_like_none():
 
 
 def test_each_entry_of_a_batch_is_permitted_on_its_own(shop):
-    """In a batch an entry that is not permitted gets -32005, and the others their results."""
+    """In a batch an entry that is not allowed gets -32005, and the others get their results."""
     entries = [{"jsonrpc": "2.0", "method": name, "id": name} for name in ("ping", "who", "wipe", "stats.cpu")]
     response = shop.ask("/", bearer(shop.narrow), json.dumps(entries).encode())
     answers = {answer["id"]: answer.get("result", answer.get("error", {}).get("code")) for answer in json.loads(response.body)}
@@ -265,12 +265,12 @@ def test_each_entry_of_a_batch_is_permitted_on_its_own(shop):
 
 
 def test_json_rpc_without_credentials_is_a_401(shop):
-    """A message is not read before it is known who sends it: the status tells."""
+    """A message is not parsed before its caller is authenticated: the answer is a 401, not a JSON-RPC error."""
     assert shop.ask("/", body=b'{"jsonrpc":"2.0","method":"ping","id":1}').status == 401
 
 
 def test_unknown_names_are_like_permitted_ones(shop):
-    """A 404 proposes nothing that the caller may not call."""
+    """A 404 suggests only methods that the caller may call."""
     token, line = make("erin", "pin* wip*")
     shop.tokens.write_text(line)
     shop.application.guard.reload()
@@ -279,7 +279,7 @@ def test_unknown_names_are_like_permitted_ones(shop):
 
 
 def test_introspection_shows_what_the_caller_may_call(shop):
-    """list_methods, the index and both documents show each caller what it may call."""
+    """list_methods, the index and both documents show each caller only what it may call."""
     introspection = ["list_methods", "method_help", "method_signature"]
     for headers, names in (
         (bearer(shop.narrow), ["ping", "stats.cpu"]),
@@ -299,7 +299,7 @@ def test_introspection_shows_what_the_caller_may_call(shop):
 
 @pytest.mark.parametrize("page", ["/-/openapi.json", "/-/openrpc.json", "/-/", "/-/nope", "/list_methods"])
 def test_nothing_is_told_to_who_is_not_known(shop, page):
-    """The documents and lists need credentials like calls."""
+    """The documents and lists need authentication, as calls do."""
     assert shop.ask(page).status == 401
 
 
@@ -307,7 +307,7 @@ def test_nothing_is_told_to_who_is_not_known(shop, page):
     ("site", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200), (None, 200)]
 )
 def test_another_site_makes_no_use_of_what_a_browser_keeps(shop, site, status):
-    """What another site's page makes a browser send is refused: without a listed origin, and with what a browser adds itself."""
+    """A request that another site's page causes is refused unless its origin is allowed and it has a token."""
     fetched = [("sec-fetch-site", site)] if site else []
     page = [*fetched, ("origin", "https://page.example")]
     for headers in (fetched, page):
@@ -320,18 +320,18 @@ def test_another_site_makes_no_use_of_what_a_browser_keeps(shop, site, status):
 @pytest.mark.parametrize("verb", ["GET", "HEAD"])
 @pytest.mark.parametrize("page", ["/-/healthy", "/-/ready", "/-/ready?x=1"])
 def test_probes_need_no_credentials(shop, page, verb):
-    """Health is told to anyone."""
+    """The health probes need no authentication."""
     assert shop.ask(page, verb=verb).status == 200
 
 
 @pytest.mark.parametrize("page", ["/-/healthy/../../ping", "/-/ready/", "//-/ready", "/ping?/-/ready"])
 def test_what_looks_like_a_probe_is_none(shop, page):
-    """Only the very paths of the probes are open."""
+    """Only the exact paths of the probes are open."""
     assert shop.ask(page).status == 401
 
 
 def test_the_documents_declare_the_schemes(shop):
-    """Both documents say how callers say who they are, and which scope a method needs."""
+    """Both documents declare the ways to authenticate, and which scope a method needs."""
     schemes = {
         "bearer": {"type": "http", "scheme": "bearer"},
         "basic": {"type": "http", "scheme": "basic"},
@@ -349,7 +349,7 @@ def test_the_documents_declare_the_schemes(shop):
 
 
 def test_the_caller_is_told_to_the_log_and_to_observers(shop):
-    """The answer and the finished call carry the caller's name, also where the call failed or was refused."""
+    """The answer and the finished call have the caller's name, also if the call failed or was refused."""
     for name, status in (("who", 200), ("fail", 500), ("nope", 404)):
         response = shop.ask(f"/{name}", bearer(shop.token))
         assert (response.status, response.caller) == (status, "alice")
@@ -364,7 +364,7 @@ def test_the_caller_is_told_to_the_log_and_to_observers(shop):
 
 
 def test_guessing_is_stopped(shop, caplog):
-    """After too many wrong passwords an address gets 429 with Retry-After, also with the right one, and others don't."""
+    """After too many wrong passwords an address gets 429 with Retry-After, even with the right one; others do not."""
     assert shop.call("who", basic())[0] == 200
     for number in range(5):
         response = shop.ask("/who", basic(password=f"guess-{number}"))
@@ -377,7 +377,7 @@ def test_guessing_is_stopped(shop, caplog):
 
 
 def test_a_token_is_heard_from_a_blocked_address(shop, caplog):
-    """Nobody can guess a token, so a right one is heard from an address that failed too often; a wrong one is a 429."""
+    """Tokens can't be guessed, so a valid one is accepted from an address that failed too often; a wrong one gets 429."""
     statuses = [shop.ask("/who", bearer("gjrpc_wrong-one")).status for _ in range(5)]
     assert statuses == [401, 401, 401, 429, 429]
     assert shop.call("who", bearer(shop.token))[0] == 200
@@ -386,7 +386,7 @@ def test_a_token_is_heard_from_a_blocked_address(shop, caplog):
 
 
 def test_behind_a_proxy_its_clients_are_counted(shop):
-    """Where it is known how a proxy tells who called, failures are counted for that address and not for the proxy's."""
+    """Behind a trusted proxy, failures are counted for the client's address and not for the proxy's."""
     shop.open(max_failures=2, client_of=lambda address, head: head.get("x-client") or address[0])
     bad, good = [("x-client", "192.0.2.66")], [("x-client", "192.0.2.7")]
     assert [shop.ask("/who", [*basic(password="wrong"), *bad]).status for _ in range(3)] == [401, 401, 429]
@@ -396,12 +396,12 @@ def test_behind_a_proxy_its_clients_are_counted(shop):
 
 
 def test_missing_credentials_are_no_failure(shop):
-    """Who has no credentials yet may ask as often as needed for what is asked."""
+    """A request without credentials does not count as a failed login."""
     assert {shop.ask("/who").status for _ in range(20)} == {401}
 
 
 def test_tokens_are_read_again(shop):
-    """After a reload a token that is gone is refused at once, also on a head that was let in before, and a new one is known."""
+    """After a reload a removed token is refused at once, even on a remembered head, and a new one is accepted."""
     head = Head("GET", "/who", bearer(shop.token))
 
     def status():
@@ -417,7 +417,7 @@ def test_tokens_are_read_again(shop):
 
 
 def test_a_broken_file_leaves_all_as_it_was(shop, caplog):
-    """Where a file can't be understood the old credentials stay in use, and the log says why."""
+    """If a file is not valid, the old credentials stay in use, and the log says why."""
     shop.tokens.write_text("nonsense")
     shop.application.guard.reload()
     assert shop.call("who", bearer(shop.token))[0] == 200
@@ -426,7 +426,7 @@ def test_a_broken_file_leaves_all_as_it_was(shop, caplog):
 
 
 def test_only_what_is_configured_is_on_offer(shop):
-    """Only schemes that are configured are on offer, and others let nobody in."""
+    """Only configured schemes have a challenge, and no other scheme authenticates a caller."""
     del shop.files["htpasswd"]
     shop.open()
     response = shop.ask("/who", basic())
@@ -436,7 +436,7 @@ def test_only_what_is_configured_is_on_offer(shop):
 
 
 def test_there_is_always_a_challenge(shop):
-    """A 401 has a challenge also where only certificates are known (RFC 9110, 15.5.2)."""
+    """A 401 has a challenge even if only certificates are configured (RFC 9110, 15.5.2)."""
     shop.files = {}
     shop.open(certificates=True)
     assert challenges(shop.ask("/who")) == ['Bearer realm="gjrpc"']
@@ -456,13 +456,13 @@ def test_a_page_can_read_its_401(shop):
 
 @pytest.mark.parametrize("target", ["/wipe", "/-/openrpc.json"])
 def test_another_verb_needs_credentials_too(shop, target):
-    """What is not supported is told only to who is known."""
+    """An unsupported verb is a 405 only for an authenticated caller."""
     assert shop.ask(target, verb="DELETE").status == 401
     assert shop.ask(target, bearer(shop.token), verb="DELETE").status == 405
 
 
 def test_without_credentials_a_scope_is_closed():
-    """An application that asks nobody refuses methods with a scope, does not show them, and says what to do."""
+    """Without authentication, methods with a scope are refused and not listed, and the answer names the remedy."""
     application = Application(registry())
     refused = application.respond(Request(Head("GET", "/wipe")))
     assert refused.status == 403
@@ -472,7 +472,7 @@ def test_without_credentials_a_scope_is_closed():
 
 
 def test_a_scope_that_comes_later_is_closed_too():
-    """A method with a scope is refused also where the application was made before it."""
+    """A method with a scope is refused even if it was registered after the application was made."""
     made = Registry()
     application = Application(made)
     made.register(lambda: 1, "wipe", scope="admin")
@@ -480,19 +480,19 @@ def test_a_scope_that_comes_later_is_closed_too():
 
 
 def test_open_to_all():
-    """An application that is open to all lets anyone call methods with a scope."""
+    """With `open_to_all` anyone may call methods with a scope."""
     application = Application(registry(), open_to_all=True)
     assert application.respond(Request(Head("GET", "/wipe"))).status == 200
     assert application.guard is None
 
 
 def test_a_blocking_method_learns_its_caller(shop):
-    """A method that may run in a thread knows its caller."""
+    """A method that runs in a thread gets the caller's name."""
     assert shop.call("apart", bearer(shop.token)) == (200, {"apart": "alice"})
 
 
 def test_a_request_from_nowhere(shop):
-    """An application that is asked by hand, without a peer, works with tokens."""
+    """An application that is called directly, without a peer, works with tokens."""
     head = Head("GET", "/who", bearer(shop.token))
     assert shop.application.respond(Request(head)).body == b'{"who":"alice"}'
     assert shop.application.respond(Request(Head("GET", "/who", bearer("x")))).status == 401

@@ -1,4 +1,4 @@
-"""Which hosts are answered for, and which web pages may call."""
+"""Which hosts an application answers for, and which web pages may call it."""
 
 import ssl
 
@@ -14,13 +14,13 @@ from gjrpc.http.messages import Head
 
 
 def head(host="here", origin=None, content_type="application/json", verb="POST", site=None, target="/"):
-    """A request's head with what the gate looks at."""
+    """Return a head with the headers that the gate checks."""
     headers = {"host": host, "origin": origin, "content-type": content_type, "sec-fetch-site": site}
     return Head(verb, target, [(name, value) for name, value in headers.items() if value is not None])
 
 
 def refusal(check, *arguments):
-    """The class of what a check of a gate raises; None where it lets the request in."""
+    """Return the class of the error that a gate's check raises; None if it accepts the request."""
     try:
         check(*arguments)
     except (Forbidden, Misdirected) as error:
@@ -46,14 +46,14 @@ def refusal(check, *arguments):
     ],
 )
 def test_a_host_on_the_list_is_answered_for(hosts, host):
-    """A host is known with any port, a final dot and in any case; `*` or an empty list stands for all."""
+    """A host is accepted with any port, a final dot and in any case; `*` or an empty list accepts any."""
     assert refusal(Gate(hosts, []).check_host, head(host)) is None
     assert refusal(Gate(["other.example"], []).check_host, head(host)) is Misdirected
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil", "[::2]:80", "localhost:x"])
 def test_another_host_is_refused_and_told_the_option(host):
-    """A host that is not on the list is misdirected, and the answer names the option."""
+    """A host that is not allowed is misdirected, and the error names the option."""
     gate = Gate(LOOPBACK, [])
     assert gate.guards_hosts(frozenset())
     with pytest.raises(Misdirected, match=f"{host!r}.*--allowed-hosts {host}".replace("[", r"\[")):
@@ -62,14 +62,14 @@ def test_another_host_is_refused_and_told_the_option(host):
 
 @pytest.mark.parametrize("host", ["", None])
 def test_no_host_is_told_plainly(host):
-    """A request that names no host is told so, and what to send."""
+    """The error for a request without a host says so, and what to send."""
     with pytest.raises(Misdirected, match=r"^the request names no host, .*: send a Host header$"):
         Gate(LOOPBACK, []).check_host(head(host))
 
 
 @pytest.mark.parametrize("target", ["/-/healthy", "/-/ready", "/-/ready?verbose"])
 def test_a_probe_needs_neither_host_nor_origin(target):
-    """Load balancers ask for health without a host that is on the list, and whoever else asks learns nothing more."""
+    """The health probes accept any host and origin; nothing else does."""
     gate = Gate(LOOPBACK, [])
     for path, *refused in ((target, None, None), ("/ping", Misdirected, Forbidden)):
         other = head("evil.example", "http://evil.example", target=path, site="cross-site", verb="GET")
@@ -79,7 +79,7 @@ def test_a_probe_needs_neither_host_nor_origin(target):
 
 @pytest.mark.parametrize(("hosts", "guards"), [(["*"], False), ([], False), (["a"], True), (["a", "*"], False)])
 def test_a_gate_knows_whether_it_guards(hosts, guards):
-    """A gate with hosts of its own ignores the server's; a gate without any uses the server's."""
+    """A gate with its own hosts ignores the server's; a gate without any uses them."""
     for server_hosts in (frozenset(), frozenset({"b"})):
         assert Gate(hosts, []).guards_hosts(server_hosts) == guards
         assert Gate(None, []).guards_hosts(server_hosts) == bool(server_hosts)
@@ -102,7 +102,7 @@ def test_a_gate_knows_whether_it_guards(hosts, guards):
     ],
 )
 def test_an_origin_on_the_list_may_call(origins, host, origin):
-    """The same origin may call, and those on the list; `*` stands for all."""
+    """Pages of the same origin and of allowed ones may call; `*` allows any."""
     assert refusal(Gate(["*"], origins).check_page, head(host, origin), "http") is None
     assert refusal(Gate(["*"], ["http://other.example"]).check_page, head("here.example", origin), "http") is Forbidden
 
@@ -111,7 +111,7 @@ def test_an_origin_on_the_list_may_call(origins, host, origin):
     ("host", "origin"), [("here", "https://here"), ("here:443", "https://here"), ("here", "https://here:443")]
 )
 def test_the_same_origin_has_the_same_scheme(host, origin):
-    """A page that came over TLS is of the same origin where this server speaks TLS, and of another where it does not."""
+    """A page at https has the same origin only if this server is reached by https."""
     Gate(["*"], []).check_page(head(host, origin), "https")
     for other, scheme in ((origin, "http"), (origin.replace("https", "http"), "https")):
         with pytest.raises(Forbidden):
@@ -119,7 +119,7 @@ def test_the_same_origin_has_the_same_scheme(host, origin):
 
 
 def test_two_origins_are_none():
-    """Of two origins another reader might take the other one, so that neither lets in."""
+    """A request with two origins is refused, because a proxy may read the other one."""
     several = Head("GET", "/", [("host", "here"), ("origin", PAGE), ("origin", "http://here")])
     with pytest.raises(Forbidden):
         Gate(["*"], [PAGE, "http://here"]).check_page(several, "http")
@@ -129,7 +129,7 @@ def test_two_origins_are_none():
 @pytest.mark.parametrize("verb", ["GET", "HEAD", "POST", "OPTIONS", "DELETE"])
 @pytest.mark.parametrize("origin", [None, "http://here", "null", "https://other.example"])
 def test_what_another_site_causes_is_refused(site, verb, origin):
-    """What a browser marks as caused by another site needs an origin on the list, whatever else it has."""
+    """A request that a browser marks as caused by another site needs an allowed origin, whatever else it has."""
     with pytest.raises(Forbidden, match="--allowed-origins"):
         Gate(["*"], [PAGE]).check_page(head(origin=origin, verb=verb, site=site), "http")
     Gate(["*"], [PAGE]).check_page(head(origin=PAGE, verb=verb, site=site), "http")
@@ -137,13 +137,13 @@ def test_what_another_site_causes_is_refused(site, verb, origin):
 
 @pytest.mark.parametrize("site", ["none", "same-origin", "something-new", ""])
 def test_what_no_other_site_causes_is_let_in(site):
-    """The address bar, the server's own pages, and a value that is not known (fetch metadata, 2.1) let in."""
+    """The address bar, the server's own pages and an unknown value (fetch metadata, 2.1) are accepted."""
     assert refusal(Gate(["*"], []).check_page, head(verb="GET", site=site), "http") is None
     assert refusal(Gate(["*"], []).check_page, head(verb="GET", site="cross-site"), "http") is Forbidden
 
 
 def test_a_link_to_the_console_is_no_call():
-    """The console's own page can be opened from another site, and not be fetched by one."""
+    """A link on another site can open the console's page, but a script there can't fetch it."""
     gate = Gate(["*"], [])
     gate.check_page(head(verb="GET", target="/-/", site="cross-site"), "http")
     for verb, origin, target in (("GET", "null", "/-/"), ("POST", None, "/-/"), ("GET", None, "/-/openapi.json")):
@@ -175,14 +175,14 @@ def test_a_link_to_the_console_is_no_call():
 )
 @pytest.mark.parametrize("verb", ["GET", "POST", "OPTIONS"])
 def test_another_origin_may_not(origins, host, origin, verb):
-    """An origin that is neither the same nor on the list is refused with any verb, and the answer names the option."""
+    """An origin that is neither the same nor allowed is refused with any verb, and the error names the option."""
     with pytest.raises(Forbidden, match="--allowed-origins"):
         Gate(["*"], origins).check_page(head(host, origin, verb=verb), "http")
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=utf-8", "application/json;"])
 def test_a_web_page_declares_json(content_type):
-    """A call with an origin goes through as application/json, with parameters and in any case."""
+    """A call with an origin is accepted as application/json, with parameters and in any case."""
     assert refusal(Gate(["*"], []).check_page, head(origin="http://here", content_type=content_type), "http") is None
     assert refusal(Gate(["*"], []).check_page, head(origin="http://here", content_type="text/plain"), "http") is Forbidden
 
@@ -192,20 +192,20 @@ def test_a_web_page_declares_json(content_type):
     [None, "", "text/plain", "application/x-www-form-urlencoded", "text/plain; a=application/json", "application/jsonp"],
 )
 def test_a_web_page_that_does_not_declare_json_is_refused(content_type):
-    """A POST with an origin and another content type, which a form could send without asking, is refused."""
+    """A POST with an origin and another content type, which a form could send without a preflight, is refused."""
     with pytest.raises(Forbidden, match="needs Content-Type: application/json"):
         Gate(["*"], ["*"]).check_page(head(origin="http://here", content_type=content_type), "http")
 
 
 @pytest.mark.parametrize("content_type", [None, "application/x-www-form-urlencoded"])
 def test_without_an_origin_any_content_type_will_do(content_type):
-    """What `curl -d` sends is accepted, and from a page it is not."""
+    """The content type that `curl -d` sends is accepted, but not from a page."""
     assert refusal(Gate(["*"], []).check_page, head(content_type=content_type), "http") is None
     assert refusal(Gate(["*"], []).check_page, head(origin="http://here", content_type=content_type), "http") is Forbidden
 
 
 def test_what_has_no_body_declares_none():
-    """A GET with an origin needs no content type, and a POST does."""
+    """With an origin a POST needs a content type, and a GET does not."""
     for verb, refused in (("GET", None), ("HEAD", None), ("POST", Forbidden)):
         assert refusal(Gate(["*"], []).check_page, head(origin="http://here", content_type=None, verb=verb), "http") is refused
 
@@ -237,7 +237,7 @@ def test_a_listed_origin_is_granted_to_read(origins, origin, granted):
 
 
 def test_a_preflight_is_answered():
-    """What a browser asks before a call is answered with the verbs, the headers that it asked for, and how long that holds."""
+    """The answer to a preflight has the verbs, the requested headers, and for how long it is valid."""
     asked = [("access-control-request-method", "POST"), ("access-control-request-headers", "authorization, content-type")]
     assert preflight(Head("OPTIONS", "/add", asked)) == (
         ("Access-Control-Allow-Methods", "GET, HEAD, POST"),
@@ -249,20 +249,20 @@ def test_a_preflight_is_answered():
 
 @pytest.mark.parametrize("request_head", [Head("OPTIONS", "/"), Head("POST", "/", [("access-control-request-method", "POST")])])
 def test_what_is_no_preflight(request_head):
-    """Another verb, or an OPTIONS that asks for no method, is no preflight."""
+    """Another verb, or an OPTIONS that names no method, is not a preflight."""
     assert preflight(request_head) == ()
 
 
 @pytest.fixture
 def served(serve):
-    """A server with a method, which a page of one origin may call."""
+    """A server with a method that pages of one origin may call."""
     registry = Registry()
     registry.register(lambda a, b: a + b, "add")
     return serve(Application(registry, allowed_origins=[PAGE]))
 
 
 def ask(served, verb, target, body=b"", **headers):
-    """Send a request as a browser would, and give its answer."""
+    """Send a request as a browser would, and return the answer."""
     lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     with served.wire() as wire:
         head = f"{verb} {target} HTTP/1.1\r\nHost: here\r\nContent-Length: {len(body)}\r\n{lines}\r\n"
@@ -270,7 +270,7 @@ def ask(served, verb, target, body=b"", **headers):
 
 
 def test_a_page_calls_across_origins(served):
-    """A page of an allowed origin asks first, then calls, and may read the answer."""
+    """A page of an allowed origin sends a preflight, then calls, and can read the answer."""
     asked = ask(
         served, "OPTIONS", "/", Origin=PAGE, Access_Control_Request_Method="POST", Access_Control_Request_Headers="content-type"
     )
@@ -297,7 +297,7 @@ def test_a_page_calls_across_origins(served):
     ],
 )
 def test_a_page_can_read_what_went_wrong(served, verb, target, body, content_type, status):
-    """Errors and empty answers carry the headers too, so that the page learns what happened."""
+    """Errors and empty answers have the CORS headers too, so that the page can read them."""
     answer = ask(served, verb, target, body, Origin=PAGE, Content_Type=content_type)
     assert answer.status == status
     assert (answer.headers["access-control-allow-origin"], answer.headers["vary"]) == (PAGE, "Origin")
@@ -305,7 +305,7 @@ def test_a_page_can_read_what_went_wrong(served, verb, target, body, content_typ
 
 @pytest.mark.parametrize("headers", [{"Origin": "https://other.example"}, {"Origin": "null"}])
 def test_another_page_can_not(served, headers):
-    """A page of another origin gets a 403 without those headers, to its preflight as to its call."""
+    """A page of another origin gets a 403 without CORS headers, for its preflight and for its call."""
     for verb, more in (("OPTIONS", {"Access_Control_Request_Method": "POST"}), ("GET", {})):
         answer = ask(served, verb, "/add?a=1&b=2", **headers, **more)
         assert answer.status == 403
@@ -313,7 +313,7 @@ def test_another_page_can_not(served, headers):
 
 
 def test_without_an_origin_nothing_is_added(served):
-    """An answer to whoever is no web page, or one of the same origin, allows none, and says that it depends on the origin."""
+    """An answer to the same origin, or to no page, allows no origin, but has `Vary: Origin`."""
     for headers in ({}, {"Origin": "http://here"}, {"Sec_Fetch_Site": "same-origin"}):
         for _ in range(3):
             answer = ask(served, "GET", "/list_methods", **headers)
@@ -323,7 +323,7 @@ def test_without_an_origin_nothing_is_added(served):
 
 
 def test_without_a_list_no_answer_depends_on_the_origin(serve):
-    """Where no origin is listed, no answer has these headers, neither one that lets in nor one that refuses."""
+    """If no origin is allowed, no answer has CORS headers, neither a success nor an error."""
     served = serve(Application(Registry()))
     for headers in ({}, {"Origin": "http://here"}, {"Origin": PAGE}):
         assert not {"access-control-allow-origin", "vary"} & set(ask(served, "GET", "/list_methods", **headers).headers)
@@ -332,7 +332,7 @@ def test_without_a_list_no_answer_depends_on_the_origin(serve):
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 @pytest.mark.parametrize("verb", ["GET", "POST", "HEAD"])
 def test_an_image_of_another_site_runs_nothing(serve, site, verb):
-    """What a browser marks as another site's is refused on a kept connection too, where the same head without it was let in."""
+    """A cross-site request is refused on an open connection too, after the same head without the mark was accepted."""
     ran = []
     registry = Registry()
     registry.register(lambda: ran.append(1), "wipe")
@@ -348,7 +348,7 @@ def test_an_image_of_another_site_runs_nothing(serve, site, verb):
 
 
 def test_over_tls_the_plain_origin_is_another(serve, certificate):
-    """Over TLS a page of https is of the same origin, and one of http is not."""
+    """Over TLS a page at https has the same origin, and one at http does not."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.cert, certificate.key)
     served = serve(Application(Registry()), ssl_context=context)

@@ -1,4 +1,4 @@
-"""Names with passwords from an htpasswd file."""
+"""Names and passwords from an htpasswd file."""
 
 import base64
 
@@ -13,17 +13,17 @@ from gjrpc.errors import SettingsError
 
 
 def hashed(password):
-    """A hash as `htpasswd -B` writes it, as quick as one can be."""
+    """Return a hash as `htpasswd -B` writes it, with the lowest cost."""
     return bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(4)).decode().replace("$2b$", "$2y$")
 
 
 def basic(name, password):
-    """Credentials as RFC 7617 has them."""
+    """Return credentials as RFC 7617 encodes them."""
     return base64.b64encode(f"{name}:{password}".encode()).decode()
 
 
 class Counted:
-    """Runs checks in place, and counts them."""
+    """Runs checks directly, and counts them."""
 
     count = 0
 
@@ -34,7 +34,7 @@ class Counted:
 
 @pytest.fixture
 def read(tmp_path):
-    """Make a password file of a text."""
+    """Make a password file from a text."""
     file = tmp_path / "htpasswd"
 
     def reading(text, **options):
@@ -45,12 +45,12 @@ def read(tmp_path):
 
 
 def never():
-    """Nobody is blocked."""
+    """Block no address."""
     return False
 
 
 def find(users, credentials, blocked=never, apart=None):
-    """The name that these credentials have."""
+    """Return the name of the caller with these credentials, or None."""
     caller = users.find(credentials, blocked, apart or Counted())
     return caller and caller.name
 
@@ -60,7 +60,7 @@ LONG = "x" * 100
 
 @pytest.mark.parametrize("password", ["secret", "", "a:b", "pässword", LONG])
 def test_the_right_password_is_found(read, password):
-    """A name with its password is found, whatever is in it, and another password is not."""
+    """A name is found with its password, whatever characters it has, and not with another one."""
     users = read(f"# users\n\nalice:{hashed(password)}\nbob:{hashed('other')}\n")
     assert find(users, basic("alice", password)) == "alice"
     for wrong in (basic("alice", "wrong"), basic("bob", password), basic("mallory", password), basic("", password)):
@@ -77,24 +77,24 @@ def test_rights_come_by_name(read):
     "credentials", ["", "x", "!!!!", base64.b64encode(b"alice").decode(), base64.b64encode(b"\xff:\xff").decode(), "ä", "YTpiCg"]
 )
 def test_malformed_credentials_are_nobodys(read, credentials):
-    """What is no name and password in Base64 is nobody's, and no check is made of it."""
+    """Credentials that are not a name and a password in Base64 find no caller, and no hash is computed."""
     apart = Counted()
     assert find(read(f"alice:{hashed('x')}"), credentials, apart=apart) is None
     assert apart.count == 0
 
 
 def test_a_nul_is_in_no_password(read):
-    """A password with a NUL is not the part before it."""
+    """A password with a NUL is different from the part before the NUL."""
     assert find(read(f"alice:{hashed('x')}"), basic("alice", "x\0y")) is None
 
 
 def test_an_empty_file_knows_nobody(read):
-    """A file without users lets nobody in."""
+    """A file without users finds no caller."""
     assert find(read(""), basic("alice", "x")) is None
 
 
 def test_a_right_password_is_remembered_for_a_while(read):
-    """A password that was right is not checked again until its time is over; one that was wrong is, each time."""
+    """A correct password is not checked again until it expires; a wrong one is checked each time."""
     now = [0.0]
     users, apart = read(f"alice:{hashed('x')}", clock=lambda: now[0]), Counted()
     for _ in range(5):
@@ -110,7 +110,7 @@ def test_a_right_password_is_remembered_for_a_while(read):
 
 
 def test_an_unknown_name_is_checked_too(read):
-    """A name that is not known costs a check like one that is, so that the time does not tell."""
+    """An unknown name costs a check like a known one, so that the time does not reveal it."""
     apart = Counted()
     find(read(f"alice:{hashed('x')}"), basic("mallory", "x"), apart=apart)
     assert apart.count == 1
@@ -118,7 +118,7 @@ def test_an_unknown_name_is_checked_too(read):
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_wrong_password_takes_the_same_time_for_each_name(read, monkeypatch, order):
-    """Names with cheap and with dear hashes, and unknown ones, cost the same rounds of bcrypt with a wrong password."""
+    """With a wrong password, names with cheap hashes, with expensive hashes and unknown ones cost the same rounds of bcrypt."""
     costs = {"cheap": 4, "middle": 5, "dear": 7}
     lines = [f"{name}:{bcrypt.hashpw(b'x', bcrypt.gensalt(cost)).decode()}\n" for name, cost in costs.items()]
     users = read("".join(lines[::order]))
@@ -141,7 +141,7 @@ def test_a_wrong_password_takes_the_same_time_for_each_name(read, monkeypatch, o
 
 
 def test_who_is_blocked_finds_nothing(read):
-    """Who is blocked can't even try a password that is remembered, nor is one checked that waited meanwhile."""
+    """From a blocked address not even a remembered password is accepted, and no waiting check is run."""
     users, apart = read(f"alice:{hashed('x')}"), Counted()
     assert find(users, basic("alice", "x"), apart=apart) == "alice"
     assert find(users, basic("alice", "x"), blocked=lambda: True, apart=apart) is None
@@ -151,14 +151,14 @@ def test_who_is_blocked_finds_nothing(read):
 
 
 def test_no_password_is_kept(read):
-    """Neither a password nor its plain hash is kept."""
+    """Neither a password nor its unkeyed hash is kept."""
     users = read(f"alice:{hashed('a-secret')}")
     find(users, basic("alice", "a-secret"))
     assert "a-secret" not in repr(vars(users))
 
 
 def test_memory_is_bounded(read, monkeypatch):
-    """What is remembered has a bound."""
+    """The number of remembered passwords is bounded."""
     monkeypatch.setattr(passwords, "_ENTRIES", 2)
     names = "abcd"
     users = read("".join(f"{name}:{hashed('x')}\n" for name in names))
@@ -181,7 +181,7 @@ def test_memory_is_bounded(read, monkeypatch):
     ],
 )
 def test_a_broken_line_is_told(read, text, said):
-    """What is not bcrypt's, or no line at all, is an error that names file and line, and shows no hash."""
+    """A hash that is not bcrypt's, or an invalid line, is an error that names file and line, and shows no hash."""
     with pytest.raises(SettingsError, match=said) as told:
         read(text)
     assert "secret" not in str(told.value)

@@ -1,4 +1,4 @@
-"""Who may call what."""
+"""The file of permissions."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from gjrpc.errors import SettingsError
 
 
 def rights(words):
-    """The rights that a line's words give."""
+    """Return the rights that a line's words grant."""
     return read_rights("here", words.split())
 
 
@@ -27,7 +27,7 @@ def test_a_line_gives_patterns_and_scopes(words, expected):
 
 
 def test_the_file(tmp_path):
-    """A line has a name and its rights; comments and empty lines are nothing, quotes hold a name with blanks."""
+    """A line has a name and its rights; comments and empty lines are ignored, and quotes enclose a name with blanks."""
     file = tmp_path / "permissions"
     file.write_text("# who\n\nalice stats.* @admin  # boss\nbob\n'Carol C' ping\n")
     found = read_permissions(str(file))
@@ -38,7 +38,7 @@ def test_the_file(tmp_path):
 
 
 def test_the_line_for_others(tmp_path):
-    """The name `*` stands for all that have no line."""
+    """The line of `*` is for all names without a line."""
     file = tmp_path / "permissions"
     file.write_text("alice @*\n'*' ping\n")
     assert read_permissions(str(file)).of("bob") == rights("ping")
@@ -46,7 +46,7 @@ def test_the_line_for_others(tmp_path):
 
 
 def test_without_a_file():
-    """Without a file each name may call what has no scope."""
+    """Without a file each name may call every method without a scope."""
     assert read_permissions(None).of("anybody") == Rights()
 
 
@@ -60,7 +60,7 @@ def test_without_a_file():
     ],
 )
 def test_a_broken_file_is_told_with_its_line(tmp_path, text, said):
-    """What can't be understood is an error that names file, line and word."""
+    """An invalid line is an error that names file, line and word."""
     file = tmp_path / "permissions"
     file.write_bytes(text)
     with pytest.raises(SettingsError) as told:
@@ -70,6 +70,6 @@ def test_a_broken_file_is_told_with_its_line(tmp_path, text, said):
 
 
 def test_a_missing_file_is_told(tmp_path):
-    """A file that is not there is an error that names it."""
+    """A missing file is an error that names it."""
     with pytest.raises(SettingsError, match="nothing: No such file"):
         read_permissions(str(tmp_path / "nothing"))

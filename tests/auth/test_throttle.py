@@ -14,7 +14,7 @@ ERAS = itertools.count(1)
 
 
 class Clock:
-    """A clock that stands until it is set, at a time of its own: all counts of this process share their memory."""
+    """A clock that the test sets. Each starts at its own time, because all counts of this process share their memory."""
 
     def __init__(self):
         self.now = next(ERAS) * 1000.0 * WINDOW + 40
@@ -25,18 +25,18 @@ class Clock:
 
 @pytest.fixture
 def clock():
-    """A clock to be set."""
+    """A clock that the test sets."""
     return Clock()
 
 
 def fail(counted, address, times):
-    """Note so many failures."""
+    """Record a number of failures."""
     for _ in range(times):
         counted.note(address, "wrong")
 
 
 def test_an_address_is_blocked_at_the_limit(clock):
-    """So many failures as the limit block their address, and no other."""
+    """An address is blocked once its failures reach the limit, and no other address is."""
     counted = LoginThrottle(3, clock)
     fail(counted, "192.0.2.1", 2)
     assert not counted.blocked("192.0.2.1")
@@ -64,7 +64,7 @@ def test_failures_across_windows_add_up(clock):
 
 
 def test_memory_is_bounded(clock):
-    """Any number of addresses takes no more memory, and one that has failed often is not pushed out by those that have seldom."""
+    """Memory is bounded for any number of addresses, and one that failed often is not displaced by those that failed seldom."""
     counted = LoginThrottle(3, clock)
     size = len(throttle._CELLS)
     fail(counted, "198.51.100.1", 3)
@@ -79,14 +79,14 @@ def test_memory_is_bounded(clock):
 
 
 def test_each_guard_counts_for_itself(clock):
-    """Of two guards in one process none counts the other's failures."""
+    """Two guards in one process count separately."""
     one, other = LoginThrottle(1, clock), LoginThrottle(1, clock)
     fail(one, "192.0.2.1", 1)
     assert (one.blocked("192.0.2.1"), other.blocked("192.0.2.1")) == (True, False)
 
 
 def test_processes_count_together():
-    """What a process counts, those hear of that were forked before and after."""
+    """Processes that were forked before or after a failure count it too."""
     program = """
 import os
 from gjrpc.auth.throttle import LoginThrottle
@@ -104,7 +104,7 @@ for worker in range(5):
 
 
 def test_a_count_does_not_run_over(clock):
-    """More failures than a count has room for stay as many as it has."""
+    """A count stays at its maximum, however many failures there are."""
     counted = LoginThrottle(3, clock)
     key, cells = counted._place("192.0.2.1")
     throttle._CELLS[cells[0]] = key
@@ -126,12 +126,12 @@ def test_a_count_does_not_run_over(clock):
     ],
 )
 def test_an_address_counts_for_its_network(address, key):
-    """All of an IPv6 network of 64 bits are one client, an IPv4 address in IPv6's clothes is itself."""
+    """All addresses of an IPv6 /64 count as one client, and an IPv4-mapped address counts as the IPv4 address."""
     assert network(address) == key
 
 
 def test_the_log_is_not_flooded(clock, caplog):
-    """However many failures there are, the log gets a bounded number of lines, and later the number of those left out."""
+    """However many failures there are, the log gets a bounded number of lines, and later the number of omitted ones."""
     caplog.set_level(logging.WARNING)
     counted = LoginThrottle(3, clock)
     for number in range(1000):

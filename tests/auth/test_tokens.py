@@ -14,7 +14,7 @@ HASH = "sha256:" + hashlib.sha256(b"secret").hexdigest()
 
 @pytest.fixture
 def read(tmp_path):
-    """Make a token file of a text."""
+    """Make a token file from a text."""
     file = tmp_path / "tokens"
 
     def reading(text, permissions=None):
@@ -25,7 +25,7 @@ def read(tmp_path):
 
 
 def test_a_made_token_is_found(read):
-    """A new token is found by the line that was made with it, which does not have it in it, and no other token is."""
+    """A new token, and no other, is found by its line, which does not contain the token."""
     token, line = make("alice", "stats.* @admin")
     assert token.startswith("gjrpc_")
     assert len(token) > 43
@@ -38,7 +38,7 @@ def test_a_made_token_is_found(read):
 
 
 def test_the_file(read):
-    """Comments and empty lines are nothing, a name may have several tokens, and each token has rights of its own."""
+    """Comments and empty lines are ignored, a name may have several tokens, and each token has its own rights."""
     first, line = make("alice", "ping")
     second, other = make("alice")
     found = read(f"# tokens\n\n{line}  # old\n{other}\n")
@@ -47,7 +47,7 @@ def test_the_file(read):
 
 
 def test_a_line_without_rights_has_those_of_its_name(read):
-    """Where a line has no rights, the name's own hold; where it has, those hold only."""
+    """A line without rights gets those of its name; a line with rights has only those."""
     permissions = Permissions({"alice": Rights(["ping"])})
     assert read(f"alice {HASH}", permissions).find("secret").rights == Rights(["ping"])
     assert read(f"alice {HASH} add", permissions).find("secret").rights == Rights(["add"])
@@ -68,14 +68,14 @@ def test_a_line_without_rights_has_those_of_its_name(read):
     ],
 )
 def test_a_broken_line_is_told(read, text, said):
-    """What can't be understood is an error that names file and line, and never shows what may be a token."""
+    """An invalid line is an error that names file and line, and never shows what may be a token."""
     with pytest.raises(SettingsError, match=said) as told:
         read(text)
     assert "secret" not in str(told.value).replace("tokens", "")
 
 
 def test_the_command(launch, read):
-    """The command prints the line on standard output, for the file, and the token on standard error, once."""
+    """The command prints the line for the file on standard output, and the token once, on standard error."""
     made = launch("-m", "gjrpc.tokens", "alice", "stats.*", "@admin")
     assert made.wait() == 0
     token = made.wait_for(r"shown only now: (\S+)")[1]
@@ -86,5 +86,5 @@ def test_the_command(launch, read):
 
 @pytest.mark.parametrize("arguments", [["a b"], ["alice", "@"], []])
 def test_the_command_refuses(launch, arguments):
-    """A name or rights that can't stand in the file end the command with exit code 2."""
+    """With an invalid name or rights the command exits with code 2."""
     assert launch("-m", "gjrpc.tokens", *arguments).wait() == 2

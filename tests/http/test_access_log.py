@@ -19,7 +19,7 @@ PEER = ("192.0.2.1", 5000)
 
 
 class Flushed(io.StringIO):
-    """A text file that remembers what had been written when it was flushed last."""
+    """A text file that remembers its contents at the last flush."""
 
     flushed = ""
 
@@ -28,7 +28,7 @@ class Flushed(io.StringIO):
 
 
 def written(style, head, address=PEER, caller=None, method=None):
-    """What the log has flushed after one answer."""
+    """Return what the log has flushed after one answer."""
     stream = Flushed()
     AccessLog(style, stream, lambda: NOW).write(Answered(address, head, 200, 17, 0.0012345678, caller, method))
     return stream.flushed
@@ -43,14 +43,14 @@ def written(style, head, address=PEER, caller=None, method=None):
     ],
 )
 def test_the_common_format(target, version, line):
-    """The common format is one line in Apache's form with the seconds behind, and no target ends its quotation."""
+    """The common format is Apache's line with the seconds added, and no target can end its own quotation marks."""
     text = written("common", Head("GET", target, version=version))
     assert text == f"192.0.2.1 - - [02/Jan/2020:03:04:05 +0000] {line} 200 17 0.001235 -\n"
 
 
 @pytest.mark.parametrize("style", FORMATS)
 def test_a_caller_cannot_forge_a_line(style):
-    """A caller's name with line ends, escapes or marks of direction leaves one printable line, in which JSON has it whole."""
+    """A caller's name with line ends, escapes or bidirectional controls gives one printable line; JSON keeps the name exactly."""
     evil = 'a"b\\ \n\r\x1b[2J\x7f\x85\u2028\u202e'
     text = written(style, Head("GET", "/"), caller=evil, method=evil)
     assert text.endswith("\n")
@@ -60,7 +60,7 @@ def test_a_caller_cannot_forge_a_line(style):
 
 
 def test_a_month_has_the_name_of_the_format():
-    """Months have the format's English names, and no time in the package is written with names of the application's locale."""
+    """Month names are English, and no time in the package is written with names of the application's locale."""
     names = [common_time(time.struct_time((2026, month, 5, 6, 7, 8, 0, 0, 0))) for month in range(1, 13)]
     assert names[0] == "05/Jan/2026:06:07:08 +0000"
     assert " ".join(name[3:6] for name in names) == "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
@@ -89,14 +89,14 @@ def test_the_json_format():
     ("caller", "field"), [("alice", "alice"), ("a@b.example", "a@b.example"), ('x" y\n', "x%22%20y%0A"), ("Zoë", "Zo%C3%AB")]
 )
 def test_the_caller_has_its_field(caller, field):
-    """The caller's name stands in the third field, and whatever is in it ends neither field nor line; JSON has it as it is."""
+    """The caller's name is the third field and can end neither the field nor the line; JSON keeps it exactly."""
     assert written("common", Head("GET", "/"), caller=caller).split(" ")[2] == field
     assert json.loads(written("json", Head("GET", "/"), caller=caller))["caller"] == caller
 
 
 @pytest.mark.parametrize("style", FORMATS)
 def test_a_peer_on_a_unix_socket_has_a_name(style):
-    """A peer that has no address is called unix in each format."""
+    """A peer without an address is called unix in each format."""
     assert "unix" in written(style, Head("GET", "/"), address="")
 
 
@@ -104,12 +104,12 @@ def test_a_peer_on_a_unix_socket_has_a_name(style):
     ("address", "name"), [(PEER, "192.0.2.1"), (("::1", 5, 0, 0), "::1"), ("", "unix"), (b"\0x", "unix"), (None, "unix")]
 )
 def test_a_peer_is_named_by_its_host(address, name):
-    """A socket address gives its host, and unix where it is no address of the internet."""
+    """The name of a socket address is its host, or unix if it is not an internet address."""
     assert peer_name(address) == name
 
 
 def test_lines_may_go_out_together():
-    """Where lines may wait a moment, the first one asks for a flush, and all that came by then go out with it."""
+    """If lines may wait a moment, the first one schedules a flush, which writes all lines that were added by then."""
     stream, asked = Flushed(), []
     log = AccessLog("common", stream, lambda: NOW, later=asked.append)
     for _ in range(3):
@@ -122,7 +122,7 @@ def test_lines_may_go_out_together():
 
 
 def test_a_log_that_cannot_be_written(caplog):
-    """Where the lines can't be written, a warning says why, and the server goes on."""
+    """If the lines can't be written, a warning says why, and nothing is raised."""
     with open("/dev/full", "w", encoding="utf-8") as full:
         log = AccessLog("common", full)
         log.write(Answered(("192.0.2.1", 1), Head("GET", "/"), 200, 0, 0.1))
@@ -132,7 +132,7 @@ def test_a_log_that_cannot_be_written(caplog):
 
 
 def test_a_clock_that_is_set_back():
-    """The time of a line is the clock's, also where that was set back."""
+    """The time of a line is the clock's, also after the clock was set back."""
     stream, times = Flushed(), iter([NOW, NOW - 3600])
     log = AccessLog("common", stream, lambda: next(times))
     for _ in range(2):

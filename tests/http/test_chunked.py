@@ -1,4 +1,4 @@
-"""The chunked coding, without a reader around it; what a message makes of it is in `test_framing.py`."""
+"""The chunked coding without a reader; `test_head.py` and `test_reader.py` test it in whole messages."""
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +12,7 @@ from gjrpc.limits import Limits
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=40)), st.data())
 def test_chunked_bodies(pieces, data):
-    """Any body in any chunks comes out as it went in, and what stands behind it is left."""
+    """Any body in any chunks is decoded exactly, and bytes after its end are not read."""
     coded = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
     reader, at = Chunked(Limits()), 0
     buffer = b""
@@ -28,7 +28,7 @@ def test_chunked_bodies(pieces, data):
 
 
 def test_chunk_extensions_are_bounded():
-    """Chunk extensions may have no more than 64 KiB together, however small the chunks are."""
+    """All chunk extensions of a body together have at most 64 KiB, however small the chunks are."""
     chunked = Chunked(Limits())
     with pytest.raises(BadMessage, match="extensions"):
         chunked.feed((b"1;" + b"x" * 200 + b"\r\na\r\n") * 400, 0)

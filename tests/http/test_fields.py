@@ -1,4 +1,4 @@
-"""What a WSGI application may answer, and the words for what it may not."""
+"""What a WSGI application may answer, and the errors for what it may not."""
 
 from wsgiref.util import is_hop_by_hop
 
@@ -21,7 +21,7 @@ TEXT = ("Content-Type", "text/plain")
     ],
 )
 def test_what_can_be_sent(status, headers):
-    """A status of three digits and a phrase, and pairs of tokens and texts in latin-1, go out as they are."""
+    """A status of three digits and a phrase, and headers of tokens and latin-1 text, are sent unchanged."""
     headers = list(headers)
     assert read_start(status, iter(headers)) == Start([tuple(field) for field in headers], False)
 
@@ -59,7 +59,7 @@ def test_what_can_be_sent(status, headers):
     ],
 )
 def test_a_status_that_can_not_be_sent(status):
-    """A status that is no three digits and a phrase, or no final one, is refused with what it is."""
+    """A status that is not three digits and a phrase, or is not final, is refused, and the error shows it."""
     with pytest.raises(AnswerError, match=r"its status is .*; expected a string like '200 OK'"):
         read_start(status, [TEXT])
 
@@ -68,7 +68,7 @@ def test_a_status_that_can_not_be_sent(status):
     "name", ["", " ", "X Y", " X", "X ", "X:", "X\0", "X\r", "X\n", "X\t", "Ä", "\u20ac", "X(", "X/", "X=", b"X", None, 1]
 )
 def test_a_name_that_can_not_be_sent(name):
-    """A header name that is no token is refused."""
+    """A header name that is not a token is refused."""
     with pytest.raises(AnswerError, match=r"its header name .* is not valid"):
         read_start("200 OK", [TEXT, (name, "1")])
 
@@ -77,14 +77,14 @@ def test_a_name_that_can_not_be_sent(name):
     "value", ["a\0", "\0", "a\rb", "a\nb", "a\r\n b", "a\n", "\x1b[0m", "a\x7f", "a\x0b", "\u20ac", b"a", 5, None, ["a"]]
 )
 def test_a_value_that_can_not_be_sent(value):
-    """A header value with control characters, or that is no text in latin-1, is refused."""
+    """A header value that has control characters or is not latin-1 text is refused."""
     with pytest.raises(AnswerError, match="its header X has the value"):
         read_start("200 OK", [TEXT, ("X", value)])
 
 
 @pytest.mark.parametrize("field", ["X", ("X",), ("X", "1", "2"), None, 5, "abc"])
 def test_a_field_that_is_no_pair(field):
-    """What is no pair of name and value is refused."""
+    """A header that is not a pair of name and value is refused."""
     with pytest.raises(AnswerError, match="not a pair of name and value"):
         read_start("200 OK", [field])
 
@@ -93,21 +93,21 @@ def test_a_field_that_is_no_pair(field):
     "values", [["+5"], ["-5"], ["5.0"], ["five"], [""], [" 5"], ["5 "], ["0x5"], ["5_0"], ["\u0665"], ["5, 5"], ["1" * 19]]
 )
 def test_a_length_that_is_no_number(values):
-    """A Content-Length that is no number of bytes is refused."""
+    """A Content-Length that is not a number of bytes is refused."""
     with pytest.raises(AnswerError, match=r"its Content-Length is |its header Content-Length has the value"):
         read_start("200 OK", [("Content-Length", value) for value in values])
 
 
 @pytest.mark.parametrize("value", [" a b", "a b\t", "\t a b \t"])
 def test_blanks_around_a_value(value):
-    """Blanks around a header's value are no part of it, and are not sent."""
+    """Blanks around a header's value are not part of it, and are not sent."""
     assert read_start("200 OK", [("X-A", value)]).headers == [("X-A", "a b")]
 
 
 @pytest.mark.parametrize("names", [("Content-Length", "Content-Length"), ("Content-Length", "content-length")])
 @pytest.mark.parametrize("values", [("5", "5"), ("5", "6")])
 def test_two_lengths(names, values):
-    """A second Content-Length is refused, also the same one."""
+    """A second Content-Length is refused, even an equal one."""
     with pytest.raises(AnswerError, match=f"its Content-Length is '5' and '{values[1]}'"):
         read_start("200 OK", list(zip(names, values, strict=True)))
 
@@ -135,27 +135,27 @@ def test_a_header_of_the_connection(name):
 
 @pytest.mark.parametrize(("value", "closes"), [("close", True), ("Close ", True), ("keep-alive", False), ("Keep-Alive", False)])
 def test_the_connection_s_end(value, closes):
-    """Many applications ask for the end of the connection or its keeping: the server says it in its own words."""
+    """Applications may ask to close the connection or to keep it open; the server writes the header itself."""
     assert is_hop_by_hop("Connection")
     assert read_start("200 OK", [("Connection", value), TEXT]) == Start([TEXT], closes)
 
 
 @pytest.mark.parametrize("value", ["upgrade", "close, X-Secret", "X-Secret", ""])
 def test_other_options_of_the_connection(value):
-    """Other options would take headers off at the next hop, or make another protocol of it."""
+    """Other `Connection` options, which would remove headers at the next hop or change the protocol, are refused."""
     with pytest.raises(AnswerError, match="its header Connection is"):
         read_start("200 OK", [("Connection", value)])
 
 
 def test_what_is_shown_has_a_bound():
-    """A faulty text is not shown as a whole."""
+    """An error shows only the beginning of a long text."""
     with pytest.raises(AnswerError) as caught:
         read_start("200 OK", [("X", "\n" * 10**6)])
     assert len(str(caught.value)) < 300
 
 
 def test_the_length_of_an_answer():
-    """An answer has as many bytes as it says."""
+    """An answer must have exactly as many bytes as its Content-Length."""
     check_length(5, 5)
     for given in (0, 4, 6):
         with pytest.raises(AnswerError, match=f"it returned {given} bytes, but its Content-Length says 5"):

@@ -15,7 +15,7 @@ INNER = Proxies(["10.0.0.0/8", "fd00::/8", "unix"])
 
 
 def head(*values, name="x-forwarded-for"):
-    """The head of a request with these header lines."""
+    """Return the head of a request with these header lines."""
     return Head("GET", "/ping", [("host", "x"), *((name, value) for value in values)])
 
 
@@ -34,13 +34,13 @@ def head(*values, name="x-forwarded-for"):
     ],
 )
 def test_who_is_trusted(entry, address, trusted):
-    """A proxy is trusted by its address, its network, or as who comes by a Unix socket; nobody else is."""
+    """A proxy is trusted by its address, its network, or as a client of a Unix socket; no other client is."""
     assert Proxies([entry]).trusts(address) is trusted
 
 
 @pytest.mark.parametrize("entry", ["nonsense", "10.0.0.1/8", "10.0.0.0/33", "proxy.example.org"])
 def test_an_entry_that_is_no_network(entry):
-    """An entry that is no address and no network is refused with what was expected."""
+    """An entry that is neither an address nor a network is refused, and the error says what was expected."""
     with pytest.raises(SettingsError, match=r"--trusted-proxies .*expected an address \(10\.0\.0\.5\)"):
         Proxies([entry])
 
@@ -62,7 +62,7 @@ def test_an_entry_that_is_no_network(entry):
     ],
 )
 def test_forwarded_for(values, client):
-    """The list is walked from its end, and the first address that is not a trusted proxy's is the client's."""
+    """The list is read from its end, and the first address that is not a trusted proxy's is the client's."""
     assert INNER.client(PEER, head(*values))[0] == client
 
 
@@ -83,20 +83,20 @@ def test_forwarded_for(values, client):
     ],
 )
 def test_forwarded(value, client):
-    """RFC 7239's header is read alike, its quoted strings and other pairs included; a malformed one tells nothing."""
+    """RFC 7239's header is read the same way, with quoted strings and other pairs; a malformed one is ignored."""
     proxies = Proxies(["10.0.0.0/8"], "forwarded")
     assert proxies.client(PEER, head(value, name="forwarded"))[0] == client
 
 
 def test_only_the_named_header_counts():
-    """A header that the proxies are not said to set is the client's own, and is not read; with none named none is."""
+    """Only the configured header is read, because a client can send the others; with `off` none is."""
     forged = head("for=203.0.113.9", name="forwarded")
     assert INNER.client(PEER, forged) == PEER
     assert Proxies(["10.0.0.0/8"], "off").client(PEER, head("192.0.2.1")) == PEER
 
 
 def test_nobody_is_trusted_unless_named():
-    """A client that is no trusted proxy can claim what it likes: its own address stands."""
+    """For a client that is not a trusted proxy its own address counts, whatever its headers claim."""
     stranger = ("198.51.100.7", 5000)
     assert INNER.client(stranger, head("192.0.2.1")) == stranger
     assert Proxies([]).client(PEER, head("192.0.2.1")) == PEER
@@ -121,12 +121,12 @@ def test_nobody_is_trusted_unless_named():
     ],
 )
 def test_a_node(text, found):
-    """A node is an address with or without port, of either family, and nothing else."""
+    """A node is an address of either family, with or without a port, and nothing else."""
     assert node(text) == found
 
 
 def test_the_settings():
-    """The options make the list; the PROXY protocol without anyone to take it from is refused."""
+    """The options make the list of proxies; the PROXY protocol without trusted proxies is refused."""
     assert Settings().proxies is None
     proxies = Settings(trusted_proxies=("10.0.0.0/8",), forwarded_header="forwarded", proxy_protocol=True).proxies
     assert proxies is not None
@@ -146,12 +146,12 @@ def test_the_settings():
     ],
 )
 def test_by_name(address, name):
-    """The client's name is the header's where the peer is trusted, and names a client of its own."""
+    """The client's name comes from the header only if the peer is trusted and its PROXY header names a client."""
     assert INNER.name(address, head("192.0.2.1")) == name
 
 
 class Peer:
-    """Who is at the other end of the wire, without TLS."""
+    """A client without TLS."""
 
     scheme = "http"
 
@@ -175,7 +175,7 @@ class Peer:
     ],
 )
 def test_the_scheme(headers, scheme):
-    """What the client speaks is told by trusted proxies, and by nobody else."""
+    """Only a trusted proxy can report the client's scheme."""
     asked = Head("GET", "/", headers.items())
     assert INNER.scheme(Peer(PEER), asked) == scheme
     for stranger in (("203.0.113.9", 1), Unnamed(PEER)):
@@ -196,12 +196,12 @@ def test_the_scheme(headers, scheme):
     ],
 )
 def test_the_scheme_in_forwarded(value, scheme):
-    """In `Forwarded` the element of the hop that names the client says what it speaks."""
+    """In `Forwarded` the scheme comes from the same element as the client's address."""
     assert Proxies(["10.0.0.0/8"], "forwarded").scheme(Peer(PEER), head(value, name="forwarded")) == scheme
 
 
 def test_a_page_behind_a_proxy_that_speaks_tls(launch):
-    """Behind a trusted proxy that ended TLS, a page of https is of the same origin, and one of http is not."""
+    """Behind a trusted proxy that terminates TLS, a page at https has the same origin, and one at http does not."""
     url = launch("-m", "gjrpc.serve", "--bind", "127.0.0.1:0", "--trusted-proxies", "127.0.0.1").wait_url()
 
     def status(origin, **headers):
@@ -215,7 +215,7 @@ def test_a_page_behind_a_proxy_that_speaks_tls(launch):
 
 
 def test_failures_are_counted_for_the_client(launch, tmp_path):
-    """Behind a trusted proxy a client with wrong tokens is not heard for a while, and the proxy's other clients are."""
+    """Behind a trusted proxy a client that fails too often gets 429, and the proxy's other clients do not."""
     (tmp_path / "tokens").write_text("# nobody's\n")
     (tmp_path / "tokens").chmod(0o600)
     options = ["--token-file", str(tmp_path / "tokens"), "--htpasswd", str(tmp_path / "users"), "--max-failures", "1"]
@@ -232,7 +232,7 @@ def test_failures_are_counted_for_the_client(launch, tmp_path):
 
 
 def test_the_access_log_names_the_client():
-    """The access log is told the client's address in place of the trusted proxy's, and all else as it is."""
+    """The access log gets the client's address in place of the trusted proxy's, and everything else unchanged."""
     noted = []
 
     class Log:

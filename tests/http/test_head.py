@@ -1,4 +1,4 @@
-"""The rules for a request's syntax, each with messages that obey and break it; every message is read in every way."""
+"""The rules for a request's syntax, each with messages that obey and break it; every message is read every way."""
 
 import httptools
 import pytest
@@ -15,14 +15,14 @@ from gjrpc.limits import Limits
 
 
 def only(told):
-    """The one request that was told, as a dict."""
+    """Return the only request that was read, as a dict."""
     assert len(told) == 1, told
     return dict(zip(("verb", "target", "headers", "version", "body", "keep_alive", "expects"), told[0], strict=True))
 
 
 @pytest.mark.parametrize(("data", "expected"), GOOD.values(), ids=GOOD)
 def test_good_messages(data, expected):
-    """A message that obeys the rules is read as it was meant, alone, behind another one and before others."""
+    """A valid message is read as intended, alone, after another one and before others."""
     told = read_every_way(data)
     assert {name: only(told)[name] for name in expected} == expected
     (following,) = read_every_way(NEXT)
@@ -32,7 +32,7 @@ def test_good_messages(data, expected):
 
 @pytest.mark.parametrize(("data", "status"), BAD.values(), ids=BAD)
 def test_bad_messages(data, status):
-    """A message that breaks a rule is refused with its status, whatever comes before and behind."""
+    """A message that breaks a rule is refused with the rule's status, whatever precedes or follows it."""
     told = read_every_way(data)
     assert [status] == [refusal[0] for refusal in told]
     (before,) = read_every_way(NEXT)
@@ -48,31 +48,31 @@ HARMLESS = b"x-checksum content-type content-range te keep-alive connection upgr
 
 @pytest.mark.parametrize("names", [FRAMING, CREDENTIALS], ids=["framing", "credentials"])
 def test_forbidden_trailers(names):
-    """A trailer field that would frame, route, decode or authenticate a message is refused."""
+    """A trailer field for framing, routing, decoding or authentication is refused."""
     for name in names.split():
         assert [told[0] for told in read_every_way(chunked(b"0\r\n%b: 1\r\n\r\n" % name.title()))] == [400], name
 
 
 def test_harmless_trailers():
-    """Any other trailer field is ignored: the request is read as without it, and the next one after it."""
+    """Any other trailer field is ignored: the request is read as if it were absent, and the next request follows."""
     (without, after) = read_every_way(chunked(b"1\r\na\r\n0\r\n\r\n") + NEXT)
     for name in HARMLESS.split():
         assert read_every_way(chunked(b"1\r\na\r\n0\r\n%b: close\r\n\r\n" % name.title()) + NEXT) == [without, after], name
 
 
 class Searched(bytearray):
-    """A buffer that counts the bytes that are searched in it."""
+    """A buffer that counts how many of its bytes are searched."""
 
     steps = 0
 
     def find(self, what, start=0, end=None):
-        """Find, and count from where to where."""
+        """Search, and count the bytes of the searched range."""
         found = super().find(what, start, len(self) if end is None else end)
         Searched.steps += max((len(self) if found < 0 else found) - start, 0)
         return found
 
     def __getitem__(self, at):
-        """Slices count too."""
+        """Return a slice that counts too."""
         part = super().__getitem__(at)
         return Searched(part) if isinstance(part, bytearray) else part
 
@@ -90,7 +90,7 @@ DRIPPED = {
 
 @pytest.mark.parametrize("data", DRIPPED.values(), ids=DRIPPED)
 def test_bytes_that_come_one_by_one_are_searched_once(data, monkeypatch):
-    """Of what comes byte by byte each is looked at a few times at most, however long the line."""
+    """If a head arrives byte by byte, each byte is searched a few times at most, however long the line is."""
     monkeypatch.setattr("gjrpc.http.reader.bytearray", Searched, raising=False)
     reader, Searched.steps = Reader(Limits(), Memory()), 0
     for byte in data:
@@ -103,18 +103,18 @@ def test_bytes_that_come_one_by_one_are_searched_once(data, monkeypatch):
     [b"GET /\r\n", b"\x16\x03\x01", b"GET / HTTP/1.1\n", GET + HOST + b"X : y\r\n", GET + b"X: y\r\n z\r\n", GET + HOST + b"\n"],
 )
 def test_a_bad_line_is_refused_at_once(data):
-    """A head that can't become good is refused before its end has come."""
+    """A head that can't become valid is refused before its end has arrived."""
     with pytest.raises(BadMessage):
         Lines(Limits()).check(data, 0)
 
 
 def line_of(size):
-    """A request line of this many bytes, and the rest of a head."""
+    """Return a head whose request line has this many bytes."""
     return b"GET /%b HTTP/1.1\r\n" % (b"a" * (size - 14)) + HOST + b"\r\n"
 
 
 def head_of(size):
-    """A head of this many bytes."""
+    """Return a head of this many bytes."""
     return head(b"X: %b" % (b"y" * (size - len(head(b"X: ")))))
 
 
@@ -161,7 +161,7 @@ def head_of(size):
     ],
 )
 def test_limits(limits, data, status):
-    """A message at a limit is read, and one byte, line or chunk beyond it is refused with the limit's status."""
+    """A message at a limit is read; one more byte, line or chunk is refused with the limit's status."""
     told = read_every_way(data, limits)
     assert len(told) == 1
     if status is not None:
@@ -171,7 +171,7 @@ def test_limits(limits, data, status):
 
 
 def test_a_head_without_a_bad_line_is_refused_all_the_same(monkeypatch):
-    """A head that the whole grammar refuses is not read on, even if each of its lines were found good."""
+    """A head that the full grammar refuses is not read, even if each of its lines was valid."""
     monkeypatch.setattr(Lines, "check", lambda *_: None)
     with pytest.raises(BadMessage) as refused:
         parse_head(head(b"X : y"), Limits(), LineMemory())
@@ -186,7 +186,7 @@ PARTS = st.one_of(st.sampled_from([*LINES, b"abc", b"0\r\n\r\n", b"\n", b"\r", b
 @given(st.lists(PARTS, max_size=12))
 @example([])
 def test_any_head_is_read_or_refused(parts):
-    """Of any bytes that end like a head, a parse comes or a BadMessage with a status of the contract."""
+    """Any bytes that end like a head give a parsed head, or a BadMessage with a documented status."""
     data = b"".join(parts).replace(b"\r\n\r\n", b"\r\n") + b"\r\n\r\n"
     try:
         parsed = parse_head(data, Limits(), LineMemory())
@@ -201,7 +201,7 @@ def test_any_head_is_read_or_refused(parts):
 
 
 class _Heard:
-    """The header lines that llhttp found."""
+    """Return the header lines that llhttp finds."""
 
     def __init__(self):
         self.headers = []
@@ -221,7 +221,7 @@ LINE_PARTS = st.one_of(
 @settings(max_examples=500, deadline=None)
 @given(st.lists(st.lists(LINE_PARTS, min_size=1, max_size=3).map(b"".join), max_size=6))
 def test_llhttp_reads_what_is_read_here(lines):
-    """Whatever head is read, Node's parser reads too, with the same header lines."""
+    """Node's parser reads each head that this one reads, with the same header lines."""
     data = GET + HOST + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
     if b"\r\n\r\n" in data[:-4]:
         return
@@ -248,7 +248,7 @@ def test_llhttp_reads_what_is_read_here(lines):
     ],
 )
 def test_heads_that_differ_in_one_line(line, other):
-    """A head that differs from known ones in one line says all that this line says, whatever it is."""
+    """A head that differs from known ones in one line is parsed with that line's own meaning, whatever it is."""
     memory = Memory()
     known = [head(b"User-Agent: u", b"X_Old: 1", b"X-Request-Id: %d" % number) for number in range(6)]
     assert [told[2] for told in read_pieces(known, Limits(), memory)] == [
@@ -278,7 +278,7 @@ def test_heads_that_differ_in_one_line(line, other):
     ],
 )
 def test_a_value_where_heads_differ(value, read):
-    """The value of the one line that differs is held against the same rules as any other."""
+    """The value of the one line that differs must obey the same rules as any other."""
     limits = Limits(head=5000)
     pieces = [head(b"User-Agent: u", b"X-Id: %d" % number, b"A: b") for number in range(4)]
     data = head(b"User-Agent: u", b"X-Id:" + value, b"A: b")
@@ -291,7 +291,7 @@ def test_a_value_where_heads_differ(value, read):
 
 
 def test_a_head_shorter_than_what_is_known():
-    """A head that begins and ends as a known one does, without room for both, is read for itself."""
+    """A head that begins and ends like a known one, but is shorter than both parts together, is parsed in full."""
     pieces = [head(b"A: b", b"X: %d" % number, b"A: b") for number in range(4)]
     (told,) = read_pieces([*pieces, head(b"A: b")], Limits(), Memory())[4:]
     assert told[2] == (("host", "a"), ("a", "b"))
@@ -300,7 +300,7 @@ def test_a_head_shorter_than_what_is_known():
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.lists(LINE_PARTS, max_size=2).map(b"".join)), min_size=1, max_size=12))
 def test_a_memory_changes_nothing(changes):
-    """Heads that come one after the other, each with some line changed, are read as if nothing was known."""
+    """Successive heads that each change a line are read as if nothing were remembered."""
     memory = Memory()
     lines = [b"User-Agent: u", b"Accept: */*", b"X-Request-Id: 0", b"Content-Length: 0"]
     read, alone = [], []

@@ -1,4 +1,4 @@
-"""The lines of a head, one after the other; whole messages at each limit are in `test_framing.py`."""
+"""The lines of a head, one after the other; `test_head.py` has whole messages at each limit."""
 
 import pytest
 from conftest import read_every_way
@@ -20,12 +20,12 @@ from gjrpc.limits import Limits
     ],
 )
 def test_the_first_fault_decides(data, status):
-    """Of several faults in a head the one that comes first is told, however the bytes are split."""
+    """Of several faults in a head the first one is reported, however the bytes are split."""
     assert [told[0] for told in read_every_way(data, SMALL)] == [status]
 
 
 def test_what_was_found_good_is_not_looked_at_again():
-    """A head may come in pieces: each line is looked at once, when it is there, and a good start stays good."""
+    """A head may arrive in pieces: each line is checked once, when it is complete, and a valid start stays valid."""
     lines, buffer = Lines(Limits()), bytearray(b"rest of before")
     start = len(buffer)
     for piece, at in [(GET[:5], 0), (GET[5:], len(GET)), (HOST, len(GET + HOST)), (b"X: y", len(GET + HOST))]:

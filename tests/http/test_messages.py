@@ -6,7 +6,7 @@ from gjrpc.http.messages import JSON, Head, Request, Response, reason_phrase
 
 
 def test_a_head_gives_the_first_value_of_a_header():
-    """A header is found by its name in lower case; of several the first counts, and one that is not there is None."""
+    """A header is found by its name in lower case; of several the first counts, and a missing one is None."""
     head = Head("GET", "/ping", [("accept", "a"), ("accept", "b")])
     assert head.headers == (("accept", "a"), ("accept", "b"))
     assert head.get("accept") == "a"
@@ -14,7 +14,7 @@ def test_a_head_gives_the_first_value_of_a_header():
 
 
 def test_a_head_has_read_what_each_request_needs():
-    """Host, origin and content type are read once, since a head is shared by all requests that carry the same bytes."""
+    """Host, origin and content type are read once, when the head is made, and are None if they are missing."""
     head = Head("GET", "/", [("host", "h"), ("origin", "o"), ("content-type", "t")], (1, 0))
     assert (head.host, head.origin, head.content_type, head.version) == ("h", "o", "t", (1, 0))
     bare = Head("GET", "/")
@@ -22,14 +22,14 @@ def test_a_head_has_read_what_each_request_needs():
 
 
 def test_messages_show_what_they_are():
-    """The repr of head, request and response tells them apart without the body."""
+    """The repr of a head, a request or a response identifies it without showing the body."""
     request = Request(Head("POST", "/add"), b"[1]")
     assert [repr(request.head), repr(request)] == ["<Head POST /add>", "<Request POST /add, 3 bytes>"]
     assert repr(Response(200, b"{}")) == "<Response 200, 2 bytes>"
 
 
 def test_a_response_is_json_unless_told_otherwise():
-    """A request has no body and a response the JSON content type until something else is given."""
+    """By default a request has no body, and a response has the JSON content type."""
     assert Request(Head("GET", "/")).body == b""
     assert Response(200).headers == JSON == (("Content-Type", "application/json"),)
     assert Response(204, headers=()).headers == ()

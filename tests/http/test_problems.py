@@ -16,7 +16,7 @@ PACKAGE = Path(gjrpc.__file__).parent
 
 
 def test_a_problem_has_what_is_known():
-    """A problem has type, title, status and detail, and method, reference and data where there are any."""
+    """A problem has type, title, status and detail, and method, reference and data if there are any."""
     bare = {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": "no"}
     assert json.loads(body(400, error_parts(CallError("no")))) == bare
     assert json.loads(body(400, error_parts(CallError("no", data={"a": [0]})), "add")) == bare | {
@@ -35,7 +35,7 @@ def test_a_problem_has_what_is_known():
 
 
 def test_falsy_data_is_data():
-    """Data that is empty or zero is sent, only None is none."""
+    """Data that is empty or zero is sent; only None means no data."""
     for data in (0, "", [], False):
         assert json.loads(body(400, error_parts(CallError("no", data=data))))["data"] == data
     assert "data" not in json.loads(body(400, error_parts(CallError("no", data=None))))
@@ -92,12 +92,12 @@ def test_each_error_class_has_a_status():
     ],
 )
 def test_the_headers_that_a_status_requires(error, headers):
-    """The response has the headers that RFC 9110 requires with its status, beside its content type."""
+    """A response has its content type and the headers that RFC 9110 requires with its status."""
     assert refusal(error).headers == PROBLEM + headers
 
 
 def test_a_response_names_the_method():
-    """The response to a failed call is the problem with the method's name."""
+    """The response to a failed call names the method."""
     response = refusal(CallError("no", status=404), "add")
     assert json.loads(response.body) == {
         "type": "about:blank",
@@ -128,7 +128,7 @@ def test_an_error_that_can_not_be_sent(fields, error, caplog):
 
 
 def status_literals(path):
-    """The literal statuses of the responses that a module makes."""
+    """Yield the literal statuses of the responses that a module makes."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Response" and node.args:
             yield getattr(node.args[0], "value", None)
@@ -142,5 +142,5 @@ def test_no_other_module_makes_an_error_response(path):
 
 @pytest.mark.parametrize("name", ["server/connection", "server/foreign", "contracts/openapi", "http/problems"])
 def test_errors_are_written_without_the_application(name):
-    """What writes or describes an error response imports nothing of the application."""
+    """The modules that write or describe error responses import nothing from the application."""
     assert "gjrpc.app.application" not in (PACKAGE / f"{name}.py").read_text(encoding="utf-8")

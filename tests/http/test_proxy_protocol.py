@@ -8,7 +8,7 @@ from gjrpc.http.proxy_protocol import MAX_HEADER, SIGNATURE, ProxyHeaderError, h
 
 
 def v2(family, addresses, command=0x21, more=b""):
-    """A PROXY protocol header of version 2."""
+    """Return a PROXY protocol header of version 2."""
     return SIGNATURE + struct.pack(">BBH", command, family, len(addresses + more)) + addresses + more
 
 
@@ -32,7 +32,7 @@ IPV6 = v2(0x21, bytes.fromhex("20010db8" + "00" * 11 + "01") * 2 + struct.pack("
     ],
 )
 def test_a_header_byte_by_byte(header, address):
-    """A header of either version is known to be whole at its last byte, not before and not behind, and tells the client."""
+    """A header of either version is complete at its last byte, not before and not after, and names the client."""
     for count in range(len(header)):
         assert header_end(header[:count]) is None, count
     assert header_end(header) == header_end(header + b"GET / HTTP/1.1\r\n\r\n") == len(header)
@@ -76,7 +76,7 @@ def test_what_is_no_header(data, said):
     ],
 )
 def test_a_malformed_header(header, said):
-    """A header that is whole and wrong is refused with what is wrong."""
+    """A complete but malformed header is refused, and the error says what is wrong."""
     assert header_end(header) == len(header)
     with pytest.raises(ProxyHeaderError, match=said):
         source(header)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 without a socket: bytes in any pieces, the memory of heads, and what a response looks like on the wire."""
+"""HTTP/1.1 without a socket: bytes in any pieces, and the memory of heads."""
 
 import random
 
@@ -19,7 +19,7 @@ MESSAGES = {"no body": NEXT, "body": BODY, "chunks": CHUNKS, "no chunk": chunked
 
 
 def a_reader(memory=None, **limits):
-    """A reader of its own."""
+    """Return a new reader."""
     return Reader(Limits(**limits), memory or Memory())
 
 
@@ -30,7 +30,7 @@ def a_reader(memory=None, **limits):
     st.integers(0, 30),
 )
 def test_random_splits(messages, seed, cuts):
-    """Several messages, good and bad, say the same however they are cut into pieces."""
+    """Several messages, valid and invalid, give the same results however they are split into pieces."""
     data = b"".join(messages)
     places = sorted(random.Random(seed).choices(range(len(data) + 1), k=cuts))
     pieces = [data[begin:end] for begin, end in zip([0, *places], [*places, len(data)], strict=True)]
@@ -52,7 +52,7 @@ def test_any_bytes(pieces):
 
 
 def test_any_single_byte_changed():
-    """A message with any one byte replaced is read or refused, and alike however it comes."""
+    """A message with any one byte replaced is read or refused, in the same way however it is split."""
     for at in range(len(CHUNKS)):
         for byte in (b"\x00", b"\n", b"\r", b" ", b":", b"0", b"\xff"):
             data = CHUNKS[:at] + byte + CHUNKS[at + 1 :]
@@ -62,7 +62,7 @@ def test_any_single_byte_changed():
 @pytest.mark.parametrize("data", MESSAGES.values(), ids=MESSAGES)
 @pytest.mark.parametrize("before", [b"", NEXT, BODY], ids=["first", "after a request", "after a body"])
 def test_an_end_inside_a_message(data, before):
-    """The end of the bytes anywhere inside a message is a BadMessage, and between two messages it is none."""
+    """The end of the bytes inside a message is a BadMessage; between two messages it is not."""
     expected = [7] * before.count(b"Host") if before else []
     for cut in range(len(data) + 1):
         told = read_pieces([(before + data)[: len(before) + cut]], Limits(), Memory())
@@ -76,7 +76,7 @@ def test_an_end_inside_a_message(data, before):
 
 
 def test_state_between_and_inside():
-    """A reader knows whether it is between two messages, in a head or in a body."""
+    """A reader reports whether it is between two messages, in a head or in a body."""
     reader = a_reader()
     seen = []
     for piece in (b"", b"P", BODY[1:-6], BODY[-6:-5], b"h", b"ello", b"\r", b"\n", b"\r\n", b"G", NEXT[1:]):
@@ -89,7 +89,7 @@ def test_state_between_and_inside():
 
 
 def test_requests_that_came_together():
-    """Requests that came in one piece are given one after the other, and then none."""
+    """Requests that arrive in one piece are returned one after the other, then None."""
     reader = a_reader()
     first = reader.receive(NEXT + BODY + CHUNKS)
     assert first is not None
@@ -104,7 +104,7 @@ def test_requests_that_came_together():
 
 
 def test_a_refused_body_is_not_waited_for():
-    """A body beyond its limit is refused by its announced length, before any of it has come."""
+    """A body beyond the limit is refused by its announced length, before any of it has arrived."""
     reader = a_reader(body=10)
     with pytest.raises(BadMessage) as refused:
         reader.receive(head(b"Content-Length: 11", b"Expect: 100-continue"))
@@ -112,12 +112,12 @@ def test_a_refused_body_is_not_waited_for():
 
 
 def buffered(reader):
-    """The bytes that a reader keeps."""
+    """Return how many bytes a reader keeps."""
     return len(reader.pending) + (len(reader._chunked.body) if reader._chunked else 0)
 
 
 def test_a_buffer_does_not_grow_while_messages_overlap():
-    """A client that is always half a message ahead makes the buffer no larger than that."""
+    """If a client is always half a message ahead, the buffer stays that small."""
     reader = a_reader()
     data = NEXT * 2_000
     reader.receive(data[:20])
@@ -128,7 +128,7 @@ def test_a_buffer_does_not_grow_while_messages_overlap():
 
 
 def test_a_buffer_does_not_grow_by_empty_lines():
-    """A client that sends nothing but empty lines is refused soon."""
+    """A client that sends only empty lines is refused soon."""
     reader = a_reader()
     reader.receive(b"\r\n")
     reader.receive(b"\r\n")
@@ -137,7 +137,7 @@ def test_a_buffer_does_not_grow_by_empty_lines():
 
 
 def test_a_chunked_body_is_held_once():
-    """Of a chunked body that comes in pieces the reader keeps the content and no coding."""
+    """Of a chunked body in pieces the reader keeps the content, not the coding."""
     reader = a_reader()
     reader.receive(chunked(b""))
     for _ in range(1000):
@@ -149,13 +149,13 @@ def test_a_chunked_body_is_held_once():
 
 
 def a_parse(name):
-    """A head of its own, parsed."""
+    """Return a new head, parsed."""
     data = b"GET /%b HTTP/1.1\r\n" % name + HOST + b"\r\n"
     return data, parse_head(data, Limits(), LineMemory())
 
 
 def test_a_remembered_head_is_the_same_object():
-    """The same head again, on whichever connection, gives the same request or head object, and is not parsed again."""
+    """The same head gives the same request or head object on any connection, and is not parsed again."""
     memory = Memory()
     first, again, other = (a_reader(memory) for _ in range(3))
     assert first.receive(NEXT) is not first.receive(NEXT)  # remembered from the second time on
@@ -167,7 +167,7 @@ def test_a_remembered_head_is_the_same_object():
 
 
 def test_a_head_is_remembered_for_one_set_of_bytes():
-    """Heads that differ in any byte are not taken for each other, nor are a head and its beginning."""
+    """Heads that differ in any byte are not confused, nor are a head and its beginning."""
     memory = Memory()
     reader = a_reader(memory)
     assert reader.receive(NEXT).head.target == "/next"
@@ -177,7 +177,7 @@ def test_a_head_is_remembered_for_one_set_of_bytes():
 
 
 def test_a_remembered_head_does_not_begin_a_body():
-    """Bytes of a body that look like a remembered head stay a body."""
+    """Bytes of a body that look like a remembered head stay part of the body."""
     reader = a_reader()
     reader.receive(NEXT)
     assert reader.receive(head(b"Content-Length: %d" % len(NEXT))) is None
@@ -185,7 +185,7 @@ def test_a_remembered_head_does_not_begin_a_body():
 
 
 def test_the_memory_is_bounded():
-    """The memory holds two generations of its entries and no more, and of each of the later ones."""
+    """The memory holds at most two generations of entries, the latest among them."""
     memory = Memory(entries=3)
     parses = [a_parse(b"%d" % number) for number in range(100)]
     for data, parsed in [parse for parse in parses for _ in range(2)]:
@@ -196,7 +196,7 @@ def test_the_memory_is_bounded():
 
 
 def test_heads_in_use_outlive_heads_sent_once():
-    """A head that is asked for again and again stays, however many others come only once."""
+    """A head that is used again and again stays, however many others are seen only once."""
     memory = Memory(entries=4)
     data, parsed = a_parse(b"kept")
     memory.add(data, parsed)
@@ -209,7 +209,7 @@ def test_heads_in_use_outlive_heads_sent_once():
 
 
 def test_large_and_bad_heads_are_not_remembered():
-    """A head larger than the memory's cap is parsed each time, one at the cap is kept, and a refused one leaves nothing."""
+    """A head above the memory's size limit is parsed each time, one at the limit is kept, and a refused one is never kept."""
     memory = Memory(size=100)
     exact = head(b"X: " + b"y" * (100 - len(head(b"X: "))))
     reader = a_reader(memory)
@@ -223,7 +223,7 @@ def test_large_and_bad_heads_are_not_remembered():
 
 
 def test_heads_that_come_once_leave_nothing():
-    """A head that comes only once is not remembered, nor are its lines, and what is noted of such heads is bounded."""
+    """Neither a head that is seen once nor its lines are remembered, and the notes about such heads are bounded."""
     memory = Memory(entries=3)
     reader = a_reader(memory)
     for number in range(100):

@@ -1,4 +1,4 @@
-"""The memory of what was read lately; that heads are remembered is in `test_http1.py`."""
+"""Caches of recently parsed texts; `test_reader.py` tests the memory of heads."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from gjrpc.http.recent import Memo, Recent
 
 
 def test_remembered_from_the_second_time_on():
-    """A text that came once is not remembered, one that came twice is."""
+    """A text that was seen once is not kept; one that was seen twice is."""
     recent = Recent()
     recent.add(b"a", 1)
     assert recent.find(b"a") is None
@@ -15,7 +15,7 @@ def test_remembered_from_the_second_time_on():
 
 
 def test_bounded():
-    """However many texts come, twice each, no more than two generations are kept, the latest among them."""
+    """However many texts are seen twice, at most two generations are kept, the latest among them."""
     recent = Recent(entries=10)
     for number in range(1000):
         for _ in range(2):
@@ -26,7 +26,7 @@ def test_bounded():
 
 
 def test_large_texts_are_not_remembered():
-    """A text beyond the size is not remembered, one of just the size is."""
+    """A text above the size limit is not kept; one at the limit is."""
     recent = Recent(size=3)
     for _ in range(3):
         recent.add(b"abc", 1)
@@ -35,7 +35,7 @@ def test_large_texts_are_not_remembered():
 
 
 def test_what_is_asked_for_stays():
-    """A text that is asked for again and again outlives any number of others."""
+    """A text that is used again and again outlives any number of others."""
     recent = Recent(entries=4)
     recent.add(b"kept", 1)
     recent.add(b"kept", 1)
@@ -45,7 +45,7 @@ def test_what_is_asked_for_stays():
 
 
 def test_bounded_in_bytes():
-    """However large the texts are and whatever they become, a generation keeps no more than its room."""
+    """However large the texts and their values are, a generation stays within its limit of bytes."""
     for text in (b"%04d" + b"x" * 500, b"GET /?%04d" + b"&a" * 200, b"%04d" + b"\na: b" * 90):
         recent = Recent(entries=1000, size=600, room=50_000)
         for number in range(1000):
@@ -57,7 +57,7 @@ def test_bounded_in_bytes():
 
 
 def test_a_memo_is_a_function_with_a_memory():
-    """A text is read once while it is remembered; an error is raised each time, and nothing kept of it."""
+    """The function is called once for a text that is kept; an error is raised each time and never kept."""
     asked = []
 
     def read(text):

@@ -54,7 +54,7 @@ def test_responses(response, keep_alive, asked, written):
 
 
 def test_the_date_follows_the_clock():
-    """Each response carries the date of the last tick, also when the clock is set back."""
+    """Each response has the date of the last tick, also after the clock was set back."""
     clock = Clock()
     writer = Writer(clock)
     for second, shown in ((0, b"03:04:05"), (0.9, b"03:04:05"), (1, b"03:04:06"), (3600, b"04:04:05"), (-5, b"03:04:00")):
@@ -75,7 +75,7 @@ def test_each_size_is_written_alike(size):
 
 @pytest.mark.parametrize("response", [Response(200, b"{}"), Response(404, b"no", (("X", "y"),)), Response(204, headers=())])
 def test_a_head_alone(response):
-    """The head of a response is what its body follows."""
+    """The head of a response, followed by the body, is the whole response."""
     writer = Writer(Clock())
     head = writer.write_head(response, keep_alive=False)
     assert head + response.body == writer.write(response, keep_alive=False)

@@ -1,4 +1,4 @@
-"""Child processes in methods: started and waited for in any thread, each with its own exit status."""
+"""Child processes of methods: started and waited for in any thread, each with its own exit status."""
 
 import os
 import signal
@@ -85,7 +85,7 @@ EXPECTED = {
 
 
 def test_a_method_may_start_programs_in_any_thread(tmp_path, launch):
-    """Each way to start a program gives its output and exit status, with `blocking=True` and without, also at once."""
+    """Each way to start a program returns its output and exit status, with and without `blocking=True`, also concurrently."""
     (tmp_path / "programs.py").write_text(textwrap.dedent(APP), encoding="utf-8")
     server = launch("-m", "gjrpc.serve", "programs:registry", "--bind", "127.0.0.1:0", cwd=tmp_path)
     with Client(server.wait_url(), timeout=TIMEOUT) as client:
@@ -100,14 +100,14 @@ def test_a_method_may_start_programs_in_any_thread(tmp_path, launch):
 
 @pytest.fixture
 def child():
-    """A program that ends with 7, and the loop to watch it."""
+    """A program that exits with 7, and the event loop that watches it."""
     process = subprocess.Popen(["sh", "-c", "exit 7"])
     yield process
     process.returncode = 7  # reaped in the test
 
 
 def ended(watcher):
-    """Wait until a watcher tells that its child has ended."""
+    """Wait until a watcher reports that its child has ended."""
     told = AsyncResult()
     watcher.start(told.set, watcher)
     assert told.get(timeout=TIMEOUT) is watcher
@@ -116,7 +116,7 @@ def ended(watcher):
 
 @pytest.mark.parametrize("descriptors", [True, False])
 def test_each_watcher_learns_the_status(child, descriptors, monkeypatch):
-    """Several watchers of one child are told its status, with a descriptor for it or where the system has none."""
+    """All watchers of one child get its status, with or without a descriptor for the process."""
     if not descriptors:
         monkeypatch.delattr(os, "pidfd_open")
     loop = gevent.get_hub().loop
@@ -127,20 +127,20 @@ def test_each_watcher_learns_the_status(child, descriptors, monkeypatch):
 
 
 def test_any_child(child):
-    """A watcher of "any child", as `os.waitpid(-1, 0)` uses it, tells which one ended."""
+    """A watcher of any child, which `os.waitpid(-1, 0)` uses, reports which one ended."""
     with Child(gevent.get_hub().loop, 0, True) as watcher:
         assert ended(watcher) == (child.pid, 7, False)
 
 
 def test_a_child_that_was_waited_for_elsewhere(child, caplog):
-    """Where somebody else has reaped the child, the wait ends with 255, and the log says so."""
+    """If something else has reaped the child, its status is 255, and the log says so."""
     os.waitpid(child.pid, 0)
     assert ended(Child(gevent.get_hub().loop, child.pid, True)) == (child.pid, 255, False)
     assert "its exit status is lost" in caplog.text
 
 
 def test_a_stopped_watcher_says_nothing(child):
-    """A watcher that is stopped is not told, and keeps no descriptor open."""
+    """A stopped watcher is not called, and keeps no descriptor open."""
     before = set(os.listdir("/proc/self/fd"))
     watcher = Child(gevent.get_hub().loop, child.pid, True)
     watcher.start(pytest.fail, "told")
@@ -152,7 +152,7 @@ def test_a_stopped_watcher_says_nothing(child):
 
 
 def test_the_loops_of_threads_watch_children_too():
-    """Loops that are made once gjrpc's server is imported watch children this way, and leave SIGCHLD alone."""
+    """Event loops that are made after gjrpc's server was imported watch children this way, without a SIGCHLD handler."""
     code = """
         import signal
         from gevent import monkey; monkey.patch_all()

@@ -1,4 +1,4 @@
-"""Processes that a method forks: nothing of the server runs in them."""
+"""Processes that a method forks: no part of the server runs in them."""
 
 import os
 import signal
@@ -115,7 +115,7 @@ def call(server, name, query=""):
 
 
 def has_ended(pid):
-    """Whether a process is gone, or only waits for its parent to ask."""
+    """Return whether a process has ended, even if its parent has not reaped it yet."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
@@ -124,7 +124,7 @@ def has_ended(pid):
 
 @pytest.mark.parametrize("prefix", ["", "threaded_"])
 def test_a_forked_child_serves_nobody(server, tmp_path, prefix):
-    """A child that waits and then comes back answers no request, ends no call of others, and is gone then."""
+    """A child that waits and then returns answers no request, runs no other call, and then ends."""
     with ThreadPoolExecutor() as pool:
         waiting = [pool.submit(call, server, "late") for _ in range(4)]
         child = call(server, f"{prefix}fork")
@@ -138,7 +138,7 @@ def test_a_forked_child_serves_nobody(server, tmp_path, prefix):
 
 @pytest.mark.parametrize("prefix", ["", "threaded_"])
 def test_what_a_forked_child_has(server, prefix):
-    """A child has no socket of the server, can be terminated, ends by itself, and its parent learns how."""
+    """A child has no socket of the server, can be terminated, ends by itself, and its parent gets its status."""
     with requests.Session() as idle:
         assert idle.get(f"{server.url}/pid", timeout=TIMEOUT).ok
         assert call(server, f"{prefix}sockets") == 0
@@ -150,19 +150,19 @@ def test_what_a_forked_child_has(server, prefix):
 
 @pytest.mark.parametrize("prefix", ["", "threaded_"])
 def test_a_child_that_never_waits(server, prefix):
-    """A child that comes back from its method without having waited ends with 0, and without a word."""
+    """A child that returns from its method without waiting exits with 0 and writes nothing."""
     assert call(server, f"{prefix}last") == 0, server.output
     assert "Traceback" not in server.output
 
 
 def test_a_child_with_nothing_to_wait_for(server):
-    """A child that waits for what can never happen ends with 1, instead of for ever."""
+    """A child that waits for something that can never happen exits with 1."""
     assert call(server, "stuck") == 1
     wait_until(lambda: "LoopExit" in server.output, "the child says why it ends")
 
 
 def test_a_stop_leaves_children_alone(server):
-    """A child that outlives the server keeps its address from nobody."""
+    """A child that outlives the server does not keep the server's address in use."""
     answer = requests.post(f"{server.url}/fork", json=[60], timeout=TIMEOUT)
     child = answer.json()["fork"]
     try:

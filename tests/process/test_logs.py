@@ -1,4 +1,4 @@
-"""A calm log: what is left out, and that it is told."""
+"""Logging that can't be flooded or forged."""
 
 import logging
 import re
@@ -12,7 +12,7 @@ from gjrpc.process.logs import LineFormatter, RateLimit
 
 
 def record(text, *args, level=logging.INFO, exc_info=None):
-    """A record as a logger makes it."""
+    """Return a record as a logger makes it."""
     return logging.LogRecord("gjrpc.test", level, __file__, 1, text, args, exc_info)
 
 
@@ -26,7 +26,7 @@ class Clock:
 
 
 def test_a_kind_of_line_is_left_out_after_a_burst():
-    """After a few lines of a kind others are left out, whatever they are about, and the next one says how many."""
+    """After a few lines of a kind, further ones are omitted, and the next one reports how many."""
     clock = Clock()
     calm = RateLimit(clock)
     assert [calm.filter(record("%s: refused", number)) for number in range(105)] == [True] * 5 + [False] * 100
@@ -39,7 +39,7 @@ def test_a_kind_of_line_is_left_out_after_a_burst():
 
 
 def test_no_more_than_a_line_in_two_seconds_in_the_long_run():
-    """Of a kind that comes without end, a line in two seconds is written."""
+    """Of an endless flood of one kind, one line is written every two seconds."""
     clock = Clock()
     calm, written = RateLimit(clock), 0
     for _ in range(10_000):
@@ -55,7 +55,7 @@ def test_errors_are_never_left_out():
 
 
 def raised(kind):
-    """What `sys.exc_info` gives for an exception of a kind, raised in one of two lines."""
+    """Return `sys.exc_info()` of an exception of a class, raised on one of two lines."""
     try:
         if kind is ValueError:
             raise kind("a")
@@ -65,7 +65,7 @@ def raised(kind):
 
 
 def test_tracebacks_of_one_kind_are_left_out_after_a_burst():
-    """Of a flood of one exception raised in one place a few tracebacks are written; each of the others is one line."""
+    """Of a flood of one exception from one line, a few tracebacks are written; each further error is one line."""
     clock, lines = Clock(), LineFormatter()
     calm = RateLimit(clock)
 
@@ -103,7 +103,7 @@ def test_a_brief_line_is_one_line():
     "evil", ["\n", "\r", "\x1b[2J", "\x85", "\u2028", "\u2029", "\u202e", "\0", "\x0b", "\x0c", "\x9b", "\ud800"]
 )
 def test_a_line_cannot_be_forged(evil):
-    """Whatever a stranger's text has in it, a record stays one line, and of a traceback no line begins like one."""
+    """Whatever a client's text contains, a record stays one line, and no line of a traceback looks like a record."""
     text = f"x{evil}2026-01-01 00:00:00,000 ERROR gjrpc: forged"
     lines = LineFormatter("%(levelname)s %(message)s")
     (line,) = lines.format(record("name %s", text)).split("\n")
@@ -120,7 +120,7 @@ def test_a_line_cannot_be_forged(evil):
 
 
 def test_a_traceback_that_another_formatter_left_is_not_taken():
-    """A traceback that a plain formatter has noted on the record before is made safe all the same."""
+    """A traceback that another formatter has stored on the record is escaped too."""
     try:
         raise ValueError("x\nforged")
     except ValueError:
@@ -130,7 +130,7 @@ def test_a_traceback_that_another_formatter_left_is_not_taken():
 
 
 def test_a_long_text_is_shortened():
-    """An exception with ten megabytes to say, or a million lines, leaves no more than some ten kilobytes."""
+    """An exception with ten megabytes of text, or a million lines, is shortened."""
     for text in ("x" * 10_000_000, "\n" * 1_000_000):
         try:
             raise ValueError(text)
@@ -140,13 +140,13 @@ def test_a_long_text_is_shortened():
 
 
 def test_a_foreign_application_keeps_its_lines():
-    """What a foreign application writes to wsgi.errors keeps its lines, and none begins like a record."""
+    """Text that a foreign application writes to wsgi.errors keeps its lines, and none looks like a record."""
     told = logging.LogRecord("gjrpc.wsgi.errors", logging.ERROR, __file__, 1, "one\ntwo\x1b", (), None)
     assert LineFormatter("%(message)s").format(told) == "one\n    two\\x1b"
 
 
 def test_what_is_remembered_is_bounded():
-    """Any number of different lines leaves no more than a few kinds in memory."""
+    """However many different lines there are, the number of remembered kinds is bounded."""
     calm = RateLimit(Clock())
     for number in range(10_000):
         assert calm.filter(record(f"line {number}"))
@@ -154,7 +154,7 @@ def test_what_is_remembered_is_bounded():
 
 
 def test_a_flood_of_malformed_requests_leaves_a_few_lines(launch):
-    """Three hundred malformed requests leave some ten lines in the log of a server, and it goes on."""
+    """Three hundred malformed requests leave about ten lines in a server's log."""
     server = launch("-m", "gjrpc.serve", "--bind", "127.0.0.1:0")
     url = server.wait_url()
     host, port = re.fullmatch(r"http://(\S+):(\d+)", url).groups()

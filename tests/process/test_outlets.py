@@ -1,4 +1,4 @@
-"""Standard output and error that hold up nobody: a pipe that nobody reads, a full disk, a reader that has gone."""
+"""Standard output and error that never block: with a pipe that nobody reads, a full disk, a reader that has closed its end."""
 
 import contextlib
 import os
@@ -50,20 +50,20 @@ SAY = b"GET /say?size=%d HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def outlet_on(descriptor):
-    """An outlet that nothing else knows."""
+    """A separate outlet."""
     return Outlet(descriptor, "the test")
 
 
 @contextlib.contextmanager
 def pipe():
-    """A pipe's two ends."""
+    """The two ends of a pipe."""
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as opened:
         yield opened, writer
 
 
 def test_bounded_and_told():
-    """Of what nobody reads no more than a bound is kept; read at last, it is in order, and what was dropped is told."""
+    """Unread output is bounded; when it is read at last, it is in order, followed by a report of dropped lines."""
     with pipe() as (reader, writer):
         outlet = outlet_on(writer)
         line = b"%07d\n"
@@ -86,7 +86,7 @@ def test_bounded_and_told():
 
 
 def test_a_full_disk_is_told_once_there_is_room():
-    """Lines that can't be written are counted, and told where a later one can."""
+    """Lines that can't be written are counted, and reported once writing works again."""
     full = os.open("/dev/full", os.O_WRONLY)
     with pipe() as (reader, writer):
         outlet = outlet_on(full)
@@ -102,7 +102,7 @@ def test_a_full_disk_is_told_once_there_is_room():
 
 
 def test_a_descriptor_that_does_not_block_loses_nothing():
-    """Where whoever shares the descriptor has made it non-blocking, it is waited for all the same."""
+    """Writing works also if another process has made the shared descriptor non-blocking."""
     with pipe() as (reader, writer):
         os.set_blocking(writer, False)
         outlet = outlet_on(writer)
@@ -114,7 +114,7 @@ def test_a_descriptor_that_does_not_block_loses_nothing():
 
 @pytest.fixture
 def deaf(tmp_path):
-    """Start a server whose standard output and error are a pipe that nobody reads, once it has said where it listens."""
+    """Start a server whose standard output and error are a pipe that nobody reads after its first line."""
     (tmp_path / "app.py").write_text(APP)
     with contextlib.ExitStack() as stack:
 
@@ -154,7 +154,7 @@ GUNICORN = ["-m", "gunicorn", "app:application", "-k", "gjrpc.worker.Worker", "-
     ids=["one process", "workers", "gunicorn", "gunicorn's files"],
 )
 def test_nobody_reads(deaf, command, rounds):
-    """Thousands of calls that print, fail or are noted in the access log are answered, and SIGTERM ends it."""
+    """Thousands of calls that print, fail or are in the access log are answered, and SIGTERM stops the server."""
     process, port = deaf(*command)
     callers = [Wire(socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)) for _ in range(4)]
     for _ in range(rounds):
@@ -179,7 +179,7 @@ server.serve_forever()
 
 
 def test_nobody_reads_from_py_jrpcs_server(deaf, tmp_path):
-    """A program written for py-jrpc, which notes each answer on standard error, goes on too."""
+    """A program written for py-jrpc, which logs each answer to standard error, is not blocked either."""
     (tmp_path / "main.py").write_text(COMPAT)
     process, port = deaf("main.py")
     with Wire(socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)) as caller:
@@ -208,7 +208,7 @@ print("#" * 1_500_000)
 
 @pytest.mark.parametrize("setup", ["", "logging.basicConfig()", "logging.basicConfig(stream=sys.stdout, level=logging.DEBUG)"])
 def test_nobody_reads_from_the_library(deaf, tmp_path, setup):
-    """The library's own server, in a program of the user's, goes on too, whether its log was set up or not; and it ends."""
+    """A `Server` in a user's own program is not blocked either, with logging configured or not, and it stops."""
     (tmp_path / "main.py").write_text(LIBRARY.format(setup=setup))
     process, port = deaf("main.py")
     with Wire(socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)) as caller:
@@ -222,7 +222,7 @@ def test_nobody_reads_from_the_library(deaf, tmp_path, setup):
 
 
 def test_a_slow_reader_is_told_what_it_missed(deaf):
-    """A reader that comes back finds lines in order and how many it has missed."""
+    """A reader that continues finds the lines in order, and how many it has missed."""
     process, port = deaf(*OURS)
     with Wire(socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)) as caller:
         for _ in range(5):
@@ -238,7 +238,7 @@ def test_a_slow_reader_is_told_what_it_missed(deaf):
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_closed_descriptor(tmp_path, number):
-    """Started without standard output or error it serves, and neither a connection nor a listener takes their number."""
+    """A server without standard output or error works, and no connection or listener gets their descriptors."""
     (tmp_path / "app.py").write_text(APP)
     path = tmp_path / "s.sock"
     command = [sys.executable, "-m", "gjrpc.serve", "app:registry", "--bind", f"unix:{path}", "--access-log", "common"]
@@ -259,7 +259,7 @@ def test_a_closed_descriptor(tmp_path, number):
 
 
 def test_a_reader_that_has_gone(deaf):
-    """After its reader has gone for good it serves on."""
+    """A server goes on after the reader of its output has closed the pipe."""
     process, port = deaf(*OURS)
     process.stdout.close()
     with Wire(socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)) as caller:
@@ -269,7 +269,7 @@ def test_a_reader_that_has_gone(deaf):
 
 
 def test_the_last_words_are_written(launch, tmp_path):
-    """What is said just before the end, by a method or by a child that it forked, is written."""
+    """Output just before the end is written, from a method and from a child that it forked."""
     (tmp_path / "app.py").write_text(APP)
     server = launch("-m", "gjrpc.serve", "app:registry", "--bind", "127.0.0.1:0", cwd=tmp_path)
     port = int(server.wait_url().rpartition(":")[2])
@@ -283,7 +283,7 @@ def test_the_last_words_are_written(launch, tmp_path):
 
 
 def test_a_signal_handler_may_write_while_its_thread_writes():
-    """A signal handler that writes in the middle of a write does not wait for itself."""
+    """A signal handler that writes in the middle of a write does not deadlock."""
     with pipe() as (reader, writer):
         outlet = outlet_on(writer)
         taken = []

@@ -1,4 +1,4 @@
-"""systemd's protocol: sockets to begin with, and notes on how it goes, with real sockets."""
+"""systemd's protocols, with real sockets: socket activation and notifications."""
 
 import os
 import re
@@ -31,7 +31,7 @@ MODES = pytest.mark.parametrize("workers", ["1", "2"])
 
 @pytest.fixture
 def manager(tmp_path):
-    """A service manager's end of the notes."""
+    """The socket on which a service manager receives notifications."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notes:
         notes.bind(str(tmp_path / "notify"))
         notes.settimeout(60)
@@ -39,7 +39,7 @@ def manager(tmp_path):
 
 
 def until(notes, wanted):
-    """Read notes until the wanted one, and give those before it."""
+    """Read notifications until the wanted one, and return those before it."""
     told = []
     while (note := notes.recv(1000).decode()) != wanted:
         told.append(note)
@@ -48,7 +48,7 @@ def until(notes, wanted):
 
 @MODES
 def test_notes(launch, tmp_path, manager, workers):
-    """It tells that it is ready, reloads, lives and stops, in one process and in several."""
+    """A server reports that it is ready, reloading, alive and stopping, with one process and with several."""
     (tmp_path / "app.py").write_text(APP)
     environ = {**os.environ, "NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "400000"}
     arguments = ["app:registry", "--workers", workers, "--bind", "127.0.0.1:0", "--self-signed"]
@@ -67,7 +67,7 @@ def test_notes(launch, tmp_path, manager, workers):
 
 @MODES
 def test_activation(launch, tmp_path, workers):
-    """A socket that systemd hands over is served instead of --bind, and a Unix socket's file stays at the end."""
+    """A socket that systemd passes is used instead of --bind, and a Unix socket's file stays at the end."""
     (tmp_path / "app.py").write_text(APP)
     path = tmp_path / "s.sock"
     with socket.socket(socket.AF_UNIX) as listener:
@@ -88,7 +88,7 @@ def test_activation(launch, tmp_path, workers):
 @pytest.mark.needs("systemd-socket-activate")
 @MODES
 def test_systemds_own_tool(launch, tmp_path, workers):
-    """systemd's own tool starts it on the first connection, which is answered."""
+    """systemd's own tool starts the server on the first connection, which is answered."""
     (tmp_path / "app.py").write_text(APP)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -110,7 +110,7 @@ def test_systemds_own_tool(launch, tmp_path, workers):
     ],
 )
 def test_refused(program, said):
-    """What is no listening socket, or more than one, is refused in words."""
+    """A descriptor that is not a listening socket, or several of them, are refused with a message that says so."""
     rest = "os.environ['LISTEN_PID'] = str(os.getpid()); from gjrpc.process.systemd import inherited; inherited()"
     environ = {**os.environ, "LISTEN_FDS": "1"}
     command = [sys.executable, "-c", f"{program}; {rest}"]
@@ -119,14 +119,14 @@ def test_refused(program, said):
 
 
 def test_of_another_process():
-    """Variables that are meant for another process are left alone."""
+    """Variables for another process are ignored."""
     environ = {"LISTEN_PID": "1", "LISTEN_FDS": "1"}
     assert inherited(environ) is None
     assert environ == {"LISTEN_PID": "1", "LISTEN_FDS": "1"}
 
 
 def test_no_watchdog():
-    """Signs of life are given only where they are asked for, of this very process, and there is somebody to tell."""
+    """The watchdog is active only if it is configured for this process and there is a notification socket."""
     wanted = {"NOTIFY_SOCKET": "/nowhere", "WATCHDOG_USEC": "1000000"}
     assert Notifier(dict(wanted)).interval == 0.5
     assert Notifier({**wanted, "WATCHDOG_PID": "1"}).interval is None
@@ -135,7 +135,7 @@ def test_no_watchdog():
 
 
 def test_nobody_listens(caplog):
-    """A service manager that is gone is a line in the log, and the variables are taken from the environment."""
+    """A missing service manager causes one line in the log, and the variables are removed from the environment."""
     environ = {"NOTIFY_SOCKET": "@gjrpc-nobody-is-here"}
     notifier = Notifier(environ)
     notifier.ready()
@@ -144,7 +144,7 @@ def test_nobody_listens(caplog):
 
 
 def test_nobody_reads(tmp_path, caplog):
-    """A service manager that listens and never reads holds up nobody; the log says it once, and again after it was heard."""
+    """A service manager that never reads blocks nothing; each series of failures causes one line in the log."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notes:
         notes.bind(str(tmp_path / "notify"))
         notifier = Notifier({"NOTIFY_SOCKET": notes.getsockname()})

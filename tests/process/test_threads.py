@@ -1,4 +1,4 @@
-"""Native threads and who waits for one: order, bounds, and the calls that are dropped before they begin."""
+"""Native threads and the queue for them: order, bounds, and calls that are dropped before they start."""
 
 import base64
 import contextlib
@@ -25,7 +25,7 @@ BLOCK = b"GET /block HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 class Stuck:
-    """A function that blocks until it is freed, and counts how often it has begun."""
+    """A function that blocks until it is released, and counts how often it was started."""
 
     def __init__(self):
         self.begun = 0
@@ -39,7 +39,7 @@ class Stuck:
 
 @pytest.fixture
 def stuck():
-    """It is free at the end."""
+    """A blocking function that is released at the end of the test."""
     made = Stuck()
     yield made
     made.free.set()
@@ -58,7 +58,7 @@ class Requester:
 
 
 def ask(threads, function, requester=None):
-    """Run a function in a greenlet of its own, for a client."""
+    """Run a function in a new greenlet, for a client."""
     greenlet = gevent.Greenlet(threads.run, function)
     greenlet.task = requester
     greenlet.start()
@@ -67,7 +67,7 @@ def ask(threads, function, requester=None):
 
 
 def test_calls_wait_in_order_up_to_a_bound(stuck):
-    """Beyond the threads calls wait, beyond the queue they are refused, and they begin in the order in which they came."""
+    """If all threads are busy, calls wait; if the queue is full, they are refused; they start in their order of arrival."""
     threads, order = Threads(1, 3), []
     first = ask(threads, stuck)
     waiting = [ask(threads, lambda number=number: order.append(number)) for number in range(3)]
@@ -104,7 +104,7 @@ def test_nobody_s_calls_are_dropped(stuck, when):
 
 @pytest.mark.parametrize("when", ["while it waits", "as its turn comes"])
 def test_a_killed_wait_takes_no_place(stuck, when):
-    """A call that is ended while it waits, or just as a thread is free, leaves all threads to the others."""
+    """A call that is killed while it waits, or just when its turn comes, occupies no thread."""
     threads = Threads(1)
     ask(threads, stuck)
     killed = ask(threads, pytest.fail)
@@ -122,7 +122,7 @@ def test_a_killed_wait_takes_no_place(stuck, when):
 
 @pytest.fixture
 def registry(stuck):
-    """Methods that block and do not."""
+    """Methods, some of which block."""
     registry = Registry()
     registry.register(lambda: "pong", "ping")
     registry.register(stuck, "block", blocking=True)
@@ -130,7 +130,7 @@ def registry(stuck):
 
 
 def test_stuck_threads_stop_no_plain_call(serve, registry, stuck):
-    """While all threads are stuck and their queue is full, plain methods answer, however few calls may be in flight."""
+    """While all threads are stuck and the queue is full, other methods are answered, however small --max-calls is."""
     served = serve(Application(registry), threads=2, max_queued=3, max_calls=2)
     with contextlib.ExitStack() as stack:
         threads = served.server.application.dispatcher.runtime._threads
@@ -147,7 +147,7 @@ def test_stuck_threads_stop_no_plain_call(serve, registry, stuck):
 
 
 def test_a_batch_of_blocking_calls_counts_once(serve, registry, stuck):
-    """The blocking entries of a batch have the same bound, each its own error beyond it, and leave plain calls alone."""
+    """The blocking entries of a batch have the same bound, each gets its own error beyond it, and other calls are unaffected."""
     served = serve(Application(registry), threads=1, max_queued=1)
     body = b",".join(b'{"jsonrpc":"2.0","method":"block","id":%d}' % number for number in range(4))
     with served.wire() as batch, served.wire() as other:
@@ -162,7 +162,7 @@ def test_a_batch_of_blocking_calls_counts_once(serve, registry, stuck):
 
 
 def test_calls_of_clients_that_left_do_not_begin(serve, registry, stuck):
-    """Calls that wait for a thread end with their client's connection, and never begin."""
+    """Calls that wait for a thread end with their client's connection and never start."""
     served = serve(Application(registry), threads=1)
     with served.wire() as first:
         first.send(BLOCK)
@@ -179,7 +179,7 @@ def test_calls_of_clients_that_left_do_not_begin(serve, registry, stuck):
 
 
 def test_who_sends_no_more_is_answered_all_the_same(serve, registry, stuck):
-    """A client that has shut down its sending side gets a 503 for a call that still waits, and its answer for one that runs."""
+    """A client that has shut down its sending side gets 503 for a waiting call, and the answer of a running one."""
     served = serve(Application(registry), threads=1)
     with served.wire() as first:
         first.send(BLOCK)
@@ -191,7 +191,7 @@ def test_who_sends_no_more_is_answered_all_the_same(serve, registry, stuck):
 
 
 def test_passwords_are_checked_while_methods_hang(serve, registry, stuck, tmp_path):
-    """Passwords have threads of their own: a caller is known although all threads for methods are stuck."""
+    """Password checks have their own threads: they work although all threads for methods are stuck."""
     path = tmp_path / "users"
     path.write_text("alice:" + bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode() + "\n")
     guard = Guard(lambda: Authenticators(basic=PasswordFile(str(path), read_permissions(None))), LoginThrottle(10))
@@ -206,7 +206,7 @@ def test_passwords_are_checked_while_methods_hang(serve, registry, stuck, tmp_pa
 
 
 class SlowPasswords:
-    """Checks no password until it is freed."""
+    """Blocks each password check until it is released."""
 
     def __init__(self, stuck):
         self.stuck = stuck
@@ -216,7 +216,7 @@ class SlowPasswords:
 
 
 def test_a_flood_of_passwords_is_bounded(serve, registry, stuck):
-    """Beyond those that may wait to be checked a password is answered with 503, and nobody's call in flight counts for it."""
+    """If too many password checks wait, a further one gets 503; checks do not count as calls in flight."""
     guard = Guard(lambda: Authenticators(basic=SlowPasswords(stuck)), LoginThrottle(10))
     served = serve(Application(registry, guard=guard), max_calls=10)
     request = PING[:-2] + b"Authorization: Basic eDp5\r\n\r\n"

@@ -1,4 +1,4 @@
-"""Where a server listens: what is read from the text, and the socket made of it."""
+"""Where a server listens: the parsed address, and its socket."""
 
 import contextlib
 import grp
@@ -41,14 +41,14 @@ def listen(address, backlog, **options):
     ],
 )
 def test_parsed(text, address, is_local):
-    """Each form gives its address, which knows whether only this machine can reach it."""
+    """Each form is parsed, and the address shows whether only this machine can reach it."""
     assert parse(text) == address
     assert parse(text).is_local is is_local
 
 
 @pytest.mark.parametrize("text", ["", "9999", "localhost", "host:", "host:x", "host:65536", "host:-1", "::1:80", "unix:"])
 def test_misread(text):
-    """What has none of the three forms is refused with the forms."""
+    """An address in none of the three forms is refused, and the error lists the forms."""
     with pytest.raises(SettingsError, match="HOST:PORT"):
         parse(text)
 
@@ -66,7 +66,7 @@ def test_tcp(text):
 
 
 def test_taken():
-    """A port that is taken is an error that names it and says what to do."""
+    """A port that is in use is an error that names the address and the remedy."""
     with listen(parse("127.0.0.1:0"), 5) as listener:
         port = listener.getsockname()[1]
         with pytest.raises(SettingsError, match=f"127.0.0.1:{port}.*--bind"):
@@ -74,7 +74,7 @@ def test_taken():
 
 
 def test_unknown_host():
-    """A host that can't be found, or is not this machine's, is an error that names it."""
+    """A host that can't be resolved, or is not this machine's, is an error that names it."""
     for host in ("no-such-host.invalid", "192.0.2.1"):
         with pytest.raises(SettingsError, match=host):
             listen(Address(host, 0), 5)
@@ -106,7 +106,7 @@ def test_the_folder_of_a_unix_socket(tmp_path, monkeypatch):
 
 
 def test_unix(tmp_path):
-    """A Unix socket replaces the file of a server that is gone, and neither one in use nor any other file."""
+    """A Unix socket replaces the file of a server that no longer runs, but neither one in use nor any other file."""
     path = tmp_path / "s.sock"
     listen(Address(path=str(path)), 5).close()
     assert path.exists()
@@ -129,7 +129,7 @@ def test_a_scope():
 
 
 def refuses(path):
-    """Whether listening on a path is refused, and what is there stays as it is."""
+    """Return whether listening on a path is refused and its file stays as it is."""
     before = os.lstat(path)
     with pytest.raises(SettingsError, match="can't listen on unix:"):
         listen(Address(path=str(path)), 5)
@@ -137,7 +137,7 @@ def refuses(path):
 
 
 def test_what_is_not_a_dead_socket_stays(tmp_path):
-    """A live socket of any kind, one with a full backlog, a link to one, a folder and a link to nowhere stay."""
+    """A live socket of any kind, one with a full backlog, a link to one, a folder and a dangling link stay."""
     with contextlib.ExitStack() as stack:
         for kind in (socket.SOCK_DGRAM, socket.SOCK_SEQPACKET, socket.SOCK_STREAM):
             live = stack.enter_context(socket.socket(socket.AF_UNIX, kind))
@@ -159,7 +159,7 @@ def test_what_is_not_a_dead_socket_stays(tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_a_socket_of_another_user_stays(tmp_path):
-    """A socket that this user may not connect to stays, though the folder would let it be removed."""
+    """A socket that this user may not connect to stays, even if the folder's permissions allow its removal."""
     tmp_path.chmod(0o777)
     for folder in tmp_path.parents[:2]:
         folder.chmod(folder.stat().st_mode | 0o711)
@@ -178,7 +178,7 @@ def test_a_socket_of_another_user_stays(tmp_path):
 
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077])
 def test_mode_and_group(tmp_path, umask):
-    """A Unix socket has the mode and the group that were asked for, whatever the process's umask is, which stays."""
+    """A Unix socket has the requested mode and group, whatever the process's umask is, and the umask stays."""
     path, group = tmp_path / "s.sock", grp.getgrgid(os.getegid()).gr_name
     before = os.umask(umask)
     try:
@@ -195,7 +195,7 @@ def test_mode_and_group(tmp_path, umask):
 
 
 def test_the_file_of_another_server_stays(tmp_path):
-    """A socket's file is removed by who made it, and only for as long as it is that one; never by a child."""
+    """Only the process that created a socket's file removes it, and only if the file is still the same."""
     path = tmp_path / "s.sock"
     old = listen(Address(path=str(path)), 5)
     file = SocketFile(str(path))

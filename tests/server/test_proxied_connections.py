@@ -15,7 +15,7 @@ from gjrpc.server.tls import server_context
 
 
 def v2(family, addresses, command=0x21, more=b""):
-    """A PROXY protocol header of version 2."""
+    """Return a PROXY protocol header of version 2."""
     return SIGNATURE + struct.pack(">BBH", command, family, len(addresses + more)) + addresses + more
 
 
@@ -24,7 +24,7 @@ IPV6 = v2(0x21, bytes.fromhex("20010db8" + "00" * 11 + "01") * 2 + struct.pack("
 
 
 class Lines:
-    """An access log that keeps who asked and for what."""
+    """An access log that keeps the hosts of the clients."""
 
     def __init__(self):
         self.hosts = []
@@ -48,7 +48,7 @@ def application():
 @pytest.mark.parametrize("header", [IPV4, b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n"])
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_a_connection_with_a_header(serve, application, header, size):
-    """A trusted proxy's header is taken off its connection, however it comes, and names the client; requests behind it stay."""
+    """A trusted proxy's header is read, in any pieces, and names the client; the requests after it are answered."""
     lines = Lines()
     served = serve(application, access_log=lines, proxy_protocol=Proxies(["127.0.0.1"]))
     data = header + 2 * REQUEST
@@ -58,7 +58,7 @@ def test_a_connection_with_a_header(serve, application, header, size):
 
 
 def test_a_header_that_names_nobody(serve, application):
-    """A proxy's own health check, which names no client, is served under the proxy's address."""
+    """A proxy's own health check, which names no client, is answered under the proxy's address."""
     lines = Lines()
     served = serve(application, access_log=lines, proxy_protocol=Proxies(["127.0.0.1"]))
     assert PONG in served.exchange(v2(0x00, b"", command=0x20) + REQUEST)
@@ -67,7 +67,7 @@ def test_a_header_that_names_nobody(serve, application):
 
 @pytest.mark.parametrize("header", [b"PROXY UNKNOWN\r\n", v2(0x00, b""), v2(0x11, IPV4[16:], command=0x20)])
 def test_behind_a_header_that_names_nobody_nothing_is_believed(serve, application, header):
-    """Where a proxy does not say who its client is, that client's own headers do not say it either, to the log or the guard."""
+    """If a proxy does not name its client, that client's own headers can't name it either, for the log or the guard."""
     proxies, lines, asked = Proxies(["127.0.0.1"]), Lines(), []
     served = serve(application, access_log=ForwardedLog(lines, proxies), proxy_protocol=proxies)
     claims = REQUEST.replace(b"\r\n\r\n", b"\r\nX-Forwarded-For: 192.0.2.66\r\nX-Forwarded-Proto: https\r\n\r\n")
@@ -81,7 +81,7 @@ def test_behind_a_header_that_names_nobody_nothing_is_believed(serve, applicatio
 
 
 def test_a_header_before_tls(serve, application, certificate):
-    """The header stands before the TLS handshake, which goes on behind it as if nothing had been there."""
+    """The header precedes the TLS handshake, which then proceeds as if the header were not there."""
     lines = Lines()
     context = server_context(certificate.cert, certificate.key)
     served = serve(application, ssl_context=context, access_log=lines, proxy_protocol=Proxies(["127.0.0.1"]))
@@ -95,7 +95,7 @@ def test_a_header_before_tls(serve, application, certificate):
 
 
 def test_a_header_from_a_stranger(serve, application):
-    """From anyone but a trusted proxy a header is malformed HTTP, and a request without one is served."""
+    """From a client that is not a trusted proxy a header is malformed HTTP, and a request without one is answered."""
     lines = Lines()
     served = serve(application, access_log=lines, proxy_protocol=Proxies(["10.0.0.0/8"]))
     assert served.exchange(IPV4 + REQUEST).startswith(b"HTTP/1.1 400 ")
@@ -107,7 +107,7 @@ def test_a_header_from_a_stranger(serve, application):
     ("sent", "said"), [(REQUEST, "make the proxy send one"), (IPV4[:20], "ended after"), (b"", "ended after b''")]
 )
 def test_a_trusted_connection_without_a_header(serve, application, caplog, sent, said):
-    """Without the header a trusted proxy's connection is closed unanswered, and one line in the log says why."""
+    """A trusted proxy's connection without the header is closed without an answer, and one line in the log says why."""
     served = serve(application, proxy_protocol=Proxies(["127.0.0.1"]))
     assert served.exchange(sent) == b""
     (line,) = [record.getMessage() for record in caplog.records if record.name == "gjrpc.server"]
@@ -116,7 +116,7 @@ def test_a_trusted_connection_without_a_header(serve, application, caplog, sent,
 
 
 def test_a_header_that_does_not_come(serve, application, caplog):
-    """A header that is not whole within the time of a head ends the connection, also where it trickles."""
+    """A header that is not complete within the head timeout ends the connection, even if bytes trickle in."""
     served = serve(application, proxy_protocol=Proxies(["127.0.0.1"]), timeouts=Timeouts(head=0.2))
     with served.wire() as wire:
         wire.send(IPV4[:5])
