@@ -14,7 +14,7 @@ import requests
 
 TIMEOUT = 20.0
 EMPTY_HANDED = object()
-"""In a script: the connection is closed without an answer."""
+"""In a script: close the connection without an answer."""
 
 NATIVE = {
     "ping": lambda: "pong",
@@ -30,14 +30,14 @@ NATIVE = {
 
 
 def answer(status, body=b"", reason="Reason", **headers):
-    """The bytes of an HTTP response."""
+    """Return the bytes of an HTTP response."""
     fields = {"Content-Length": len(body), **{name.replace("_", "-"): value for name, value in headers.items()}}
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     return f"HTTP/1.1 {status} {reason}\r\n{head}\r\n".encode("latin-1") + body
 
 
 def problem(status, **fields):
-    """An answer with an RFC 9457 body."""
+    """Return the bytes of an answer with an RFC 9457 body."""
     body = json.dumps({"type": "about:blank", "title": "Title", "status": status, **fields}).encode()
     return answer(status, body, Content_Type="application/problem+json")
 
@@ -80,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
         return answer(200, json.dumps({name: result}).encode())
 
     def log_message(self, *args):
-        """Say nothing."""
+        """Log nothing."""
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
@@ -94,7 +94,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
             self.changed.notify_all()
 
     def handle_error(self, request, client_address):
-        """Say nothing: clients that give up are what is tested."""
+        """Log nothing: clients that give up are expected."""
 
 
 class _UnixServer(_Server):
@@ -102,13 +102,13 @@ class _UnixServer(_Server):
 
 
 class Scripted:
-    """A server that answers native calls, unless `script` holds the bytes that the next answers shall be.
+    """A server that answers native calls, unless `script` has other answers.
 
     Attributes:
-        script: the next answers: bytes, an iterable of them, a callable that gives one, or EMPTY_HANDED.
-        hangs_up: whether it closes each connection after an answer, without having said so.
+        script: the next answers: bytes, an iterable of bytes, a callable that returns one of these, or EMPTY_HANDED.
+        hangs_up: whether the server closes each connection after an answer without announcing it.
         requests: path, headers and body of each request so far.
-        connections, closed: how many there were.
+        connections, closed: the number of connections so far, and of closed ones.
     """
 
     def __init__(self, path=None, context=None, active=True):
@@ -136,12 +136,12 @@ class Scripted:
         self.thread.start()
 
     def hang(self):
-        """For the script: answer a ping only when the test says so."""
+        """Answer a ping when the test ends or releases it; for the script."""
         self.released.wait(TIMEOUT)
         return answer(200, b'{"ping":"late"}')
 
     def drip(self):
-        """For the script: keep the answer to a ping flowing until the test says so."""
+        """Send an answer to a ping that does not end until the test ends or releases it; for the script."""
         yield b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n"
         while not self.released.wait(0.02):
             yield b" "
@@ -159,7 +159,7 @@ class Scripted:
 
 
 def response(body, status=200, reason=None, **headers):
-    """An answer as a `requests.Response`, without a connection."""
+    """Return an answer as a `requests.Response`, without a connection."""
     made = requests.Response()
     made.status_code, made.reason, made._content = status, reason, body
     made.headers.update(headers)
@@ -167,7 +167,7 @@ def response(body, status=200, reason=None, **headers):
 
 
 def dead_url():
-    """A URL at which no server listens."""
+    """Return a URL at which no server listens."""
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{unheard.getsockname()[1]}"

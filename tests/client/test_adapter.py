@@ -1,4 +1,4 @@
-"""What a call may take of time and bytes, against servers that want to take more."""
+"""A call's limits of time and bytes, against servers that try to exceed them."""
 
 import contextlib
 import gzip
@@ -26,16 +26,16 @@ from gjrpc.tools.fetch import read
 HEAD = b"HTTP/1.1 200 OK\r\n"
 TIMEOUT = 20.0
 MOST = 10_000
-# What the kernel's buffers may hold of what nobody reads any more.
+# How many bytes the kernel may buffer that the client no longer reads.
 BUFFERED = 16 * 1024 * 1024
 
 
 class Hostile:
-    """A server that reads a request and then sends whatever a generator gives, until the client hangs up.
+    """A server that reads a request and then sends whatever a generator gives, until the client closes the connection.
 
     Attributes:
-        sent: bytes that it could send, of the last connection.
-        connections: how many there were.
+        sent: the number of bytes that it could send on the last connection.
+        connections: the number of connections so far.
     """
 
     def __init__(self, pieces, path=None, context=None, reads=True, raw=None):
@@ -79,7 +79,7 @@ class Hostile:
     def stop(self):
         self.done.set()
         with contextlib.suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)  # which wakes who accepts
+            self.listener.shutdown(socket.SHUT_RDWR)  # this ends `accept`
         self.listener.close()
 
 
@@ -109,7 +109,7 @@ def hostile():
 
 
 def drip(head, piece=b" "):
-    """Send something, and then a little of something else for ever."""
+    """Send a head, then a small piece of something again and again, for ever."""
 
     def pieces(done):
         yield head
@@ -120,12 +120,12 @@ def drip(head, piece=b" "):
 
 
 def flood(head, piece):
-    """Send something, and then something else for ever, as fast as it goes."""
+    """Send a head, then a piece of something again and again, as fast as possible."""
     return lambda _: itertools.chain([head], itertools.repeat(piece))
 
 
 def whole(*parts):
-    """Send this and end."""
+    """Send these parts, then end."""
     return lambda _: parts
 
 
@@ -146,7 +146,7 @@ DRIPS = {
 
 @pytest.mark.parametrize("pieces", DRIPS.values(), ids=DRIPS)
 def test_a_call_ends_in_time(hostile, pieces):
-    """However a server drips, the call ends when its time is over, and is not repeated."""
+    """However slowly a server sends, the call ends when its time is up, and is not retried."""
     server = hostile(pieces)
     with (
         Client(server.url, timeout=0.15) as client,
@@ -159,7 +159,7 @@ def test_a_call_ends_in_time(hostile, pieces):
 @pytest.mark.parametrize("idempotent", [(), ("ping",)])
 @pytest.mark.parametrize("path", [False, True], ids=["tcp", "unix"])
 def test_all_ways_end_in_time(hostile, tmp_path, path, idempotent):
-    """A notification, a batch, a unix socket and an idempotent call end in time too: the time is that of all tries."""
+    """Notifications, batches, Unix sockets and idempotent calls end in time too: the time includes all attempts."""
     server = hostile(DRIPS["body"], path=str(tmp_path / "socket") if path else None)
     with Client(server.url, timeout=(None, 0.15), retries=50, idempotent=idempotent) as client:
         for call in (client.ping, client.notify.ping):
@@ -171,7 +171,7 @@ def test_all_ways_end_in_time(hostile, tmp_path, path, idempotent):
 
 
 def test_repeats_and_their_waits_are_within_the_time(hostile):
-    """A wait that would outlast the call is not begun: the last answer, or the last failure, is told at once."""
+    """A wait that would outlast the call is not begun: the call ends at once with the last answer or error."""
     server = hostile(whole(b"HTTP/1.1 503 Busy\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n"))
     begin = time.monotonic()
     with Client(server.url, timeout=3, retries=50) as client, pytest.raises(RemoteError, match="Busy"):
@@ -187,7 +187,7 @@ def test_repeats_and_their_waits_are_within_the_time(hostile):
 
 
 def test_connecting_ends_in_time(hostile):
-    """A call to a host that takes no connection ends in time, also where its name has many addresses."""
+    """A call to a host that accepts no connections ends in time, even if its name has many addresses."""
     with socket.socket() as full, contextlib.ExitStack() as stack:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -201,7 +201,7 @@ def test_connecting_ends_in_time(hostile):
 
 
 def test_each_address_of_a_name_has_what_is_left(monkeypatch, hostile):
-    """A name with many addresses has the time of one call, and the first address that answers is taken."""
+    """All addresses of a name share the time of one call, and the first that answers is used."""
     server = hostile(whole(HEAD + b'Content-Length: 10\r\n\r\n{"ping":1}'))
     port = int(server.url.rpartition(":")[2])
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{last}", port)) for last in (2, 3, 4, 1)]
@@ -212,7 +212,7 @@ def test_each_address_of_a_name_has_what_is_left(monkeypatch, hostile):
 
 
 def test_sending_ends_in_time(hostile):
-    """A server that reads nothing holds a call with a large argument no longer than its time."""
+    """A server that reads nothing delays a call with a large argument no longer than its time."""
     server = hostile(drip(b"", b""), reads=False)
     with (
         Client(server.url, timeout=0.2) as client,
@@ -223,7 +223,7 @@ def test_sending_ends_in_time(hostile):
 
 @pytest.mark.parametrize("pieces", [DRIPS["silence"], DRIPS["status line"], DRIPS["header"]], ids=["silence", "status", "header"])
 def test_a_proxy_ends_in_time(hostile, monkeypatch, pieces):
-    """A proxy that drips while it makes a tunnel ends in time, and the error does not claim that the method may have run."""
+    """A call through a proxy that is too slow ends in time, and does not claim that the method may have run."""
     monkeypatch.setenv("https_proxy", hostile(pieces).url)
     with Client("https://host.invalid", timeout=0.15) as client, pytest.raises(WireError, match=r"no answer within 0\.15 s$"):
         client.ping()
@@ -231,7 +231,7 @@ def test_a_proxy_ends_in_time(hostile, monkeypatch, pieces):
 
 @pytest.mark.parametrize("proxy", ["http://me:secret@[::1", "ftp://me:secret@host", "http://me:secret@host:port"])
 def test_a_proxy_that_cannot_be_used(monkeypatch, proxy):
-    """A proxy's URL that can't be used is a WireError that says so and shows no password."""
+    """A proxy's URL that can't be used raises WireError, which shows no password."""
     monkeypatch.setenv("http_proxy", proxy)
     with (
         Client("http://host.invalid", retries=0) as client,
@@ -242,14 +242,14 @@ def test_a_proxy_that_cannot_be_used(monkeypatch, proxy):
 
 
 def tls(certificate):
-    """A server's context."""
+    """Return a server's context."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.cert, certificate.key)
     return context
 
 
 def greet_slowly(connection, done):
-    """A TLS handshake that never ends: the head of a record of 16 KB, and then a byte now and then."""
+    """Send a TLS handshake that never ends: the head of a record of 16 KB, then single bytes."""
     connection.recv(65536)
     connection.sendall(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc")
     while not done.wait(0.01):
@@ -257,7 +257,7 @@ def greet_slowly(connection, done):
 
 
 def answer_slowly(context):
-    """A TLS record that never ends, behind a good handshake."""
+    """Send a TLS record that never ends, after a complete handshake."""
 
     def raw(connection, done):
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -282,7 +282,7 @@ def answer_slowly(context):
 @pytest.mark.parametrize("patched", [False, True], ids=["threads", "gevent"])
 @pytest.mark.parametrize("kind", ["greeting", "record", "body"])
 def test_tls_ends_in_time(hostile, certificate, kind, patched):
-    """A handshake, a TLS record and a body over TLS that drip end in time, with gevent's patches too."""
+    """A slow handshake, TLS record or body over TLS ends in time, with gevent's patches too."""
     context = tls(certificate)
     options = {"greeting": {"raw": greet_slowly}, "record": {"raw": answer_slowly(context)}, "body": {"context": context}}[kind]
     server = hostile(DRIPS["body"], **options)
@@ -324,7 +324,7 @@ FLOODS = {
 
 @pytest.mark.parametrize("pieces", FLOODS.values(), ids=FLOODS)
 def test_an_answer_is_bounded(hostile, pieces):
-    """Whatever is endless in an answer, or large once it is decoded, is a WireError; only a bounded part is read and kept."""
+    """An answer that is endless, or too large after decompression, raises WireError; only a bounded part is read."""
     server = hostile(pieces)
     with Client(server.url, timeout=TIMEOUT, max_answer=MOST) as client:
         tracemalloc.start()
@@ -348,7 +348,7 @@ def test_an_answer_is_bounded(hostile, pieces):
     ids=["headers", "header", "status", "chunk extension"],
 )
 def test_lines_without_end(hostile, pieces):
-    """Lines and heads without an end are a WireError, and only a bounded part of them is read."""
+    """An endless line or head raises WireError, and only a bounded part of it is read."""
     server = hostile(pieces)
     with Client(server.url, timeout=TIMEOUT, max_answer=MOST) as client, pytest.raises(WireError, match="may have run"):
         client.ping()
@@ -357,7 +357,7 @@ def test_lines_without_end(hostile, pieces):
 
 @pytest.mark.parametrize("coding", ["br", "gzip, gzip", "zstd", "gzip, identity", "x" * 1000])
 def test_codings_that_were_not_asked_for(hostile, coding):
-    """An answer in a coding that was not asked for, or in several, is a WireError that names it."""
+    """A content coding that the client did not ask for, or more than one, raises WireError, which names it."""
     server = hostile(whole(HEAD + f"Content-Encoding: {coding}\r\n\r\n".encode() + gzip.compress(gzip.compress(b"{}"))))
     with Client(server.url, timeout=TIMEOUT) as client, pytest.raises(WireError, match="Content-Encoding") as raised:
         client.ping()
@@ -366,7 +366,7 @@ def test_codings_that_were_not_asked_for(hostile, coding):
 
 @pytest.mark.parametrize("rest", [b"x", gzip.compress(b"")], ids=["junk", "another stream"])
 def test_bytes_behind_a_gzip_stream(hostile, rest):
-    """Bytes behind the compressed body are no answer: many small streams would cost much."""
+    """Bytes after the compressed body are refused: many small streams would take much time."""
     server = hostile(whole(HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b'{"ping":1}') + rest))
     with Client(server.url, timeout=TIMEOUT) as client, pytest.raises(WireError, match="not one complete gzip stream"):
         client.ping()
@@ -374,7 +374,7 @@ def test_bytes_behind_a_gzip_stream(hostile, rest):
 
 @pytest.mark.parametrize("coded", [lambda body: body, gzip.compress, zlib.compress])
 def test_an_answer_up_to_the_limit(hostile, coded):
-    """An answer of as many bytes as are allowed is read, also where it is compressed."""
+    """An answer of exactly `max_answer` bytes is read, compressed or not."""
     body = b'{"ping":"' + b"x" * (MOST - 11) + b'"}'
     coding = {gzip.compress: b"gzip", zlib.compress: b"deflate"}.get(coded, b"identity")
     server = hostile(whole(HEAD + b"Content-Encoding: %b\r\n\r\n" % coding + coded(body)))
@@ -383,7 +383,7 @@ def test_an_answer_up_to_the_limit(hostile, coded):
 
 
 def test_documents_are_bounded(hostile):
-    """What `stub` and `diff` read is bounded in time and bytes."""
+    """The time and the bytes of a document that `stub` and `diff` read are limited."""
     with pytest.raises(SettingsError, match=r"no answer within 0\.2 s$"):
         read(hostile(DRIPS["body"]).url, Options(timeout=0.2))
     with pytest.raises(SettingsError, match="the answer has more than"):
@@ -391,7 +391,7 @@ def test_documents_are_bounded(hostile):
 
 
 def test_a_head_that_is_cut(hostile):
-    """A head whose end is missing is no answer, though all lines so far were good."""
+    """A head that was cut off is refused, even after a complete line."""
     server = hostile(whole(HEAD + b"X: y\r\n"))
     with (
         Client(server.url, timeout=TIMEOUT) as client,

@@ -1,4 +1,4 @@
-"""Batches and notifications, against the real server; and what a batch makes of odd answers, without one."""
+"""Batches and notifications, against the real server; and odd answers to a batch, without a server."""
 
 import copy
 import threading
@@ -13,7 +13,7 @@ from gjrpc.client.dialects import JSONRPC
 
 @pytest.fixture(params=["native", "jsonrpc"])
 def client(request, serve):
-    """A client of either dialect, and the notes that its server took."""
+    """A client in each dialect, and the notes that its server received."""
     registry = Registry()
     notes = []
     noted = threading.Event()
@@ -37,7 +37,7 @@ def client(request, serve):
 
 
 def sent(body, status=200):
-    """Two calls in a batch that was answered so, and what leaving it raised."""
+    """Send two calls in a batch that gets this answer; return the calls and the error that the block raised."""
     batch = Batch(JSONRPC(), lambda _body, _names: response(body, status))
     raised = None
     try:
@@ -49,7 +49,7 @@ def sent(body, status=200):
 
 
 def test_each_call_has_its_own_result(client):
-    """Calls of a batch go out together, and each has its own result or error."""
+    """The calls of a batch are sent together, and each has its own result or error."""
     with client.batch() as batch:
         three, refused, misfit, missing = batch.add(1, 2), batch.refuse(), batch.add(a="x"), batch.call("no.such")
         batch.notify.notes.take("from a batch")
@@ -68,7 +68,7 @@ def test_each_call_has_its_own_result(client):
 
 
 def test_a_broken_block_sends_nothing(client):
-    """A with-block that ends with an exception sends nothing, and neither does an empty one."""
+    """A with-block that ends with an exception sends nothing; neither does an empty one."""
 
     def broken():
         with client.batch() as batch:
@@ -84,7 +84,7 @@ def test_a_broken_block_sends_nothing(client):
 
 
 def test_notification(client):
-    """A notification gives None, also one that fails, and is run."""
+    """A notification is run and returns None, even if it fails."""
     assert client.notify.notes.take("hello") is None
     assert client.noted.wait(60)
     assert client.notes == ["hello"]
@@ -93,7 +93,7 @@ def test_notification(client):
 
 
 def test_what_cannot_be_sent(client):
-    """Arguments that JSON can't hold are refused when they are queued, and the rest is sent."""
+    """Arguments that can't be sent are refused when they are queued; the other calls are sent."""
     with client.batch() as batch:
         good = batch.add(1)
         with pytest.raises(MisuseError, match="by position and by name"):
@@ -102,7 +102,7 @@ def test_what_cannot_be_sent(client):
 
 
 def test_order_does_not_matter():
-    """Answers are matched by their ids, in whatever order they came."""
+    """Answers are matched by their ids, in any order."""
     calls, raised = sent(b'[{"jsonrpc":"2.0","result":"second","id":2},{"jsonrpc":"2.0","result":"first","id":1}]')
     assert raised is None
     assert [call.result() for call in calls] == ["first", "second"]
@@ -112,7 +112,7 @@ def test_order_does_not_matter():
     "body", [b"[]", b'[{"jsonrpc":"2.0","error":{"code":-32600,"message":"no request"},"id":null}]', b'[{"id":1},{"id":2}]']
 )
 def test_unanswered_calls(body):
-    """A call that the answer leaves out has a WireError of its own."""
+    """A call that the answer lacks has a WireError of its own."""
     calls, raised = sent(body)
     assert raised is None
     for call in calls:
@@ -120,7 +120,7 @@ def test_unanswered_calls(body):
 
 
 def test_nothing_answered():
-    """An answer without content leaves out every call."""
+    """If the answer is empty, each call has a WireError."""
     calls, _ = sent(b"", 204)
     assert all(isinstance(call.exception(), WireError) for call in calls)
 
@@ -138,7 +138,7 @@ def test_nothing_answered():
     ],
 )
 def test_refused_as_a_whole(body, status, kind):
-    """What fails as a whole is raised at the end of the block, and is the result of each call."""
+    """An error of the whole batch is raised at the end of the block, and is the error of each call."""
     calls, raised = sent(body, status)
     assert isinstance(raised, kind)
     for call in calls:
@@ -146,7 +146,7 @@ def test_refused_as_a_whole(body, status, kind):
 
 
 def test_underscores(client):
-    """An attribute with an underscore is no method, so that tools which probe for one send nothing."""
+    """An attribute that begins with an underscore is not a method, so tools that look for such attributes send nothing."""
     with client.batch() as batch:
         for probed in (batch, batch.stats, batch.notify, client.notify, client.notify.stats):
             assert not hasattr(probed, "_repr_html_")

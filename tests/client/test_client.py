@@ -1,4 +1,4 @@
-"""The client: methods as attributes, typed by what the server says, against the project's own server and a scripted one."""
+"""The client's methods and their descriptions, against the project's own server and a scripted one."""
 
 import copy
 import inspect
@@ -69,7 +69,7 @@ def _stats():
 
 
 def sent(server):
-    """What the bodies of the requests so far hold."""
+    """Return the decoded bodies of the requests so far."""
     return [json.loads(body) for _, _, body in server.requests]
 
 
@@ -77,7 +77,7 @@ def sent(server):
 
 
 def test_calls_give_results(real):
-    """Positional, named, default, dotted and oddly named calls give decoded results."""
+    """Calls with positional, named and default arguments, and of dotted and odd names, return decoded results."""
     assert real.add(1, 2) == real.add(a=1, b=2) == real.call("add", 1, 2) == 3
     assert real.add(2**70) == 2**70 + 10
     assert real.stats.disk("sda") == "sda"
@@ -109,7 +109,7 @@ def test_errors_carry_what_the_server_says(real):
 
 
 def test_the_server_describes_its_methods(real):
-    """The names, signatures and help of the project's own server reach dir, inspect and help."""
+    """`dir`, `inspect` and `help` show the names, signatures and help of the project's own server."""
     assert {"add", "fail", "stats", "list_methods", "call", "close"} <= set(dir(real))
     assert "odd-name" not in dir(real)
     assert "disk" in dir(real.stats)
@@ -119,11 +119,11 @@ def test_the_server_describes_its_methods(real):
     assert "Tell how full a disk is." in pydoc.render_doc(real.stats.disk, renderer=pydoc.plaintext)
 
 
-# How a call is written.
+# How calls are written, and methods described.
 
 
 def test_arguments_are_never_mistaken(client, server):
-    """No arguments are an empty array, positional ones an array, named ones an object, and a list is one argument."""
+    """No arguments are sent as an empty array, positional ones as an array, named ones as an object; a list is one argument."""
     client.args()
     client.args(1, None)
     client.args(a=1)
@@ -148,14 +148,14 @@ def test_arguments_are_never_mistaken(client, server):
     ],
 )
 def test_misuse_sends_nothing(client, server, call, text):
-    """Arguments and names that can't be sent are a MisuseError, and the server hears nothing."""
+    """Arguments and names that can't be sent raise MisuseError, and nothing is sent."""
     with pytest.raises(MisuseError, match=text):
         call(client)
     assert server.connections == 0
 
 
 def test_attributes_send_nothing(client, server):
-    """Looking at attributes, also those that tools probe for, sends nothing; an underscore is never a method."""
+    """Reading attributes sends nothing, not even those that tools look for; a name with an underscore is never a method."""
     assert repr(client.stats.net) == f"<RemoteMethod stats.net of {server.url}>"
     assert client.stats.net.__name__ == "stats.net"
     for probe in ("_repr_html_", "__wrapped__", "_ipython_canary_method_should_not_exist_", "__array__"):
@@ -168,7 +168,7 @@ def test_attributes_send_nothing(client, server):
 
 
 def test_introspection_is_lazy_and_asked_once(client, server):
-    """The names are asked for at the first dir, a method's signature and help at the first look, and never again."""
+    """The first `dir` asks for the names, the first `help` for signature and text; both ask only once."""
     assert {"add", "ping", "stats", "class"} <= set(dir(client))
     assert "odd-name" not in dir(client)
     assert {"cpu", "net"} <= set(dir(client.stats))
@@ -186,7 +186,7 @@ def test_introspection_is_lazy_and_asked_once(client, server):
 
 
 def test_introspection_survives_a_missing_server():
-    """Without a server, dir gives the local names, help says why there is none, and the signature is the open one."""
+    """Without a server, `dir` lists the client's own names, the help says why it is missing, and the signature is open."""
     with Client(dead_url(), retries=0) as client:
         assert {"call", "close"} <= set(dir(client))
         assert "can't be read" in client.add.__doc__
@@ -195,7 +195,7 @@ def test_introspection_survives_a_missing_server():
 
 @pytest.mark.parametrize("names", [None, 5, "text", [1, 2], ["***a"], ["a", "a"]])
 def test_introspection_survives_nonsense(client, server, names):
-    """Whatever a foreign server says of its methods, nothing breaks."""
+    """Whatever a server says about its methods, nothing breaks."""
     body = json.dumps(names)
     server.script = [answer(200, f'{{"list_methods":{body}}}'.encode()), answer(200, f'{{"method_signature":{body}}}'.encode())]
     assert "call" in dir(client)
@@ -205,7 +205,7 @@ def test_introspection_survives_nonsense(client, server, names):
 
 
 def test_deep_and_large_results_are_read(client, server):
-    """A result may nest deeper than the server accepts in a request, and have any size."""
+    """A result may nest deeper than a server accepts in a request, and may have any size."""
     body = b'{"ping":' + b"[" * 300 + b"]" * 300 + b"}"
     server.script = [answer(200, body), answer(200, b'{"ping":' + b"[" * 100_000 + b"]" * 100_000 + b"}")]
     assert json.dumps({"ping": client.ping()}, separators=(",", ":")).encode() == body

@@ -1,4 +1,4 @@
-"""The client over TLS: whom it trusts, its own certificate, and connections that are cut."""
+"""The client over TLS: which servers it trusts, its own certificate, and connections that are cut."""
 
 import ssl
 from pathlib import Path
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("without_proxies")
 
 
 def tls_context(certificate, **options):
-    """A server's context with the shared certificate."""
+    """Return a server's context with the shared certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.cert, certificate.key)
     for name, value in options.items():
@@ -22,7 +22,7 @@ def tls_context(certificate, **options):
 
 
 def test_tls_with_an_authority(scripted, certificate, tmp_path, monkeypatch):
-    """A server whose authority is given, as a file or in the environment, is trusted; with verify=False anyone is."""
+    """The client trusts the authority in `verify` or in the environment; with verify=False it accepts any certificate."""
     server = scripted(context=tls_context(certificate))
     for verify in (certificate.ca, Path(certificate.ca)):
         with Client(server.url, verify=verify, timeout=TIMEOUT) as client:
@@ -39,7 +39,7 @@ def test_tls_with_an_authority(scripted, certificate, tmp_path, monkeypatch):
 
 
 def test_refused_certificates_say_what_to_do(scripted, certificate):
-    """A certificate that is refused is a WireError that says why and what to do, is tried once, and nothing is sent."""
+    """An untrusted certificate raises WireError, which says why and what to do; the call is tried once and nothing is sent."""
     server = scripted(context=tls_context(certificate))
     with (
         Client(server.url, timeout=TIMEOUT) as client,
@@ -60,7 +60,7 @@ def test_refused_certificates_say_what_to_do(scripted, certificate):
 
 
 def test_client_certificates(scripted, certificate, tmp_path):
-    """A client certificate is shown, as one file or two; without one the WireError names the option."""
+    """The client presents its certificate, from one file or two; without one the WireError names the option."""
     context = tls_context(certificate, verify_mode=ssl.CERT_REQUIRED)
     context.load_verify_locations(certificate.ca)
     server = scripted(context=context)
@@ -87,7 +87,7 @@ def _foreign_key(folder):
 
 
 def test_tls_and_plain_mistaken(scripted, certificate):
-    """A client that speaks TLS to a plain server, or plain to a TLS one, gets a WireError; the first says what to do."""
+    """TLS to a plain server and plain HTTP to a TLS server raise WireError; the first says what to do."""
     plain, tls = scripted(), scripted(context=tls_context(certificate))
     with Client(plain.url.replace("http:", "https:"), timeout=TIMEOUT) as client, pytest.raises(WireError, match="try http://"):
         client.ping()
@@ -96,7 +96,7 @@ def test_tls_and_plain_mistaken(scripted, certificate):
 
 
 def test_an_idempotent_call_survives_a_tls_cut(scripted, certificate):
-    """A TLS connection that is cut without an answer is a broken one: an idempotent call is repeated, another is not."""
+    """If a TLS connection is cut without an answer, an idempotent call is retried and another is not."""
     server = scripted(context=tls_context(certificate))
     with Client(server.url, verify=certificate.ca, timeout=TIMEOUT, idempotent=("ping",)) as client:
         server.script = [EMPTY_HANDED]

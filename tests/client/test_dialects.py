@@ -1,4 +1,4 @@
-"""Both dialects as the client writes and reads them, without a server; and typed results."""
+"""How the client writes calls and reads answers in both dialects, without a server; and typed results."""
 
 import json
 
@@ -10,14 +10,14 @@ from gjrpc.client.dialects import JSONRPC, Native
 
 
 def response_object(told, rest):
-    """The bytes of a response object with this id, or without one, and these members."""
+    """Return the bytes of a response object with this id, or none, and these members."""
     ending = "" if told is None else f',"id":{told}'
     return f'{{"jsonrpc":"2.0",{rest}{ending}}}'.encode()
 
 
 @pytest.mark.parametrize(("args", "kwargs", "params"), [((1, [2]), {}, [1, [2]]), ((), {"a": 1}, {"a": 1}), ((), {}, [])])
 def test_written(args, kwargs, params):
-    """Arguments are an array or an object in both dialects, and none are an empty array."""
+    """Both dialects send positional arguments as an array, named ones as an object, and none as an empty array."""
     assert json.loads(Native().write("f", (args, kwargs)).body) == {"f": params}
     dialect = JSONRPC()
     assert json.loads(dialect.write("f", (args, kwargs)).body) == {"jsonrpc": "2.0", "method": "f", "params": params, "id": 1}
@@ -31,7 +31,7 @@ def test_written(args, kwargs, params):
     [("f", ((1,), {"a": 2}), "by position and by name"), ("", ((), {}), "not empty"), ("f", ((object(),), {}), "can't be sent")],
 )
 def test_unwritable(dialect, name, arguments, match):
-    """What can't be sent is a MisuseError that says why."""
+    """A call that can't be sent raises MisuseError, which says why."""
     with pytest.raises(MisuseError, match=match):
         dialect.write(name, arguments)
 
@@ -47,7 +47,7 @@ def test_jsonrpc_error():
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b'{"result":1}', b'{"jsonrpc":"2.0"}', b'{"jsonrpc":"2.0","error":{}}', b""])
 def test_no_response_object(body):
-    """What is no response object is a WireError."""
+    """An answer that is not a response object raises WireError."""
     with pytest.raises(WireError):
         JSONRPC().read("f", response(body), 1)
 
@@ -55,14 +55,14 @@ def test_no_response_object(body):
 @pytest.mark.parametrize("told", ["2", "null", '"1"', "true", "[1]", "1.5", None])
 @pytest.mark.parametrize("result", ["5", "null"])
 def test_a_result_for_another_call(told, result):
-    """A result with another id, a null one or none is not taken for that of the call."""
+    """A result with another id, with a null id or without one is not accepted as the result of the call."""
     with pytest.raises(WireError, match=r"expected a JSON-RPC 2\.0 response object with the id 1"):
         JSONRPC().read("f", response(response_object(told, f'"result":{result}')), 1)
 
 
 @pytest.mark.parametrize("error", ["false", "0", '"no"', "[]", "{}", '{"message":"x"}', '{"code":true,"message":"x"}'])
 def test_a_result_beside_what_is_no_error(error):
-    """A result beside an error that is no error object is no answer."""
+    """A result beside an `error` that is not an error object is refused."""
     with pytest.raises(WireError, match=r"expected a JSON-RPC 2\.0 response object"):
         JSONRPC().read("f", response(response_object("1", f'"result":5,"error":{error}')), 1)
 
@@ -70,7 +70,7 @@ def test_a_result_beside_what_is_no_error(error):
 @pytest.mark.parametrize("told", ["1", "null", None])
 @pytest.mark.parametrize("result", ["", '"result":null,', '"result":5,'])
 def test_an_error_beside_a_result(told, result):
-    """An error object is the error, whatever result is beside it; a server that could not read the id leaves it out."""
+    """An error object counts, whatever result is beside it; its id is missing if the server could not read the id of the call."""
     with pytest.raises(RemoteError, match="failed") as raised:
         JSONRPC().read("f", response(response_object(told, f'{result}"error":{{"code":7,"message":"failed"}}')), 1)
     assert raised.value.code == 7
@@ -79,20 +79,20 @@ def test_an_error_beside_a_result(told, result):
 @pytest.mark.parametrize("status", [200, 404, 500, 503])
 @pytest.mark.parametrize("told", ["2", '"1"', "true", "[1]"])
 def test_an_error_of_another_call(status, told):
-    """An error with the id of another call is not taken for the answer, whatever its status."""
+    """An error with the id of another call is refused, whatever the status."""
     with pytest.raises(WireError, match="with the id 1"):
         JSONRPC().read("f", response(response_object(told, '"error":{"code":7,"message":"failed"}'), status), 1)
 
 
 def test_harmless_oddities():
-    """A null error beside a result, and an id that is the same number with a fraction, are taken as other servers mean them."""
+    """Two oddities of other servers are accepted: a null error beside a result, and an integer id written with a fraction."""
     for body in (response_object("1", '"result":5,"error":null'), response_object("1.0", '"result":5')):
         assert JSONRPC().read("f", response(body), 1) == 5
 
 
 @pytest.mark.parametrize("status", [400, 404, 500])
 def test_an_error_object_behind_an_error_status(status):
-    """An error object is read too where a server puts it behind a status of its own; a result there is none."""
+    """An error object is also read from an answer with an error status; a result there is not."""
     with pytest.raises(RemoteError) as raised:
         JSONRPC().read("f", response(response_object("1", '"error":{"code":7,"message":"failed"}'), status), 1)
     assert (raised.value.code, raised.value.detail, raised.value.status) == (7, "failed", status)
@@ -102,21 +102,21 @@ def test_an_error_object_behind_an_error_status(status):
 
 @pytest.mark.parametrize("body", [b'{"g":1}', b'{"f":1,"g":2}', b'[{"f":1}]', b'{"F":1}', b'{"f ":1}'])
 def test_a_native_answer_of_another_call(body):
-    """A native answer with another name, or more than one, is no answer."""
+    """A native answer with another name, or with more than one, is refused."""
     with pytest.raises(WireError, match="expected HTTP 200 with"):
         Native().read("f", response(body))
 
 
 @pytest.mark.parametrize("ids", [(1, 2, 2), (1, 2, 9), (1, 2, None), (1, True), (1, "2"), (2, 1, 1.0)])
 def test_a_batch_with_odd_ids(ids):
-    """A batch's answer with an id twice, with one that was not sent, or a result without one, is refused as a whole."""
+    """The answer to a batch is refused if it has an id twice, an id that was not sent, or a result without an id."""
     body = json.dumps([{"jsonrpc": "2.0", "result": 5, "id": told} for told in ids]).encode()
     with pytest.raises(WireError, match="exactly one answer to each call, by its id"):
         JSONRPC().read_batch(response(body), {1, 2})
 
 
 def test_what_a_server_says_is_safe_to_print():
-    """The text of an error has no character that a terminal acts on, and is cut; its attributes have all as it came."""
+    """The text of an error is printable and cut; its attributes have everything as received."""
     words = "\x1b[2J\u202e\r\n\x9b" + "x" * 100_000
     body = json.dumps({"jsonrpc": "2.0", "error": {"code": 7, "message": words, "data": {"ref": words}}, "id": 1}).encode()
     for reply in (response(body), response(json.dumps({"detail": words, "method": words, "ref": words}).encode(), 500)):
@@ -132,7 +132,7 @@ def test_what_a_server_says_is_safe_to_print():
 
 
 def test_notification_answers():
-    """A notification is taken with nothing, and a refusal is told."""
+    """An empty answer accepts a notification; an error raises RemoteError."""
     JSONRPC().read_nothing("f", response(b"", 204))
     JSONRPC().read_nothing("f", response(b"", 200))
     with pytest.raises(RemoteError):
@@ -143,7 +143,7 @@ def test_notification_answers():
 
 @pytest.mark.parametrize("dialect", ["native", "jsonrpc"])
 def test_typed_results(serve, dialect):
-    """A result is converted to the type that the caller names, or the call fails and says what came."""
+    """A result is converted to the caller's type; if that fails, the error says what the server sent."""
     registry = Registry()
 
     @registry.method
@@ -159,6 +159,6 @@ def test_typed_results(serve, dialect):
 
 
 def test_unknown_dialect():
-    """A dialect that there is not is a MisuseError."""
+    """An unknown dialect raises MisuseError."""
     with pytest.raises(MisuseError, match="native"):
         Client("http://localhost:1", dialect="soap")

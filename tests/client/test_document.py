@@ -24,12 +24,12 @@ def page(serve):
 
 
 def test_a_document_is_returned(page):
-    """The body of an answer with status 200 is returned as it is."""
+    """The body of an answer with status 200 is returned unchanged."""
     assert read_document(page("200 OK", b"{}") + "/openrpc.json") == b"{}"
 
 
 def test_a_unix_socket(serve, tmp_path):
-    """A path after a Unix socket is the path of the document there."""
+    """With a Unix socket, `path` is the path of the document."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "socket"))
     listener.listen()
@@ -77,6 +77,6 @@ def test_too_many_bytes(page):
 
 
 def test_a_url_that_cannot_be_used():
-    """A URL that is not one raises MisuseError."""
+    """A URL that can't be used raises MisuseError."""
     with pytest.raises(MisuseError, match="no scheme"):
         read_document("host/openrpc.json")

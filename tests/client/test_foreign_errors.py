@@ -1,4 +1,4 @@
-"""What errors on the client's wire mean; that they are raised so is test_client's and test_adapter's to show."""
+"""The sentences for the errors of other libraries; `test_transport` and `test_adapter` show that these errors occur."""
 
 import ssl
 from http.client import RemoteDisconnected
@@ -15,7 +15,7 @@ POOL = HTTPConnectionPool("localhost")
 
 
 def caused(error, cause):
-    """An error with what led to it."""
+    """Return the error with this cause."""
     error.__cause__ = cause
     return error
 
@@ -44,20 +44,20 @@ ERRORS = {
 
 @pytest.mark.parametrize(("error", "sentence"), ERRORS.values(), ids=ERRORS)
 def test_each_error_has_its_sentence(error, sentence):
-    """An error is said by what led to it, with the limit that it met; in doubt only where the method may have run."""
+    """The sentence names the cause or the exceeded limit, and adds the doubt only where the method may have run."""
     assert isinstance(error, FOREIGN)
     assert explain(error, (2, 3), most=5, doubt=", in doubt").startswith(sentence)
 
 
 def test_a_limit_that_is_not_set():
-    """Where there is no limit, it was the system's time that was over."""
+    """Without a limit of the client, the sentence names the system's."""
     late = urllib3_errors.ConnectTimeoutError(POOL, "")
     assert explain(late, (None, None), most=5, doubt="").startswith("can't connect within the system's time limit;")
     assert explain(late, (None, 3), most=5, doubt="").startswith("can't connect within 3 s;")
 
 
 def refused_by_openssl(answer):
-    """What OpenSSL makes of a server's first bytes."""
+    """Return OpenSSL's error for a server's first bytes."""
     come = ssl.MemoryBIO()
     come.write(answer)
     try:
@@ -68,7 +68,7 @@ def refused_by_openssl(answer):
 
 
 def test_what_to_do_about_tls():
-    """What OpenSSL refuses is said by its own reason, with what to do about it."""
+    """The sentence for a TLS error has OpenSSL's reason, and says what to do."""
     error = caused(requests.exceptions.SSLError(), refused_by_openssl(b"HTTP/1.1 400 Bad Request"))
     sentence = explain(error, (2, 3), most=5, doubt="")
     assert sentence.startswith("TLS failed (")

@@ -62,7 +62,7 @@ def test_bad_values(option, value):
 
 
 def test_an_encrypted_key_is_misuse(certificate, tmp_path):
-    """A key with a passphrase is a MisuseError at once, and nobody is asked for the passphrase."""
+    """A key with a passphrase raises MisuseError at once, without a prompt for the passphrase."""
     key = serialization.load_pem_private_key(Path(certificate.key).read_bytes(), None)
     locked = serialization.BestAvailableEncryption(b"secret")
     pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8

@@ -1,4 +1,4 @@
-"""Which hosts are called without a proxy."""
+"""Which proxy the client uses, and which hosts `no_proxy` excepts."""
 
 import pytest
 
@@ -48,7 +48,7 @@ def _environment(monkeypatch):
     ],
 )
 def test_what_an_entry_excepts(entry, host, port):
-    """Each form of an entry that is in use excepts what it names."""
+    """Each common form of an entry excepts what it names."""
     assert excepts(entry, host, port)
 
 
@@ -78,20 +78,20 @@ def test_what_an_entry_excepts(entry, host, port):
     ],
 )
 def test_what_an_entry_does_not_except(entry, host, port):
-    """An entry excepts nothing else, and one that can't be read excepts nothing."""
+    """An entry excepts nothing else; one that can't be parsed excepts nothing."""
     assert not excepts(entry, host, port)
 
 
 @pytest.mark.parametrize("name", ["no_proxy", "NO_PROXY"])
 @pytest.mark.parametrize("listed", ["a,fd00::/8 ", "a fd00::/8", " a , fd00::/8,", "*"])
 def test_the_environment(monkeypatch, name, listed):
-    """Entries are separated by commas or blanks, in the variable of either case."""
+    """Entries are separated by commas or blanks, in `no_proxy` or `NO_PROXY`."""
     monkeypatch.setenv(name, listed)
     assert proxies_for("http://[fd00::5]:9999/") == {}
 
 
 def test_what_is_not_excepted_has_a_proxy(monkeypatch):
-    """A host that no entry names is asked through the proxy; the port that counts is that of the scheme where none is given."""
+    """A host that no entry names has a proxy; without a port in the URL, the scheme's default counts."""
     monkeypatch.setenv("no_proxy", "fd00::/8,b.org:80")
     assert proxies_for("http://a.org/")["http"] == proxies_for("http://b.org:81/")["http"] == "http://proxy:3128"
     assert proxies_for("http://b.org/") == {}
@@ -114,12 +114,12 @@ def test_what_is_not_excepted_has_a_proxy(monkeypatch):
     ],
 )
 def test_loopback_has_no_proxy(host):
-    """A host that is this one, however it is spelled, is never asked through a proxy."""
+    """This machine is never called through a proxy, however its name is written."""
     assert is_this_machine(host)
     assert proxies_for(f"http://[{host}]/" if ":" in host else f"http://{host}/") == {}
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "localhost.example.org", "notlocalhost", "128", "", "host", "fd00::1"])
 def test_what_is_not_loopback(host):
-    """A host that only looks like this one is another."""
+    """A host whose name only resembles that of this machine is another one."""
     assert not is_this_machine(host)

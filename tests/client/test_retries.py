@@ -32,7 +32,7 @@ def client(server):
 
 
 def test_a_refused_connection_is_tried_again(scripted, caplog):
-    """A call whose connection is refused goes through as soon as the server is there."""
+    """A call whose connection is refused succeeds as soon as the server listens."""
     server = scripted(active=False)
     caplog.set_level(logging.WARNING, "urllib3")
 
@@ -53,7 +53,7 @@ def test_a_refused_connection_is_tried_again(scripted, caplog):
 
 
 def test_a_refused_connection_is_a_wire_error():
-    """Where nobody listens, a WireError names the URL and the method, and does not claim that anything ran."""
+    """If no server listens, the WireError names the URL and the method, and does not claim that the method may have run."""
     url = dead_url()
     with (
         Client(url, retries=1) as client,
@@ -64,7 +64,7 @@ def test_a_refused_connection_is_a_wire_error():
 
 
 def test_an_unknown_host_is_a_wire_error():
-    """A host name that can't be resolved is a WireError that names it."""
+    """A host name that can't be resolved raises WireError, which names it."""
     with (
         Client("http://host.invalid", retries=0) as client,
         pytest.raises(WireError, match=r"host\.invalid: ping: can't connect: "),
@@ -73,7 +73,7 @@ def test_an_unknown_host_is_a_wire_error():
 
 
 def test_503_with_retry_after_is_tried_again(client, server):
-    """A 503 with Retry-After is repeated, as often as asked for, and is then a RemoteError with the server's words."""
+    """A 503 with Retry-After is retried, up to `retries` times; then it raises RemoteError with the server's sentence."""
     busy = answer(503, problem(503, detail="busy").partition(b"\r\n\r\n")[2], Retry_After=0)
     server.script = [busy]
     assert client.ping() == "pong"
@@ -86,7 +86,7 @@ def test_503_with_retry_after_is_tried_again(client, server):
 
 @pytest.mark.parametrize("wanted", ["86400", "9" * 5000, "Fri, 31 Dec 2999 23:59:59 GMT", "soon", "-5"])
 def test_retry_after_is_waited_for_with_a_bound(client, server, monkeypatch, wanted):
-    """However long Retry-After asks to wait, and whether it can be read or not, the call goes on within the bound."""
+    """Whatever Retry-After says, the wait is no longer than the bound."""
     monkeypatch.setattr(gjrpc.client.adapter, "MAX_WAIT", 0.05)
     server.script = [answer(503, b"", Retry_After=wanted)]
     assert client.ping() == "pong"
@@ -97,7 +97,7 @@ def test_retry_after_is_waited_for_with_a_bound(client, server, monkeypatch, wan
     [EMPTY_HANDED, answer(502, b""), answer(503, b""), answer(504, b""), answer(429, b"", Retry_After=0), answer(500, b"")],
 )
 def test_what_may_have_run_is_not_repeated(client, server, failure):
-    """A call that is not declared idempotent is sent once where it may have run, or the server did not ask for more."""
+    """A call that is not declared idempotent is sent once if it may have run, or if the answer does not allow a retry."""
     server.script = [failure]
     with pytest.raises(ClientError):
         client.ping()
@@ -107,7 +107,7 @@ def test_what_may_have_run_is_not_repeated(client, server, failure):
 @pytest.mark.parametrize("failure", [EMPTY_HANDED, answer(502, b""), answer(503, b""), answer(504, b"")])
 @pytest.mark.parametrize("pattern", ["ping", "p*"])
 def test_an_idempotent_call_is_repeated(server, failure, pattern):
-    """A call that is declared idempotent is repeated where it may have run; others on the same client are not."""
+    """A call that is declared idempotent is retried if it may have run; other calls of the same client are not."""
     with Client(server.url, timeout=TIMEOUT, idempotent=("other", pattern)) as client:
         server.script = [failure]
         assert client.ping() == "pong"
@@ -120,14 +120,14 @@ def test_an_idempotent_call_is_repeated(server, failure, pattern):
 
 
 def test_a_broken_connection_says_that_the_method_may_have_run(client, server):
-    """Where the answer is missing, the WireError says that the method may have run, and what to declare."""
+    """If the answer is missing, the WireError says that the method may have run, and which option declares it idempotent."""
     server.script = [EMPTY_HANDED]
     with pytest.raises(WireError, match=r"the method may have run .*idempotent="):
         client.ping()
 
 
 def paying(paid, gate):
-    """An application whose method `pay` notes that it ran, and holds its first caller until the gate opens."""
+    """Return an application whose method `pay` records that it ran, and keeps its first caller waiting until the gate opens."""
     registry = Registry()
 
     @registry.method
@@ -149,7 +149,7 @@ def pay_in_batch(client):
 @pytest.mark.parametrize("dialect", ["native", "jsonrpc"])
 @pytest.mark.parametrize("call", [lambda client: client.pay(1), lambda client: client.notify.pay(1), pay_in_batch])
 def test_a_call_that_a_stop_ends_is_not_repeated(serve, dialect, call):
-    """A call that is in progress at the end of the grace period runs once, though a new server listens on the address."""
+    """A call that is running at the end of the grace period runs once, even if a new server listens on the address."""
     paid, gate = [], threading.Event()
     served = serve(paying(paid, gate), timeouts=Timeouts(grace=0.1))
     with Client(served.url, timeout=TIMEOUT, dialect=dialect) as client, ThreadPoolExecutor(1) as threads:
@@ -167,7 +167,7 @@ def test_a_call_that_a_stop_ends_is_not_repeated(serve, dialect, call):
 
 
 def test_a_call_whose_server_is_killed_is_not_repeated(launch, tmp_path):
-    """A call whose server is killed runs once, though a new server listens on the address."""
+    """A call whose server is killed runs once, even if a new server listens on the address."""
     (tmp_path / "app.py").write_text(
         """
 import time
@@ -197,7 +197,7 @@ def pay(amount: int) -> str:
 
 
 class Cutting:
-    """A server that takes so many bytes of each request, sends so many of an answer, and then cuts the connection."""
+    """A server that reads some bytes of each request, sends some bytes of an answer, and then cuts the connection."""
 
     ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
 
@@ -225,7 +225,7 @@ class Cutting:
 @pytest.mark.parametrize(("taken", "given"), [(1, 0), (65536, 0), (65536, 5), (65536, 20), (65536, 38)])
 @pytest.mark.parametrize("dialect", ["native", "jsonrpc"])
 def test_a_call_whose_connection_is_cut_is_not_repeated(taken, given, reset, dialect):
-    """Wherever in the exchange the connection is cut, the call was sent once, and the error says that it may have run."""
+    """Wherever the connection is cut, the call is sent once, and the error says that the method may have run."""
     server = Cutting(taken, given, reset)
     with Client(server.url, timeout=TIMEOUT, retries=5, dialect=dialect) as client:
         for call in (lambda: client.pay(1), lambda: client.notify.pay(1), lambda: pay_in_batch(client)):
@@ -236,7 +236,7 @@ def test_a_call_whose_connection_is_cut_is_not_repeated(taken, given, reset, dia
 
 
 def test_timeouts_are_wire_errors(server):
-    """An answer that does not come in time is a WireError, which says where the method may have run."""
+    """An answer that does not arrive in time raises WireError, which says if the method may have run."""
     with Client(server.url, timeout=0.1, idempotent=("echo",)) as client:
         server.script = [server.hang, server.hang]
         with pytest.raises(WireError, match=r"no answer within 0\.1 s; the method may have run"):
@@ -247,7 +247,7 @@ def test_timeouts_are_wire_errors(server):
 
 
 def test_a_connection_closed_while_idle_is_replaced(client, server):
-    """A kept connection that the server has closed in the meantime is replaced before anything is sent on it."""
+    """An idle connection that the server has closed is replaced before anything is sent on it."""
     server.hangs_up = True
     for count in range(1, 4):
         assert client.ping() == "pong"

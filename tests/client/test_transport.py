@@ -1,4 +1,4 @@
-"""How the client's requests travel: its pool and its end, Unix sockets, proxies, headers and credentials."""
+"""How the client's requests are sent: the pool and its end, Unix sockets, proxies, headers and credentials."""
 
 import gzip
 import logging
@@ -54,7 +54,7 @@ def run(code):
     ],
 )
 def test_no_foreign_exception_escapes(client, server, raw):
-    """Bytes that are no HTTP, or end too early, are a WireError that is chained to its cause."""
+    """An answer that is not HTTP, or ends too early, raises WireError, with its cause."""
     server.script, server.hangs_up = [raw], True
     with pytest.raises(WireError) as raised:
         client.ping()
@@ -63,16 +63,16 @@ def test_no_foreign_exception_escapes(client, server, raw):
 
 
 def test_compressed_answers_are_read(client, server):
-    """An answer that a proxy on the way has compressed is read like any other."""
+    """An answer that a proxy has compressed is read like any other."""
     server.script = [answer(200, gzip.compress(b'{"ping":1}'), Content_Encoding="gzip")]
     assert client.ping() == 1
 
 
-# The pool, and its end.
+# The pool, and closing it.
 
 
 def test_calls_share_one_connection(client, server):
-    """Calls that follow each other, also failed and repeated ones, take one connection."""
+    """Successive calls use one connection, even after failed and retried ones."""
     server.script = [answer(200, b'{"ping":1}'), answer(500, b"oops"), answer(503, b"", Retry_After=0), answer(200, b"junk")]
     assert client.ping() == 1
     for kind in (RemoteError, WireError):
@@ -85,7 +85,7 @@ def test_calls_share_one_connection(client, server):
 
 
 def test_threads_share_the_pool(server):
-    """Fifty threads share five connections, all five at a time."""
+    """Fifty threads share five connections, and use all five at once."""
     with Client(server.url, timeout=TIMEOUT, pool=5) as client, ThreadPoolExecutor(50) as threads:
         assert all(threads.map(lambda _: client.meet(), range(50)))
         assert [*threads.map(client.echo, range(100))] == [*range(100)]
@@ -93,7 +93,7 @@ def test_threads_share_the_pool(server):
 
 
 def test_greenlets_share_the_pool(server):
-    """Under gevent's patches fifty greenlets share five connections, all five at a time."""
+    """Under gevent's patches fifty greenlets share five connections, and use all five at once."""
     run(f"""
         from gevent import monkey
         monkey.patch_all()
@@ -108,7 +108,7 @@ def test_greenlets_share_the_pool(server):
 
 
 def test_no_gevent_is_needed(server):
-    """The client works where gevent can't be imported."""
+    """The client works if gevent can't be imported."""
     run(f"""
         import sys
         sys.modules["gevent"] = None
@@ -118,7 +118,7 @@ def test_no_gevent_is_needed(server):
 
 
 def test_waiting_for_a_connection_ends(server):
-    """A call that finds all connections taken waits for no longer than its time."""
+    """A call that finds all connections in use waits no longer than its time."""
     with Client(server.url, timeout=0.5, pool=1) as client:
         with (
             client._transport._slots,
@@ -130,7 +130,7 @@ def test_waiting_for_a_connection_ends(server):
 
 
 def test_a_closed_client_refuses(server):
-    """Calls on a closed client are a MisuseError, also of one that waited; a call in flight still gets its answer."""
+    """Calls on a closed client raise MisuseError, also those that were waiting; a call in flight still gets its answer."""
     server.script = [server.hang]
     with ThreadPoolExecutor(3) as threads, Client(server.url, timeout=TIMEOUT, pool=1) as client:
         first = threads.submit(client.ping)
@@ -148,11 +148,11 @@ def test_a_closed_client_refuses(server):
     server.wait(lambda now: now.closed == now.connections == 1)
 
 
-# Ways to a server.
+# Unix sockets, paths, proxies, headers and credentials.
 
 
 def test_unix_socket(scripted, tmp_path):
-    """A unix socket is called with the Host localhost, its connections are pooled, and no proxy is asked."""
+    """Calls to a Unix socket have the Host localhost, share a pool of connections, and use no proxy."""
     server = scripted(path=str(tmp_path / "my socket"))
     with Client(server.url, timeout=TIMEOUT, pool=5) as client, ThreadPoolExecutor(20) as threads:
         assert client.ping() == "pong"
@@ -166,7 +166,7 @@ def test_unix_socket(scripted, tmp_path):
 
 
 def test_missing_unix_socket(tmp_path):
-    """A unix socket that is not there is a WireError that says so, and that nothing ran."""
+    """A missing Unix socket raises WireError, which does not claim that the method may have run."""
     with (
         Client(f"unix:{tmp_path}/none", retries=1) as client,
         pytest.raises(WireError, match="can't connect: No such file") as raised,
@@ -176,7 +176,7 @@ def test_missing_unix_socket(tmp_path):
 
 
 def test_path_prefix(server):
-    """A URL with a path is where a mounted application lives: calls go to that path and a slash."""
+    """Calls to a URL with a path, as of a mounted application, go to that path and a slash."""
     for url in (server.url + "/rpc", server.url + "/rpc/"):
         with Client(url, timeout=TIMEOUT) as client:
             assert client.ping() == "pong"
@@ -184,7 +184,7 @@ def test_path_prefix(server):
 
 
 def test_proxies_from_the_environment(server, monkeypatch, tmp_path, scripted):
-    """A proxy from the environment is asked for foreign hosts, and never for loopback, unix sockets or what NO_PROXY names."""
+    """The proxy from the environment is used for other hosts, and never for loopback, Unix sockets or the hosts in NO_PROXY."""
     monkeypatch.setenv("http_proxy", server.url)
     with Client("http://host.invalid:99", timeout=TIMEOUT) as client:
         assert client.ping() == "pong"
@@ -206,7 +206,7 @@ def test_proxies_from_the_environment(server, monkeypatch, tmp_path, scripted):
 
 @pytest.mark.parametrize("excepted", ["fd00::/8", "[fd00::5]", "FD00::5", "[fd00::5]:99", "a, fd00::/8"])
 def test_an_excepted_address_has_no_proxy(server, monkeypatch, excepted):
-    """A call to an address that `no_proxy` names, with its credentials, never goes to the proxy."""
+    """A call to an address in `no_proxy`, with its credentials, never goes to the proxy."""
     monkeypatch.setenv("http_proxy", server.url)
     monkeypatch.setenv("no_proxy", excepted)
     with Client("http://[fd00::5]:99", auth=("me", "secret"), timeout=0.2, retries=0) as client, pytest.raises(WireError):
@@ -215,7 +215,7 @@ def test_an_excepted_address_has_no_proxy(server, monkeypatch, excepted):
 
 
 def test_a_query_is_sent_and_never_shown(server, caplog, monkeypatch):
-    """A JSON-RPC 2.0 URL may have a query, through a proxy too; no error, repr, traceback or log line shows it."""
+    """A JSON-RPC 2.0 URL may have a query, also through a proxy; no error, repr, traceback or log line shows it."""
     caplog.set_level(logging.DEBUG)
     reply = b'{"jsonrpc":"2.0","id":1,"result":5}'
     url = server.url + "/rpc?apikey=s3cr%2Ft&x=1"
@@ -251,7 +251,7 @@ def test_a_query_is_sent_and_never_shown(server, caplog, monkeypatch):
 
 
 def test_a_signature_sees_the_query(server):
-    """A callable that signs requests is given the whole URL."""
+    """A callable that signs requests gets the whole URL."""
     urls = []
 
     def sign(request):
@@ -265,7 +265,7 @@ def test_a_signature_sees_the_query(server):
 
 
 def test_headers_and_credentials(server):
-    """Own headers replace the client's, Basic credentials are UTF-8, a callable signs each request, and no cookie is kept."""
+    """The caller's headers replace the client's, Basic credentials are UTF-8, a callable signs, and cookies are not kept."""
     server.script = [answer(200, b'{"ping":1}', Set_Cookie="a=b")]
     with Client(server.url, headers={"X-Trace": "1", "user-agent": "me"}, auth=("jürgen", "päss"), timeout=TIMEOUT) as client:
         client.ping()
@@ -285,7 +285,7 @@ def test_headers_and_credentials(server):
 
 
 def test_digest_credentials(server):
-    """An authentication of requests that answers a challenge works."""
+    """requests' HTTPDigestAuth, which answers a challenge, works."""
     server.script = [answer(401, b"", WWW_Authenticate='Digest realm="r", nonce="n", qop="auth"')]
     with Client(server.url, auth=HTTPDigestAuth("me", "secret"), timeout=TIMEOUT) as client:
         assert client.ping() == "pong"
@@ -295,7 +295,7 @@ def test_digest_credentials(server):
 
 @pytest.mark.parametrize("challenge", ["Digest", 'Digest nonce="n"', 'Digest realm="r"'])
 def test_a_challenge_that_cannot_be_met(server, challenge):
-    """A challenge that the authentication can make nothing of is a ClientError."""
+    """A challenge that HTTPDigestAuth can't answer raises WireError."""
     good = 'Digest realm="r", nonce="n", qop="auth"'
     server.script = [answer(401, b"", WWW_Authenticate=good), answer(200, b'{"ping":1}')]
     with Client(server.url, auth=HTTPDigestAuth("me", "secret"), timeout=TIMEOUT) as client:

@@ -38,7 +38,7 @@ def test_redacted(url, shown):
 
 
 def test_redacted_body():
-    """The query's values are removed from what a server repeats, decoded too; short values are left in."""
+    """The values of the query are removed from what a server repeats, encoded or decoded; short values stay."""
     made = response(b"no key=s3cr%2Ft, s3cr/t or 1")
     made.url = "http://host/?key=s3cr%2Ft&x=1"
     assert redacted_body(made) == "no key=…, … or 1".encode()
@@ -74,7 +74,7 @@ def test_redacted_body():
     ],
 )
 def test_bad_urls(url, text):
-    """A URL that can't be one is a MisuseError with the right forms, and shows no password."""
+    """A URL that can't be used raises MisuseError, which names the valid forms and shows no password."""
     with pytest.raises(MisuseError, match=text) as raised:
         Client(url)
     assert "secret" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""Who only asks for a process is not found, with real servers and clients; who only resembles it is."""
+"""`check_process` leaves out the processes that call or serve it, and no others; with real servers and clients."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from gjrpc.app.application import Application
 from gjrpc.calls.registry import Registry
 from gjrpc.host import callers, methods
 
-# A client as people write them: it takes the text as its argument, and says nothing of the method.
+# A client as people write them: the text is its argument, and the method is not in its command line.
 CLIENT = """
 import json, socket, sys
 where, text, dialect = sys.argv[1:4]
@@ -46,7 +46,7 @@ def marker():
 
 @pytest.fixture
 def host(launch):
-    """Start a server of the host methods: `host(*options)` gives where a client finds it."""
+    """Start a server of the host methods: `host(*options)` returns its address."""
 
     def start(*options, bind="127.0.0.1:0"):
         served = launch("-m", "gjrpc.serve", "--bind", bind, *options)
@@ -57,21 +57,21 @@ def host(launch):
 
 @pytest.fixture(scope="module")
 def local():
-    """Where a server of the host methods listens that several tests use."""
+    """The address of a server of the host methods that several tests share."""
     served = Launched([sys.executable, "-m", "gjrpc.serve", "--bind", "127.0.0.1:0"])
     yield served.wait_url().removeprefix("http://")
     served.end()
 
 
 def run(*command, **options):
-    """What a program prints, as JSON."""
+    """Run a program and return the JSON that it prints."""
     done = subprocess.run(command, capture_output=True, timeout=60, check=False, **options)
     assert done.returncode == 0, done.stderr.decode()
     return msgspec.json.decode(done.stdout)
 
 
 def ask(where, text, dialect="native"):
-    """Have a client ask; give what it was told."""
+    """Let a client call `check_process`, and return what it got."""
     answer = run(sys.executable, "-c", CLIENT, where, text, dialect)
     if dialect == "native":
         return answer["check_process"]
@@ -80,7 +80,7 @@ def ask(where, text, dialect="native"):
 
 @pytest.mark.parametrize("dialect", ["native", "single", "batch"])
 def test_the_client_is_left_out(local, marker, dialect):
-    """The process at the other end of the connection is not found, though the text is in its command line; others are."""
+    """The process at the other end of the connection is left out, though its command line has the text; others are listed."""
     answer = ask(local, marker, dialect)
     assert answer["output"] == []
     assert "except 1 that made or serve this call" in answer["error"]
@@ -89,7 +89,7 @@ def test_the_client_is_left_out(local, marker, dialect):
 
 
 def test_the_client_at_a_unix_socket_is_left_out(host, marker, tmp_path):
-    """At a Unix socket the kernel says which process asks."""
+    """On a Unix socket the kernel tells which process is the client."""
     where = host(bind=f"unix:{tmp_path}/s")
     assert ask(where, marker)["output"] == []
     with child(marker) as process:
@@ -97,7 +97,7 @@ def test_the_client_at_a_unix_socket_is_left_out(host, marker, tmp_path):
 
 
 def test_the_client_by_another_family_is_left_out(host, marker):
-    """A client that comes by IPv6 is left out too."""
+    """A client that connects with IPv6 is left out too."""
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
@@ -106,7 +106,7 @@ def test_the_client_by_another_family_is_left_out(host, marker):
 
 
 def test_an_idle_client_is_found(local, marker):
-    """A process that keeps a connection open, but does not ask, is found."""
+    """A process that keeps a connection open but does not call is listed."""
     address, port = local.split(":")
     code = f"import socket; wire = socket.create_connection(('{address}', {port})); {WAIT}"
     with child(marker, code=code) as process:
@@ -115,7 +115,7 @@ def test_an_idle_client_is_found(local, marker):
 
 @pytest.mark.skipif(shutil.which("sh") is None, reason="no shell")
 def test_what_started_the_client_is_left_out(local, marker):
-    """A shell or another program that has the client's command line in its own is not found either."""
+    """A shell or another program whose command line contains the client's is left out too."""
     script = f"\"{sys.executable}\" -c '{CLIENT}' {local} {marker} native; exit 0"
     assert run("sh", "-c", script)["check_process"]["output"] == []
     wrapper = [sys.executable, "-c", "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)"]
@@ -123,14 +123,14 @@ def test_what_started_the_client_is_left_out(local, marker):
 
 
 def test_what_started_the_client_for_another_reason_is_found(local, marker):
-    """A program that starts a client is found by a text that it has for itself."""
+    """A program that started a client is listed if its own command line has the text."""
     code = "import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', sys.stdin.read(), *sys.argv[2:]]).returncode)"
     answer = run(sys.executable, "-c", code, f"agent-{marker}", local, marker, "native", input=CLIENT.encode())
     assert [found["args"].split()[-4] for found in answer["check_process"]["output"]] == [f"agent-{marker}"]
 
 
 def test_a_proxy_is_found(local, marker):
-    """A process at the other end of the connection that listens itself is a proxy, not who asks."""
+    """A process at the other end of the connection that itself listens is a proxy, and is listed."""
     code = f"""
 import socket, sys
 listener = socket.create_server(("127.0.0.1", 0))
@@ -151,21 +151,21 @@ client.close()
 
 
 def test_the_server_is_left_out(host, tmp_path):
-    """With several workers neither they nor their master are found."""
+    """With several workers, the workers and their master are left out."""
     where = host("--workers", "2", "--access-log", "off", bind=f"unix:{tmp_path}/s")
     answer = ask(where, "gjrpc.serve --bind unix:" + str(tmp_path))
     assert answer["output"] == []
 
 
 def test_a_server_elsewhere_is_found(host, tmp_path):
-    """Another server of the same program is found."""
+    """Another server of the same program is listed."""
     first, second = (host(bind=f"unix:{tmp_path}/{name}") for name in "ab")
     assert len(ask(first, f"gjrpc.serve --bind unix:{tmp_path}")["output"]) == 1
     assert len(ask(second, f"gjrpc.serve --bind unix:{tmp_path}")["output"]) == 1
 
 
 def test_under_a_foreign_server(marker):
-    """Under a server that does not say who connects, a command line that spells the call is left out."""
+    """Under a server that does not tell the peer, a command line that spells out the call is left out."""
     with child(f"http://localhost/check_process;{marker}"), child(marker) as other:
         output = methods.registry.find("check_process").function(marker)["output"]
     assert [found["pid"] for found in output] == [other.pid]
@@ -187,12 +187,12 @@ def test_under_a_foreign_server(marker):
     ],
 )
 def test_spelled(line, spells):
-    """A command line spells the call if the text comes only behind the method's whole name."""
+    """A command line spells out the call if the text is only after the method's whole name."""
     assert callers._spells(line, "check_process", "nginx") is spells
 
 
 def test_batch_knows_the_connection(serve):
-    """All entries of a batch know the connection that they came on, whichever greenlet runs them; a method in place has none."""
+    """Each blocking method of a batch can read its connection, whichever greenlet runs it; other methods can not."""
     from gjrpc import context
 
     registry = Registry()
@@ -208,7 +208,7 @@ def test_batch_knows_the_connection(serve):
 
 
 def test_ended_meanwhile():
-    """A process that has ended has no ancestors, and is not the server's own."""
+    """A process that has ended has no ancestors, and is not one of the server's own."""
     with child() as process:
         seen = callers.psutil.Process(process.pid)
         assert os.getpid() in callers._ancestors(seen)

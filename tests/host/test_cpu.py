@@ -24,7 +24,7 @@ def waits(monkeypatch):
 
 
 def test_first_call(waits):
-    """The first call already tells of a busy CPU, after one short wait."""
+    """The first call already reports a busy CPU, after one short wait."""
     with child(code="print('ready', flush=True)\nwhile True: pass"):
         output, error = ask("cpuinfo")
     assert waits == [cpu._SAMPLE_SECONDS]
@@ -37,7 +37,7 @@ def test_first_call(waits):
 
 
 def test_soon_after(waits, monkeypatch):
-    """A call within a second gets the same figures and does not wait."""
+    """A call within a second returns the same figures and does not wait."""
     monkeypatch.setattr(cpu, "_FRESH_SECONDS", 60.0)  # a busy machine may take more than a second
     first, _ = ask("cpuinfo")
     second, _ = ask("cpuinfo")
@@ -46,7 +46,7 @@ def test_soon_after(waits, monkeypatch):
 
 
 def test_later(waits, monkeypatch):
-    """A few seconds later the rate since the last look is told at once."""
+    """A few seconds later the rate since the previous sample is returned at once."""
     monkeypatch.setattr(cpu, "_STALE_SECONDS", 60.0)
     ask("cpuinfo")
     sample = cpu._samples[0]
@@ -57,7 +57,7 @@ def test_later(waits, monkeypatch):
 
 
 def test_much_later(waits):
-    """A look of an hour ago is not averaged into the rate of now."""
+    """A sample of an hour ago is not averaged into the current rate."""
     ask("cpuinfo")
     sample = cpu._samples[0]
     nothing = [times._make([0.0] * len(times)) for times in sample.times]
@@ -67,7 +67,7 @@ def test_much_later(waits):
 
 
 def test_no_ticks(monkeypatch):
-    """Where the kernel's CPU times stand still, the rates are null and the error says so."""
+    """If the kernel's CPU times do not advance, the rates are null and the error says so."""
     times = psutil.cpu_times()
     monkeypatch.setattr(psutil, "cpu_times", lambda percpu=False: [times] if percpu else times)
     output, error = ask("cpuinfo")
@@ -76,7 +76,7 @@ def test_no_ticks(monkeypatch):
 
 
 def test_guests_count_once():
-    """The time of virtual guests, which Linux counts under user too, counts once."""
+    """The time of virtual guests, which Linux also counts as user time, counts once."""
     fields = ("user", "system", "idle", "iowait", "guest", "guest_nice")
     before = SimpleNamespace(_fields=fields, **dict.fromkeys(fields, 0.0))
     now = SimpleNamespace(_fields=fields, user=50.0, system=0.0, idle=40.0, iowait=10.0, guest=50.0, guest_nice=0.0)

@@ -1,4 +1,4 @@
-"""What is masked, and what is not: by single lines, by many realistic ones, and by lines made to keep the rules busy."""
+"""What is masked, and what is not: single lines, many realistic ones, and lines that are made to be slow."""
 
 import random
 import re
@@ -31,7 +31,7 @@ PLACE = re.compile(r"\{(word|odd|phrase|uuid|hex|alnum|url|base64|upper|digits)(
 
 
 def invent(rng, kind, length):
-    """A secret of a kind: what people choose, or what machines draw. Made here, so that no scanner finds it in a file."""
+    """Return a secret as people choose or machines generate them; made here, so that scanners find none in a file."""
     if kind == "word":
         return rng.choice(WORDS).capitalize() + rng.choice(WORDS) + str(rng.randrange(10, 9999))
     if kind == "odd":
@@ -45,7 +45,7 @@ def invent(rng, kind, length):
 
 
 def parse(line):
-    """The arguments of a line, and the secrets that were put into it, always the same ones."""
+    """Return the arguments of a line, and the secrets that were put into it, which are always the same."""
     rng, secrets = random.Random(line), []
 
     def put(place):
@@ -57,13 +57,13 @@ def parse(line):
 
 
 def lines(name):
-    """The lines of a file, without comments."""
+    """Return the lines of a file, without comments."""
     text = (FILES / name).read_text(encoding="utf-8")
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
 def leaks(shown, secret):
-    """Whether six characters in a row of a secret, or a whole shorter word of it, are shown."""
+    """Return whether six successive characters of a secret, or a whole shorter word of it, are shown."""
     pieces = [(word, min(len(word), 6)) for word in secret.split()]
     return any(word[at : at + size] in shown for word, size in pieces for at in range(len(word) - size + 1))
 
@@ -79,7 +79,7 @@ def test_realistic_secrets():
 
 
 def test_realistic_rest():
-    """Of what stands beside the secrets in those lines, at most 5 % of the words are masked with them."""
+    """Of the words beside the secrets in those lines, at most 5 % are masked too."""
     rest = [
         (word, mask(*words))
         for words, secrets in map(parse, lines("secret.txt"))
@@ -154,7 +154,7 @@ def test_masked(words):
     assert shown.startswith(words[0][:5])
 
 
-# What has no other mark than its place or its name: the secret may be a plain word.
+# Only its position or a name marks the secret: it may be a plain word.
 PLAIN = """
 docker login -p X|docker login -u me -pX|mongo -u a -p X|mongosh --password X|sqlcmd -P X|sqlcmd -PX|unzip -P X a|zip -P X a b
 mysql -pX|sshpass -p X ssh h|7z x -pX a|rar a -hpX x|ldapsearch -w X|redis-cli -a X|smbclient -U u%X s|ssh-keygen -N X -f x
@@ -174,14 +174,14 @@ MYSQL_PWD=X|DB_PASS=X|APP_SECRET=X|AWS_SECRET_ACCESS_KEY=X|DSN=u:X@unix(/s)/d|WE
 @pytest.mark.parametrize("form", PLAIN.strip().replace("\n", "|").split("|"))
 @pytest.mark.parametrize("secret", ["hunter2", "geheim", "GEHEIM", "S3cr3t!x"])
 def test_short_and_plain_secrets(form, secret):
-    """Where place or name say that something is a secret it is masked, also one that is a plain word."""
+    """If its position or a name marks a secret, it is masked even if it is a plain word."""
     assert secret not in mask(
         *form.replace("X", secret).replace(f"{secret}-Api", "X-Api").replace(f"{secret}_T", "X_T").split(" ")
     )
 
 
 def test_rest_is_shown():
-    """Only the secret is masked, the rest of the line stays."""
+    """Only the secret is masked; the rest of the line is shown."""
     shown = mask("x", "--token", SECRET, "-v", f"postgres://me:{SECRET}@host/db", "end")
     assert shown == "x --token ******** -v postgres://me:********@host/db end"
 
@@ -192,7 +192,7 @@ def test_overlapping_kinds():
 
 
 def test_embedding_code(monkeypatch):
-    """Embedding code adds kinds of secrets, patterns or functions, or clears them all to show everything."""
+    """Embedding code can add kinds of secrets, patterns or functions, or clear them all to show everything."""
     monkeypatch.setitem(SECRETS, "badge", re.compile(r"(?P<keep>badge )\d+"))
     monkeypatch.setitem(SECRETS, "first", lambda text: [(0, 2)])
     assert mask("no badge 12345") == f"{MASK} badge {MASK}"
@@ -202,12 +202,12 @@ def test_embedding_code(monkeypatch):
 
 
 def test_cut():
-    """A text is looked at and shown up to a limit, so that a secret beyond it is not shown either."""
+    """A text is searched and shown up to a limit, so that a secret beyond it is not shown."""
     shown = mask("x" * LONGEST, f"--password={SECRET}")
     assert shown == "x" * LONGEST + " …"
 
 
-# Each is repeated: what a rule begins with, but not what it ends with, and what its judges look at.
+# Each is repeated: the beginning of what a rule matches without its end, and what the judges examine.
 EVIL = [
     *(
         "mysql ",
@@ -248,7 +248,7 @@ EVIL = [
 
 
 def steps(text):
-    """How many functions, of Python and of C, masking a text calls."""
+    """Return how many functions, of Python and of C, are called to mask a text."""
     count = 0
 
     def note(frame, event, arg):
@@ -265,14 +265,14 @@ def steps(text):
 
 @pytest.mark.parametrize("evil", EVIL)
 def test_linear(evil):
-    """A command line that is made to keep the rules busy costs no more steps than four times one of a quarter of its length."""
+    """A hostile command line costs no more steps than four times one of a quarter of its length."""
     short, long = (evil * (length // len(evil)) for length in (1024, 4096))
     assert steps(long) <= 4.5 * steps(short) + 200
 
 
 @pytest.mark.parametrize("evil", EVIL)
 def test_judged_by_a_part(evil):
-    """What a judge of values looks at has a bound, however long the value is."""
+    """A judge examines a bounded part of a value, however long the value is."""
     seen = []
 
     def note(frame, event, arg):
@@ -287,11 +287,11 @@ def test_judged_by_a_part(evil):
     assert max(seen, default=0) <= 300
 
 
-# Those with an assertion that looks back seem to grow in short texts. Counted once in longer ones, of 150
-# characters and 600, they do not; that takes a minute.
+# Patterns with a lookbehind seem to take more than linear steps in short texts. In longer ones, of 150 and 600 characters, they
+# do not; that was counted once, and takes a minute.
 LOOKS_BACK = ("_MAYBE_TOKEN", "_USER_PASSWORD", "_NAMED", "_LONG", "_TURN")
 ANCHORED = {"_REFERENCE", "_PATH", "_FILE", "_PLAIN_URL", "_NAME_OF_ONE", "_OPTION", "_QUOTED", "_HEADERS", "_PROGRAM", "_USER"}
-"""Those that are only asked whether a text begins so."""
+"""Patterns that are only matched at the beginning of a text."""
 
 PATTERNS = {
     name: value
@@ -303,5 +303,5 @@ PATTERNS = {
 
 @pytest.mark.parametrize("name", PATTERNS)
 def test_each_pattern_is_linear(name):
-    """Of a text that is four times as long each pattern takes at most five times the steps, however hostile it is."""
+    """For a text four times as long, each pattern takes at most five times the steps, however hostile the text is."""
     assert grows(PATTERNS[name], name in ANCHORED, 16) is None

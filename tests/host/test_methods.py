@@ -1,4 +1,4 @@
-"""The host methods, on the real machine; what changes a process for good (gevent, a user, a mount) runs in one of its own."""
+"""The host methods, on the real machine; tests that change their process for good run in one of their own."""
 
 import os
 import pwd
@@ -24,7 +24,7 @@ SECRET = "hunter2"
 
 
 def test_registry_holds_the_twelve():
-    """The registry holds exactly the twelve methods, and all but ping run off the loop."""
+    """The registry has exactly the twelve methods, and all but ping are blocking."""
     introspection = {"list_methods", "method_signature", "method_help"}
     methods = {method.name: method for method in host.registry if method.name not in introspection}
     assert set(methods) == METHODS
@@ -44,12 +44,12 @@ def test_imports():
 
 
 def test_ping():
-    """A ping is answered with pong."""
+    """A ping returns pong."""
     assert host.ping() == "pong"
 
 
 def test_uptime():
-    """The uptime is the line of the uptime command, with the time since boot and the load."""
+    """The uptime is a line as the uptime command prints it, with the time since boot and the load."""
     line, error = ask("uptime")
     found = re.fullmatch(
         r" \d\d:\d\d:\d\d up (?:(\d+) days?, )?(?: ?(\d+):(\d\d)|(\d+) min), [ \d]\d users?,  load average: \d+\.\d\d, .*", line
@@ -85,7 +85,7 @@ def test_duration(seconds, text):
     ],
 )
 def test_counters(method, names, counters):
-    """The counters of disks and network interfaces are psutil's, entry by entry."""
+    """The counters of disks and network interfaces are psutil's."""
     before = counters() if method == "iostat" else counters(pernic=True)
     entries, error = ask(method)
     assert error == ""
@@ -110,7 +110,7 @@ def test_lacking_figures_are_null():
 
 
 def test_unseen_part():
-    """A part that psutil can't see is null, named in the error, and does not spoil the rest."""
+    """A part that psutil can't read is null and named in the error; the rest is there."""
 
     def hidden():
         raise NotImplementedError("can't be read here")
@@ -141,7 +141,7 @@ class TestProcesses:
         assert len(lines) >= 2
 
     def test_check(self, marker):
-        """A process is found by any part of its command line in any case, with its figures as numbers."""
+        """A process is found by any part of its command line, in any case, and its figures are numbers."""
         code = "import sys, threading as t; s = t.Thread(target=sys.stdin.read); s.start(); print('ready', flush=True); s.join()"
         with child(marker, code=code) as process:
             (found,), error = ask("check_process", marker[3:].upper())
@@ -158,7 +158,7 @@ class TestProcesses:
         assert abs(datetime.strptime(found["starttime"], "%a %b %d %H:%M:%S %Y") - start).total_seconds() <= 1
 
     def test_itself(self):
-        """The process that serves the call is not found; where nothing else is, the error says so."""
+        """The process that serves the call is left out; if there is no other, the error says so."""
         assert os.getpid() not in {found["pid"] for found in ask("check_process", "pyt")[0]}
         own = " ".join(psutil.Process().cmdline())
         if not [line for line in ask("running_process")[0] if own in line][1:]:
@@ -166,7 +166,7 @@ class TestProcesses:
             assert (output, "except 1 that made or serve this call" in error) == ([], True)
 
     def test_pcpu(self, marker):
-        """The CPU use of a process is over its lifetime."""
+        """The CPU use of a process is averaged over its lifetime."""
 
         def used():
             return sum(seen.cpu_times()[:2]), time.time() - seen.create_time()
@@ -179,18 +179,18 @@ class TestProcesses:
 
     @pytest.mark.parametrize("text", ["", " \t"])
     def test_empty_text(self, text):
-        """An empty text finds no process and is said to be empty."""
+        """An empty text finds no process, and the error says that it is empty."""
         assert ask("check_process", text) == ([], "the text to search for is empty")
 
     @pytest.mark.parametrize("text", ["", "; touch /tmp/x", "$(id)", "[", "*"])
     def test_nothing_found(self, text, marker):
-        """A text in no command line finds nothing and the error says so; no character of it has a meaning."""
+        """A text that no command line contains finds nothing, and the error says so; none of its characters is special."""
         output, error = ask("check_process", marker + text)
         assert output == []
         assert error.startswith(f"no process has {marker + text!r}")
 
     def test_undecodable(self, marker):
-        """Bytes of a command line that are no text are replaced, so that JSON can hold it."""
+        """Bytes of a command line that can't be decoded are replaced, so that JSON can hold it."""
         with child(marker, b"caf\xe9 \xff"):
             (found,), _ = ask("check_process", marker)
         assert found["args"].endswith(f"{marker} caf\ufffd \ufffd")
@@ -205,13 +205,13 @@ class TestProcesses:
         assert not [line for line in lines if marker[::-1] in line]
 
     def test_long(self, marker):
-        """A very long command line is cut, whole argument by whole argument."""
+        """A very long command line is cut between two arguments."""
         with child(marker, "x" * 30_000, "y" * 30_000):
             (found,), _ = ask("check_process", marker)
         assert found["args"].endswith("x …")
 
     def test_zombie(self, marker):
-        """A process that has ended but is still in the table is shown as ps shows it."""
+        """A process that has ended but is still in the process table is shown as `ps` shows it."""
         with child(marker) as process:
             process.kill()
             wait_until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE, "it has ended")
@@ -219,7 +219,7 @@ class TestProcesses:
         assert re.fullmatch(r"\[python[\w.-]*\] <defunct>", shown)
 
     def test_ended(self, marker, monkeypatch):
-        """A process that ends before it is looked at is left out and counted, and the others are told."""
+        """A process that ends before it is read is left out and counted; the others are listed."""
         with child(marker) as process:
             process.kill()
         real = psutil.pids
@@ -229,7 +229,7 @@ class TestProcesses:
         assert re.fullmatch(r"\d+ of \d+ processes could not be read \(\d+ ended meanwhile\)", error)
 
     def test_ends_while_seen(self, marker, monkeypatch):
-        """A process that ends between two looks keeps its entry, which carries the error."""
+        """A process that ends between two reads keeps its entry, which has the error."""
         real = processes.line_of
         with child(marker) as process:
 
@@ -247,7 +247,7 @@ class TestProcesses:
         assert marker in found["args"]
 
     def test_denied(self, marker, monkeypatch):
-        """A process that may not be looked at is left out and counted; one that may in part has nulls and an error."""
+        """A process that may not be read is left out and counted; one that may be read in part has nulls and an error."""
         cmdline = psutil.Process.cmdline
 
         def denied(process):
@@ -263,14 +263,14 @@ class TestProcesses:
         assert "1 not permitted" in error
 
     def test_hidden(self, monkeypatch):
-        """Where the processes of others are hidden, the error says so."""
+        """If the processes of other users are hidden, the error says so."""
         monkeypatch.setattr(psutil, "pids", lambda: [os.getpid()])
         assert "hidden" in ask("running_process")[1]
 
 
 class TestSecrets:
     def test_environment(self, monkeypatch):
-        """The environment is an object whose secrets are masked and whose rest is shown."""
+        """The environment is returned as an object; its secrets are masked, and the rest is shown."""
         for name in ("DB_PASSWORD", "API_TOKEN", "AWS_SECRET_ACCESS_KEY", "MYSQL_PWD", "AUTH"):
             monkeypatch.setenv(name, f"{SECRET} {SECRET}")
         monkeypatch.setenv("DATABASE_URL", f"postgres://me:{SECRET}@host/db")
@@ -289,7 +289,7 @@ class TestSecrets:
         assert (shown["EMPTY_PASSWORD"], shown["BYTES"]) == ("", "caf\ufffd")
 
     def test_embedding_code(self, monkeypatch):
-        """Embedding code adds kinds of secrets, or clears them all to show everything."""
+        """Embedding code can add kinds of secrets, or clear them all to show everything."""
         monkeypatch.setenv("DB_PASSWORD", SECRET)
         monkeypatch.setitem(masking.SECRETS, "badge", re.compile(r"(?P<keep>badge )\d+"))
         assert masking.mask("badge 12345") == f"badge {masking.MASK}"
@@ -299,7 +299,7 @@ class TestSecrets:
 
 
 def test_another_user():
-    """Without root all methods answer, and say what they could not see."""
+    """Without root all methods answer, and say what they could not read."""
     code = """
     import json, warnings
     from gjrpc.host import methods as host
@@ -332,7 +332,7 @@ def test_another_user():
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_under_gevent(when):
-    """In gevent's thread pool all methods answer several at once, whenever gevent patched, and the loop goes on meanwhile."""
+    """All methods run in gevent's thread pool, several at once, whenever gevent patched, and the loop continues meanwhile."""
     code = """
     import sys
     if sys.argv[1] == "after":

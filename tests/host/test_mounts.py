@@ -19,7 +19,7 @@ SECRET = "hunter2"
 
 
 def test_mount():
-    """Mounts hold all file systems on devices and none in which the kernel shows itself."""
+    """All file systems on devices are listed, and none that shows the kernel's own data."""
     mounts, error = ask("mount")
     assert error == ""
     assert all(set(entry) == {"device", "mountpoint", "fstype", "opts"} for entry in mounts)
@@ -28,7 +28,7 @@ def test_mount():
 
 
 def test_hostile_mount(monkeypatch):
-    """A file system whose user chose bytes that are no text for its names and options is listed like any other."""
+    """A file system with names and options that can't be decoded is listed like any other."""
     name = os.fsdecode(b"\xff\n\x1b")
     mounts = psutil.disk_partitions(all=True)
     hostile = mounts[0]._replace(device=name, mountpoint=name, fstype=f"fuse.{name}", opts=f"{name},password={SECRET}")
@@ -50,7 +50,7 @@ def test_figures():
 
 @pytest.fixture
 def nfs(monkeypatch, tmp_path):
-    """A folder that psutil takes for a mount of NFS."""
+    """A folder that psutil lists as an NFS mount."""
 
     def with_nfs(**options):
         mounts = partitions(**options)
@@ -62,7 +62,7 @@ def nfs(monkeypatch, tmp_path):
 
 
 def test_hung_mount(monkeypatch, nfs):
-    """A hung mount costs one thread and its time limit once, however many ask, and comes back when it answers."""
+    """A hung mount costs one thread, and its time limit once, however many calls ask; it is read again when it answers."""
     silent, end = os.pipe()
     entered, statvfs = [], os.statvfs
 
@@ -92,13 +92,13 @@ def test_hung_mount(monkeypatch, nfs):
 
 
 def test_vanished_mount(nfs):
-    """A mount point that is gone carries the error."""
+    """A mount point that has disappeared has an error."""
     os.rmdir(nfs)
     assert "No such file" in merged(ask("disk_usage")[0])[nfs]["error"]
 
 
 def test_no_thread(monkeypatch):
-    """Where no thread can be started each entry carries the error, and nothing hangs or stays behind."""
+    """If no thread can be started, each entry has the error, and nothing hangs or stays behind."""
 
     def refuse(function, args):
         raise RuntimeError("can't start new thread")
@@ -111,7 +111,7 @@ def test_no_thread(monkeypatch):
 
 @pytest.mark.parametrize("patched", ["plain", "gevent"])
 def test_dead_file_server(patched):
-    """A really dead mount stops neither gevent's loop nor the rest, and a forked child does not inherit its fate."""
+    """A really dead mount blocks neither gevent's loop nor the other entries, and a forked child can read its own mounts."""
     code = """
     import sys
     if sys.argv[1] == "gevent":

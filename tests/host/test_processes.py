@@ -1,4 +1,4 @@
-"""Processes with names and command lines that a stranger chose, and those that end or hide meanwhile."""
+"""Processes with hostile names and command lines, and those that end or are hidden."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ from gjrpc.host.masking import MASK
 
 @contextmanager
 def child(*args, **options):
-    """Start a process with these arguments that waits; yield what psutil knows of it."""
+    """Start a process with these arguments that waits; yield its psutil.Process."""
     with host_machine.child(*args, **options) as process:
         yield psutil.Process(process.pid)
 
@@ -36,7 +36,7 @@ def child(*args, **options):
     ],
 )
 def test_hostile_arguments(argument, shown):
-    """A command line is one line of text that a terminal can show, whatever bytes it has."""
+    """A command line is shown as one line that is safe to print, whatever bytes it has."""
     with child("begin", argument, "end") as process:
         line = processes.line_of(process)
     assert line.endswith(f" begin {shown} end")
@@ -44,7 +44,7 @@ def test_hostile_arguments(argument, shown):
 
 
 def test_long_arguments():
-    """A command line is cut before the argument that reaches the limit, however long it is; a secret behind it is not shown."""
+    """A command line is cut before the argument that exceeds the limit; a secret after it is not shown."""
     with child(*["x" * 100_000] * 10, "--password", "hunter2") as process:
         line = processes.line_of(process)
     assert line.endswith(" …")
@@ -52,13 +52,13 @@ def test_long_arguments():
 
 
 def test_long_first_argument():
-    """Where the first argument alone is too long, the name is shown."""
+    """If the first argument alone is too long, the name is shown."""
     with child(executable=sys.executable, code=WAIT) as process:
         assert processes.line_of(process, 3) == f"[{process.name()}] …"
 
 
 def test_long_name():
-    """A name that goes on in the first argument, as psutil reads it, is cut."""
+    """A name that psutil completes from a long first argument is cut."""
     name = "a" * 15
     code = f"import ctypes; ctypes.CDLL(None).prctl(15, b'{name}', 0, 0, 0); {WAIT}"
     command = [f"/{name}{'b' * 100_000}", "-c", code]
@@ -73,7 +73,7 @@ def test_long_name():
 
 
 def test_name_of_its_own():
-    """A process that writes a title over its command line is shown by that, without its secrets."""
+    """A process that changes its name is still shown by its command line, masked, and its name is one line."""
     code = (
         "import ctypes, sys; libc = ctypes.CDLL(None); libc.prctl(15, b'a\\n\\x1b[1m', 0, 0, 0);" + "print('ready', flush=True);"
         "sys.stdin.read()"
@@ -86,7 +86,7 @@ def test_name_of_its_own():
 
 
 def test_zombie_with_a_hostile_name():
-    """The name of a process that has ended but is in the table still is one line too."""
+    """The name of a process that has ended but is still in the process table is one line too."""
     with child(code=f"import ctypes; ctypes.CDLL(None).prctl(15, b'a\\n\\x1bb', 0, 0, 0); {WAIT}") as process:
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
@@ -94,7 +94,7 @@ def test_zombie_with_a_hostile_name():
 
 
 def test_together(monkeypatch):
-    """All command lines together are bounded: beyond the limit each is cut short, the error says so, and none is left out."""
+    """All command lines together have a limit: beyond it each is cut short, the error says so, and none is left out."""
     monkeypatch.setattr(processes, "_TOTAL", 10)
     with child("x" * 1000) as process:
         errors = []
@@ -113,7 +113,7 @@ def test_together(monkeypatch):
     ],
 )
 def test_unseen(monkeypatch, error, reason):
-    """A process that can't be seen is left out and counted, whatever the kernel says."""
+    """A process that can't be read is left out and counted, whatever the kernel's reason."""
 
     def line_of(process, limit):
         if process.pid == os.getpid():

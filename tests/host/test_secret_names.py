@@ -40,13 +40,13 @@ RANDOM = "k3J9xQ2mV7bT1pZ8"
     ],
 )
 def test_names(name, expected):
-    """Each name has its rank: any value is a secret, or only one that looks like one, or none is."""
+    """Each name has a rank: any value is a secret, only one that looks like one, or none."""
     assert judge_of(name) is expected
 
 
 @pytest.mark.parametrize(("name", "expected"), [("password", is_any), ("input_pw", is_made_up), ("name", is_random)])
 def test_names_as_arguments(name, expected):
-    """A name that is an argument by itself marks the next argument, more carefully than an option does."""
+    """A name as a separate argument marks the next argument, but more rarely than an option does."""
     assert judge_of_bare(name) is expected
 
 
@@ -70,7 +70,7 @@ def test_names_as_arguments(name, expected):
     ],
 )
 def test_values(judges, value):
-    """Each judge accepts some values: what is neither a plain answer nor a place, up to what looks random."""
+    """The judges accept fewer and fewer values: from anything but settings and references to random ones."""
     every = (is_any, is_word, is_made_up, is_password, is_strong_password, is_random, is_drawn)
     assert {each for each in every if each(value)} == judges
 

@@ -1,4 +1,4 @@
-"""The sockets of this machine, by the kernel's tables."""
+"""The sockets of this machine, and the host method `netstat`."""
 
 import os
 import socket
@@ -29,7 +29,7 @@ def pair():
 
 
 def test_inode_at(pair):
-    """The socket at an address is found by its own end, also where a socket of IPv6 sees an IPv4 address."""
+    """A socket is found by its local address, also where an IPv6 socket reports an IPv4 address."""
     _, client, server = pair
     host, port = client.getsockname()
     assert sockets.inode_at((host, port)) == sockets.inode_at((f"::ffff:{host}", port)) == inode(client)
@@ -38,7 +38,7 @@ def test_inode_at(pair):
 
 
 def test_listening(pair, tmp_path):
-    """Sockets that listen are told from connected ones, Unix sockets too."""
+    """Only the sockets that listen are returned, Unix sockets included."""
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as silent:
         listener.bind(f"{tmp_path}/a b")
         listener.listen()
@@ -52,7 +52,7 @@ def test_listening(pair, tmp_path):
     "name", ["a\nb c d e f g h i", "a\n", "\n\n: : : : : : :", "a\udcff\n0: 0 0 zz 0 0 7", "\0a\nb c d e f g h"]
 )
 def test_hostile_names(tmp_path, name):
-    """A Unix socket whose name looks like lines of the kernel's table hides no other, and breaks nothing."""
+    """A Unix socket whose name looks like lines of the kernel's table hides no other socket."""
     with socket.socket(socket.AF_UNIX) as hostile, socket.socket(socket.AF_UNIX) as listener:
         hostile.bind(name if name.startswith("\0") else f"{tmp_path}/{name}")
         hostile.listen()
@@ -62,13 +62,13 @@ def test_hostile_names(tmp_path, name):
 
 
 def test_held_by(pair):
-    """The sockets of a process are those among its open files; of a process that is not there there are none."""
+    """The sockets of a process are those among its open files; a missing process has none."""
     assert set(map(inode, pair)) <= sockets.held_by(os.getpid())
     assert sockets.held_by(2**22 + 1) == set()
 
 
 def test_no_tables(monkeypatch, tmp_path):
-    """Where the tables can't be read nothing is found, and the list says so."""
+    """If the tables can't be read, nothing is found, and the list says so."""
     monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path))
     errors = []
     assert (sockets.listening(), sockets.held_by(1), sockets.inode_at(("127.0.0.1", 80))) == (set(), set(), None)
@@ -79,7 +79,7 @@ def test_no_tables(monkeypatch, tmp_path):
 @pytest.mark.parametrize("source", ["netstat", "other"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_netstat(host, source):
-    """Listening, connected and UDP sockets are told with ss's words, right addresses, and what waits in the queue."""
+    """Listening, connected and UDP sockets have ss's words, the right addresses, and their queues."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     anywhere = "::" if ":" in host else "0.0.0.0"
     try:
@@ -102,7 +102,7 @@ def test_netstat(host, source):
 
 
 def test_netstat_while_closing():
-    """The two ends of a connection that is being closed are told as waiting, in ss's spelling."""
+    """Both ends of a closing connection are listed, with ss's words."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
         server = listener.accept()[0]
         port, own = listener.getsockname()[1], client.getsockname()[1]
@@ -129,7 +129,7 @@ def test_netstat_without_tables(monkeypatch, tmp_path):
 
 
 def entry(netid, state, waiting, local, peer, source):
-    """A socket as netstat tells it; psutil knows no queues and no peer of what has none."""
+    """Return a socket as netstat lists it; psutil knows no queues, and no peer of an unconnected socket."""
     queues = (waiting, 0) if source == "netstat" else (None, None)
     peer = peer if source == "netstat" or peer[1] else ("", None)
     ends = [{"local": local[0], "port": local[1]}, {"peer": peer[0], "port": peer[1]}]

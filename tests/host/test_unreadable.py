@@ -1,4 +1,4 @@
-"""A look at what can't be seen."""
+"""Reads that may fail."""
 
 import psutil
 import pytest
@@ -7,7 +7,7 @@ from gjrpc.host.unreadable import try_read
 
 
 def test_seen():
-    """What was seen is given, and no error noted."""
+    """What was read is returned, without an error."""
     errors = []
     assert try_read(errors, "it", lambda: 0) == 0
     assert errors == []
@@ -15,7 +15,7 @@ def test_seen():
 
 @pytest.mark.parametrize("error", [psutil.AccessDenied(1), OSError("no"), NotImplementedError("no"), RuntimeError("no\udcff")])
 def test_unseen(error):
-    """What can't be seen is None, and the error says of what and why, in a text that JSON can hold."""
+    """A failed read returns None, and the error says what could not be read and why, as text that JSON can hold."""
 
     def look():
         raise error
@@ -27,6 +27,6 @@ def test_unseen(error):
 
 
 def test_a_fault_is_loud():
-    """A fault of the look itself is raised."""
+    """A bug in the read itself is raised."""
     with pytest.raises(ZeroDivisionError):
         try_read([], "it", lambda: 1 // 0)
