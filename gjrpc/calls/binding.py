@@ -15,10 +15,11 @@ from msgspec import Raw
 
 from gjrpc.calls import argument_errors
 from gjrpc.calls.converters import from_json, from_texts, from_value
+from gjrpc.calls.forms import form_of, struct_of, text_struct_of
 from gjrpc.calls.one_by_one import OneByOne
 from gjrpc.calls.parameters import Parameters, label
 from gjrpc.calls.results import ResultCheck
-from gjrpc.calls.signatures import NAMED, POSITIONAL, form_of, is_typed, read_signature, struct_of, text_struct_of
+from gjrpc.calls.signatures import NAMED, POSITIONAL, is_typed, read_signature
 from gjrpc.values import finite
 from gjrpc.values.typed_decoder import items, members
 
@@ -114,7 +115,7 @@ class Binding:
         self._takes_value = bool(self._parameters.required_positional)
         self._nothing = None if self._takes_value or self._parameters.required_keywords else _NOTHING
         self._compile_types(parameters)
-        # Functions without annotations take the direct way: their values are not looked at.
+        # A function without annotations gets its values unchanged, with no conversion at all.
         typed = any(map(is_typed, parameters))
         self.bind_positional: Callable[[list[Any]], Bound] = self._convert_positional if typed else self._check_positional
         self.bind_named: Callable[[dict[str, Any]], Bound] = self._convert_named if typed else self._check_named

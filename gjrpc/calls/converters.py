@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from gjrpc.calls import argument_errors
 from gjrpc.calls.argument_errors import Fault
-from gjrpc.calls.signatures import Form
+from gjrpc.calls.forms import Form
 from gjrpc.errors import ParseError
 from gjrpc.values import codec, finite
 from gjrpc.values.hashing import as_misfit
@@ -42,7 +42,7 @@ def from_value(name: str, form: Form, value: Any) -> Any:
     if form.wanted is Any:
         return value
     try:
-        return _finite(name, _converted(form, value), form.watched)
+        return _check_finite(name, _converted(form, value), form.watched)
     except msgspec.ValidationError as error:
         raise Mismatch(argument_errors.wrong_value(name, form.shown, error, value)) from None
 
@@ -71,7 +71,7 @@ def from_json(name: str, form: Form, value: Raw) -> Any:
         Mismatch
     """
     try:
-        return _finite(name, decoder_for(form.wanted)(value), form.watched)
+        return _check_finite(name, decoder_for(form.wanted)(value), form.watched)
     except msgspec.ValidationError as error:
         raise Mismatch(argument_errors.wrong_value(name, form.shown, error, value)) from None
 
@@ -87,10 +87,10 @@ def from_texts(name: str, form: Form, texts: list[str]) -> Any:
     try:
         if form.as_json:
             joined = ",".join(map(_json_text, texts))
-            return _finite(name, decoder_for(form.wanted)(f"[{joined}]" if form.repeated else joined), form.watched)
+            return _check_finite(name, decoder_for(form.wanted)(f"[{joined}]" if form.repeated else joined), form.watched)
         read = [_whole(text) for text in texts] if form.whole else list(texts)
         plain = not form.numeric and not any(text.lower() == "null" for text in read)
-        return _finite(name, _converted(form, read if form.repeated else read[0], strict=plain), form.watched_text)
+        return _check_finite(name, _converted(form, read if form.repeated else read[0], strict=plain), form.watched_text)
     except ParseError as error:
         raise Mismatch(argument_errors.not_json(name, error.message)) from None
     except msgspec.ValidationError as error:
@@ -106,7 +106,7 @@ def _converted(form: Form, value: Any, *, strict: bool = True) -> Any:
         raise as_misfit(error) from None
 
 
-def _finite(name: str, value: Any, watched: bool) -> Any:
+def _check_finite(name: str, value: Any, watched: bool) -> Any:
     number = finite.find_non_finite(value) if watched else None
     if number is not None:
         raise Mismatch(argument_errors.not_finite(name, number))

@@ -55,10 +55,10 @@ def error_parts(error: CallError) -> ErrorParts:
         TypeError, ValueError: the code, status or ref is invalid; or whatever an attribute raises.
     """
     code, message, data, ref, status = error.code, error.message, error.data, error.ref, error.status
-    _check("code", isinstance(code, int) and not isinstance(code, bool), code)
-    _check("message", isinstance(message, str), message)
-    _check("ref", ref is None or isinstance(ref, str), ref)
-    _check("status", status is None or (isinstance(status, int) and not isinstance(status, bool)), status)
+    _check_type("code", isinstance(code, int) and not isinstance(code, bool), code)
+    _check_type("message", isinstance(message, str), message)
+    _check_type("ref", ref is None or isinstance(ref, str), ref)
+    _check_type("status", status is None or (isinstance(status, int) and not isinstance(status, bool)), status)
     if status is not None and not 400 <= status <= 599:
         raise ValueError(f"status={int(status)}: an error's HTTP status must be between 400 and 599")
     codec.encode((message, ref))
@@ -103,7 +103,7 @@ def _prefix(method: Method | None) -> str:
     return f"method {excerpt(method.name)}: " if method else ""
 
 
-def _check(name: str, fits: bool, value: Any) -> None:
+def _check_type(name: str, fits: bool, value: Any) -> None:
     if not fits:
         raise TypeError(f"the {name} of a CallError is a {type(value).__name__}")
 

@@ -10,8 +10,8 @@ from typing import Any
 from gjrpc.calls import argument_errors
 from gjrpc.calls.argument_errors import Fault
 from gjrpc.calls.converters import Convert, Mismatch, convert_together, from_value
+from gjrpc.calls.forms import Form
 from gjrpc.calls.parameters import Parameters
-from gjrpc.calls.signatures import Form
 
 _MANY = 16  # from so many on, arguments of `*args` or `**kwargs` are converted together
 

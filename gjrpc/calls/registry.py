@@ -135,7 +135,7 @@ class Registry:
         """
         renamed = [method.renamed(prefix + method.name) for method in other if method.name not in other._introspection]
         for method in renamed:
-            self._check(method.name)
+            self._check_name(method.name)
         fallback = other._fallback
         if fallback is not None:
             if self._fallback is not None:
@@ -197,7 +197,7 @@ class Registry:
         return self._methods[name] if name in self._methods and self._shows(name) else None
 
     def _add(self, method: Method) -> None:
-        self._check(method.name)
+        self._check_name(method.name)
         self._methods[method.name] = method
         if method.options.scope is not None:
             self.scopes.add(method.options.scope)
@@ -206,7 +206,7 @@ class Registry:
             for notify in self._when_exact:
                 notify()
 
-    def _check(self, name: str) -> None:
+    def _check_name(self, name: str) -> None:
         if not isinstance(name, str) or not name:
             raise RegistrationError(f"method name {name!r}: expected a non-empty string")
         if not name.isprintable():

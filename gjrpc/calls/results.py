@@ -21,12 +21,12 @@ from gjrpc.calls import argument_errors
 from gjrpc.errors import WrongResult
 from gjrpc.values import codec
 from gjrpc.values.conversion import alternatives
-from gjrpc.values.type_builder import PLAIN, constraints, rebuild_type, without_code
+from gjrpc.values.type_builder import CLASSES, constraints, rebuild_type, without_code
 from gjrpc.values.typed_decoder import uncached_decoder_for
 
 # Types whose instances need no decoding, unless they have constraints; a float may be written as an integer.
-_PLAIN: dict[type, tuple[type, ...]] = {
-    **{kind: (form,) for kind, form in PLAIN.items() if form in (bool, int, str, datetime, date, timedelta, UUID, Decimal)},
+_KNOWN: dict[type, tuple[type, ...]] = {
+    **{kind: (cls,) for kind, cls in CLASSES.items() if cls in (bool, int, str, datetime, date, timedelta, UUID, Decimal)},
     types.NoneType: (type(None),),
     types.FloatType: (float, int),
 }
@@ -95,7 +95,7 @@ def _known(info: Any) -> tuple[type, ...]:
         return (list, tuple)
     if isinstance(info, types.DictType) and isinstance(info.value_type, types.AnyType) and _is_text(info.key_type):
         return (dict,)
-    return _PLAIN.get(type(info), ())
+    return _KNOWN.get(type(info), ())
 
 
 def _is_text(info: Any) -> bool:

@@ -14,8 +14,9 @@ import msgspec
 from docstring_parser.common import Docstring, DocstringDeprecated, DocstringParam, DocstringRaises, DocstringReturns
 from msgspec import UNSET
 
+from gjrpc.calls.forms import form_of
 from gjrpc.calls.method import Method
-from gjrpc.calls.signatures import form_of, is_typed, read_signature, taken_names
+from gjrpc.calls.signatures import is_typed, read_signature, taken_names
 from gjrpc.contracts import keys
 from gjrpc.contracts.keys import BASE64, DECIMAL, Schema
 from gjrpc.values import codec

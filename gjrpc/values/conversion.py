@@ -51,11 +51,11 @@ def every_type(*roots: Type) -> list[Type]:
         info = stack.pop()
         if id(info) not in found:
             found[id(info)] = info
-            stack.extend(_inside(info))
+            stack.extend(_inner(info))
     return list(found.values())
 
 
-def _inside(info: Any) -> Iterator[Type]:
+def _inner(info: Any) -> Iterator[Type]:
     yield from _parts(info)
     yield from (field.type for field in getattr(info, "fields", ()))
 
@@ -93,17 +93,22 @@ def prepare(annotation: Any) -> list[Type]:
     types = every_type(root)
     for info in types:
         _cache_names(info)
-        if isinstance(info, inspect.DictType) and not _has_key(info.key_type):
-            kind = _kind(info.key_type)
-            raise Unconvertible(f"keys in JSON are strings, which can't become a {kind}; use str, a number or an enum for keys")
-        if isinstance(info, _SETS) and not _has_hash(info.item_type):
-            raise Unconvertible(f"a set can't hold a {_kind(info.item_type)}, which has no hash; use a list")
+        _check_entries(info)
     with constructor_fields_only(types) as classes:
         for cls in classes:  # what msgspec has learned about them before
             if "__msgspec_cache__" in vars(cls):
                 delattr(cls, "__msgspec_cache__")
         msgspec.json.Decoder(annotation)
     return types
+
+
+def _check_entries(info: Type) -> None:
+    """Raise Unconvertible for a dict whose keys strings can't become, or a set of values without a hash."""
+    if isinstance(info, inspect.DictType) and not _has_key(info.key_type):
+        kind = _kind(info.key_type)
+        raise Unconvertible(f"keys in JSON are strings, which can't become a {kind}; use str, a number or an enum for keys")
+    if isinstance(info, _SETS) and not _has_hash(info.item_type):
+        raise Unconvertible(f"a set can't hold a {_kind(info.item_type)}, which has no hash; use a list")
 
 
 def _has_key(info: Type) -> bool:

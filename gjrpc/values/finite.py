@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-PLAIN = frozenset({str, int, bool, bytes, type(None)})
+ALWAYS_FINITE = frozenset({str, int, bool, bytes, type(None)})
 """Types whose values neither are nor contain such a number."""
 
 _CAPITAL_N, _CAPITAL_I = b"NI"
@@ -69,7 +69,7 @@ def _walk(value: Any) -> Iterator[Any]:
 
 
 def _open(items: Iterable[Any]) -> list[Any]:
-    return [item for item in items if type(item) not in PLAIN]
+    return [item for item in items if type(item) not in ALWAYS_FINITE]
 
 
 def _field_values(item: Any) -> Iterator[Any]:

@@ -58,7 +58,7 @@ class Hashing:
                     entries = self._lists.get(id(member))
                     if entries is not None and isinstance(value, (list, dict)) and len(value) > FEW:
                         _check_crowds(value, entries, strict=strict and isinstance(value, list))
-                    stack.extend(_inside(member, value))
+                    stack.extend(_typed_parts(member, value))
 
 
 def as_misfit(error: TypeError) -> Exception:
@@ -103,7 +103,7 @@ def _check_crowds(value: list[Any] | dict[str, Any], entries: Any, *, strict: bo
         raise msgspec.ValidationError(f"Expected at most {LIMIT} values with the same hash, got {max(different.values())}")
 
 
-def _inside(info: Any, value: Any) -> Iterator[tuple[Type, Any]]:
+def _typed_parts(info: Any, value: Any) -> Iterator[tuple[Type, Any]]:
     """Yield the parts of a value with their types, as far as the value fits this type."""
     fields = {field.encode_name: field.type for field in getattr(info, "fields", ())}
     if isinstance(value, list) and fields:

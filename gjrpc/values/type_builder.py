@@ -17,7 +17,7 @@ from msgspec import inspect as types
 Replace: TypeAlias = Callable[[Any], Any]
 """Returns the replacement for a class, a set or `Any`, from msgspec's description."""
 
-PLAIN: dict[type, Any] = {
+CLASSES: dict[type, Any] = {
     types.BoolType: bool,
     types.NoneType: None,
     types.IntType: int,
@@ -72,7 +72,7 @@ def _bare(info: Any, replace: Replace) -> Any:
         return Literal[info.values]
     if isinstance(info, types.EnumType):
         return info.cls
-    return PLAIN.get(type(info), Raw)
+    return CLASSES.get(type(info), Raw)
 
 
 def without_code(info: Any, within: tuple[Any, ...] = ()) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from msgspec import Raw
 
 from gjrpc.calls.converters import Mismatch, convert_together, from_json, from_texts, from_value
-from gjrpc.calls.signatures import form_of
+from gjrpc.calls.forms import form_of
 
 
 @dataclass

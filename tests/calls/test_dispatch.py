@@ -12,6 +12,7 @@ import pytest
 from gjrpc.calls.call import Call
 from gjrpc.calls.disclosure import internal_error
 from gjrpc.calls.dispatch import Dispatcher, Finished
+from gjrpc.calls.method import Method
 from gjrpc.calls.registry import Registry
 from gjrpc.calls.runtime import Plain
 from gjrpc.errors import CallError, DeadlineExceeded, InternalError, InvalidArguments, MethodNotFound
@@ -349,3 +350,30 @@ def test_an_instance_s_own_dispatch_is_run(name):
     registry = Registry()
     registry.register_instance(Instance())
     assert Dispatcher(registry, Plain()).run(Call(name, {"a": 1})) == b'["%b",{"a":1}]' % name.encode()
+
+
+def test_a_method_can_be_moved_to_threads():
+    """An offloaded method runs by the runtime from its next call on, also one of the protocol's own methods."""
+    runtime = Recording()
+    registry = Registry()
+    registry.register(lambda: 1, "m")
+    dispatcher = Dispatcher(registry, runtime, own=[Method.of("rpc.discover", lambda: 2)])
+    for name, result in (("m", b"1"), ("rpc.discover", b"2")):
+        assert dispatcher.run(Call(name, [])) == result
+        assert not runtime.asked
+        dispatcher.offload(registry.find(name) or dispatcher._own[name])
+        assert dispatcher.run(Call(name, [])) == result
+        assert runtime.asked.pop() == (name, [], {})
+
+
+def test_offloading_registers_nothing():
+    """A name that only an instance's _dispatch answers is not registered by offloading its method."""
+
+    class Instance:
+        def _dispatch(self, method, params):
+            return method
+
+    registry = Registry()
+    registry.register_instance(Instance())
+    Dispatcher(registry, Plain()).offload(registry.find_dispatched("x"))
+    assert registry.find("x") is None

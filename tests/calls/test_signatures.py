@@ -4,14 +4,13 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
 
 from gjrpc.calls.binding import Binding
-from gjrpc.calls.signatures import form_of, read_signature, taken_names
+from gjrpc.calls.signatures import read_signature, taken_names
 from gjrpc.errors import RegistrationError
 
 
@@ -43,12 +42,6 @@ def annotated(annotation):
     return function
 
 
-def form(annotation):
-    """The form of a parameter with this annotation."""
-    (parameter,) = read_signature(annotated(annotation)).parameters.values()
-    return form_of(parameter)
-
-
 def test_string_annotations_are_evaluated():
     """Annotations that `from __future__ import annotations` keeps as strings are evaluated where the function was defined."""
     scope: dict[str, Any] = {"Point": Point}
@@ -68,28 +61,6 @@ def test_string_annotations_are_evaluated():
 def test_names_that_are_bound_already(function, names):
     """`self` and the arguments of a partial can't be given again among `**kwargs`."""
     assert taken_names(function, list(inspect.signature(function).parameters.values())) == names
-
-
-# Annotation, and the attributes of its form that are set.
-FORMS = {
-    "no annotation": (inspect.Parameter.empty, {"simple"}),
-    "text": (str, {"simple"}),
-    "an integer": (int, {"simple", "numeric", "whole"}),
-    "a float": (float, {"simple", "numeric", "watched_text"}),
-    "a Decimal": (Decimal, {"exact", "watched", "watched_text"}),
-    "a list": (list[int], {"repeated", "numeric", "whole"}),
-    "a list of lists": (list[list[int]], {"repeated", "as_json"}),
-    "an object": (Point, {"as_json"}),
-    "keys that are numbers": (dict[int, str], {"as_json", "keyed", "hashing"}),
-}
-
-
-@pytest.mark.parametrize(("annotation", "expected"), FORMS.values(), ids=FORMS)
-def test_forms(annotation, expected):
-    """The form says how a value of an annotation is converted from JSON and from text."""
-    found = form(annotation)
-    attributes = ("repeated", "as_json", "numeric", "whole", "simple", "exact", "keyed", "watched", "watched_text", "hashing")
-    assert {name for name in attributes if getattr(found, name)} == expected
 
 
 class AsyncThing:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gjrpc.values.finite import PLAIN, find_non_finite, may_be_written, spelled
+from gjrpc.values.finite import ALWAYS_FINITE, find_non_finite, may_be_written, spelled
 
 VALUES = st.recursive(st.none() | st.floats(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
 
@@ -35,7 +35,7 @@ def test_such_a_number_is_found_exactly_where_there_is_one(value):
 @pytest.mark.parametrize("value", ["NaN", 1, True, b"NaN", None], ids=repr)
 def test_a_plain_value_holds_none(value):
     """Values of plain types are never NaN or infinite."""
-    assert type(value) in PLAIN
+    assert type(value) in ALWAYS_FINITE
     assert find_non_finite(value) is None
 
 
