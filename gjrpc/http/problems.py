@@ -10,7 +10,7 @@ from gjrpc.calls import disclosure
 from gjrpc.calls.disclosure import ErrorParts
 from gjrpc.calls.options import DeclaredError
 from gjrpc.errors import CallError, Unauthorized
-from gjrpc.http.fields import check_fields
+from gjrpc.http.wsgi_answers import check_fields
 from gjrpc.http.messages import Headers, Response, reason_phrase
 from gjrpc.texts import excerpt
 from gjrpc.values import codec

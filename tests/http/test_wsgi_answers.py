@@ -4,7 +4,7 @@ from wsgiref.util import is_hop_by_hop
 
 import pytest
 
-from gjrpc.http.fields import AnswerError, Start, check_length, read_start
+from gjrpc.http.wsgi_answers import AnswerError, Start, check_length, read_start
 
 TEXT = ("Content-Type", "text/plain")
 
