@@ -12,10 +12,10 @@ from typing import Any, Protocol, TypeVar
 from gjrpc.auth.origins import is_cross_origin
 from gjrpc.auth.throttle import WINDOW, LoginThrottle
 from gjrpc.calls.rights import ANYONE, Caller
-from gjrpc.errors import Forbidden, SettingsError
-from gjrpc.http.messages import Head, Headers
+from gjrpc.errors import Forbidden, SettingsError, Unauthorized
+from gjrpc.http.messages import Head
 from gjrpc.http.peer import Peer
-from gjrpc.http.problems import Refused
+from gjrpc.http.problems import BEARER, Throttled, Unauthenticated
 
 log = logging.getLogger("gjrpc.auth")
 
@@ -33,7 +33,8 @@ _CREDENTIALS = {
     "basic": "a name and password (HTTP Basic)",
     "certificate": "a client certificate",
 }
-_CHALLENGES = {"bearer": 'Bearer realm="gjrpc"', "basic": 'Basic realm="gjrpc", charset="UTF-8"'}  # RFC 6750, 3; RFC 7617, 2.1
+_CHALLENGES = {"bearer": BEARER, "basic": 'Basic realm="gjrpc", charset="UTF-8"'}  # RFC 7617, 2.1
+_ERRORS = {BEARER: ', error="invalid_token"'}  # RFC 6750, 3.1
 
 
 class Offload(Protocol):
@@ -77,13 +78,12 @@ class Authenticators:
     basic: Passwords | None = None
     certificate: Callable[[Mapping[str, Any]], Caller | None] | None = None
 
-    # Each challenge has its own header line: some clients can't split several in one line.
-    challenges: Headers = field(init=False, default=())
+    challenges: tuple[str, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
-        offered = tuple(("WWW-Authenticate", words) for scheme, words in _CHALLENGES.items() if getattr(self, scheme) is not None)
+        offered = tuple(words for scheme, words in _CHALLENGES.items() if getattr(self, scheme) is not None)
         # A 401 must have a challenge (RFC 9110, 15.5.2), and none exists for certificates.
-        object.__setattr__(self, "challenges", offered or (("WWW-Authenticate", _CHALLENGES["bearer"]),))
+        object.__setattr__(self, "challenges", offered or (BEARER,))
 
 
 class Guard:
@@ -121,7 +121,8 @@ class Guard:
         """Return the caller of a request.
 
         Raises:
-            Refused: the credentials are missing or wrong.
+            Unauthenticated: the credentials are missing or wrong.
+            Throttled: too many logins from the client's address have failed.
             Forbidden: a browser added the credentials to a request that a page of another site caused.
         """
         authenticators, known = self._authenticators, head.notes.authenticated
@@ -153,14 +154,12 @@ class Guard:
             return "unknown"
         return peer.peer if self._client_of is None else self._client_of(peer.client_address, head)
 
-    def _failed(self, authenticators: Authenticators, address: str, reason: str) -> Refused:
+    def _failed(self, authenticators: Authenticators, address: str, reason: str) -> Unauthorized:
         """Count a failed login and return its error."""
         if self._throttle.blocked(address):
-            text = f"too many failed logins from this address; try again in {WINDOW} s"
-            return Refused(text, (("Retry-After", str(WINDOW)),), status=429)
+            return Throttled(f"too many failed logins from this address; try again in {WINDOW} s", retry_after=WINDOW)
         self._throttle.note(address, reason)
-        # RFC 6750, 3.1: invalid_token
-        return Refused(reason, tuple((name, words + _ERRORS.get(words, "")) for name, words in authenticators.challenges))
+        return Unauthenticated(reason, [challenge + _ERRORS.get(challenge, "") for challenge in authenticators.challenges])
 
 
 class AnonymousGuard:
@@ -176,14 +175,11 @@ class AnonymousGuard:
         return ANYONE
 
 
-_ERRORS = {_CHALLENGES["bearer"]: ', error="invalid_token"'}
-
-
 def _authorization(head: Head, authenticators: Authenticators) -> tuple[str, str]:
     """Return the scheme in lower case (RFC 9110, 11.1) and its credentials; both are empty if there are none."""
     values = [value for name, value in head.headers if name == "authorization"]
     if len(values) > 1:  # RFC 9110, 5.3: it is not a list; a proxy that reads another one than this would see another caller
-        raise Refused("the request has several Authorization headers; send one", authenticators.challenges)
+        raise Unauthenticated("the request has several Authorization headers; send one", authenticators.challenges)
     scheme, _, credentials = values[0].partition(" ") if values else ("", "", "")
     return scheme.lower(), credentials.strip()
 
@@ -194,7 +190,7 @@ def _by_certificate(authenticators: Authenticators, peer: Peer | None) -> Caller
         caller = authenticators.certificate(certificate)
     if caller is None:
         offered = " or ".join(words for scheme, words in _CREDENTIALS.items() if getattr(authenticators, scheme) is not None)
-        raise Refused(f"this server requires authentication: send {offered}", authenticators.challenges)
+        raise Unauthenticated(f"this server requires authentication: send {offered}", authenticators.challenges)
     return caller
 
 

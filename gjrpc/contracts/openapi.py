@@ -174,7 +174,7 @@ class _Operations:
             words = [f"{error.message} (code {error.code})" for error in errors]
             bodies = (codec.decode(problems.body(status, error_parts(error), described.method.name)) for error in errors)
             response = _refusal(status, "; ".join([*words, *([refusals[status]] if status in refusals else [])]))
-            response["content"]["application/problem+json"]["examples"] = _examples(bodies)
+            response["content"][problems.MEDIA_TYPE]["examples"] = _examples(bodies)
             responses[str(status)] = response
         return responses
 
@@ -189,7 +189,7 @@ def _success(words: str, content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refusal(status: int, words: str) -> dict[str, Any]:
-    written: dict[str, Any] = {"description": words, "content": {"application/problem+json": {"schema": _PROBLEM_REF}}}
+    written: dict[str, Any] = {"description": words, "content": {problems.MEDIA_TYPE: {"schema": _PROBLEM_REF}}}
     if status in (429, 503):
         written["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
     return written

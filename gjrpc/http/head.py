@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from gjrpc.errors import BadMessage
 from gjrpc.http.lines import FIELD_LINE, REQUEST_LINE, Lines, too_large_head
-from gjrpc.http.messages import OFTEN, Head, Request
+from gjrpc.http.messages import OFTEN, Field, Head, Request
 from gjrpc.http.recent import Memo, Recent
 from gjrpc.limits import Limits
 from gjrpc.texts import excerpt, quoted
@@ -24,9 +24,6 @@ _NOTED = _FRAMING | OFTEN.keys()
 
 RequestLine: TypeAlias = tuple[str, str, tuple[int, int]]
 """A request line: verb, target and version."""
-
-Field: TypeAlias = tuple[str, str]
-"""A header line: the name in lower case, and the value without the blanks around it."""
 
 
 class Parsed(Struct, eq=False):

@@ -11,7 +11,10 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import force_setattr
 
-Headers = tuple[tuple[str, str], ...]
+Field = tuple[str, str]
+"""A header: its name and its value, without blanks around it."""
+
+Headers = tuple[Field, ...]
 
 
 OFTEN = {

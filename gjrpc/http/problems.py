@@ -3,6 +3,7 @@
 `gjrpc.calls.disclosure` checks what an error carries. This module knows no request.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from gjrpc import errors
@@ -10,13 +11,45 @@ from gjrpc.calls import disclosure
 from gjrpc.calls.disclosure import ErrorParts
 from gjrpc.calls.options import DeclaredError
 from gjrpc.errors import CallError, Unauthorized
-from gjrpc.http.wsgi_answers import check_fields
 from gjrpc.http.messages import Headers, Response, reason_phrase
+from gjrpc.http.wsgi_answers import check_fields
 from gjrpc.texts import excerpt
 from gjrpc.values import codec
 
-PROBLEM: Headers = (("Content-Type", "application/problem+json"),)
-"""RFC 9457, section 3."""
+MEDIA_TYPE = "application/problem+json"
+"""The content type of a problem (RFC 9457, section 3)."""
+
+PROBLEM: Headers = (("Content-Type", MEDIA_TYPE),)
+
+BEARER = 'Bearer realm="gjrpc"'
+"""The challenge for bearer tokens (RFC 6750, section 3)."""
+
+
+class Unauthenticated(Unauthorized):
+    """Credentials are missing or wrong.
+
+    Args:
+        message: what is wrong with them.
+        challenges: the values of `WWW-Authenticate` (RFC 9110, section 11.6.1).
+    """
+
+    def __init__(self, message: str, challenges: Iterable[str]) -> None:
+        super().__init__(message)
+        self.challenges = challenges
+
+
+class Throttled(Unauthorized):
+    """Too many logins from the client's address have failed.
+
+    Args:
+        message: what happened.
+        retry_after: seconds until another attempt makes sense.
+    """
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
 
 STATUS: dict[type[CallError], int] = {
     errors.ParseError: 400,
@@ -29,20 +62,13 @@ STATUS: dict[type[CallError], int] = {
     errors.TooLarge: 413,
     errors.UnsupportedCoding: 415,
     errors.Misdirected: 421,
+    Throttled: 429,
     errors.InternalError: 500,
     errors.CallError: 500,
     errors.Overloaded: 503,
     errors.DeadlineExceeded: 504,
 }
 """The HTTP status of each class of error. A subclass inherits from its nearest ancestor; an error's own `status` overrides it."""
-
-
-class Refused(Unauthorized):
-    """Credentials are missing or wrong; carries the headers of the answer."""
-
-    def __init__(self, message: str, headers: Headers, status: int = 401) -> None:
-        super().__init__(message, status=status)
-        self.headers = headers
 
 
 def status_of(error: DeclaredError) -> int:
@@ -69,18 +95,19 @@ def refusal(error: CallError, method: str | None = None) -> Response:
 def _headers(status: int, error: CallError) -> Headers:
     """Return the headers that RFC 9110 requires with a status.
 
-    401 needs a challenge (15.5.2), 405 the allowed methods (15.5.6), 415 the supported codings (15.5.16), and 503 may say when to
-    retry (15.6.4).
+    401 needs a challenge (15.5.2), 405 the allowed methods (15.5.6), 415 the supported codings (15.5.16). 503 may say when to
+    retry (15.6.4), and so may 429 (RFC 6585, section 4).
     """
-    if isinstance(error, Refused):
-        return error.headers
+    if isinstance(error, Unauthenticated):
+        # Each challenge has its own header line: some clients can't split several in one line.
+        return tuple(("WWW-Authenticate", challenge) for challenge in error.challenges)
     if isinstance(error, errors.VerbNotAllowed):
         return (("Allow", error.allow),)
     if isinstance(error, errors.UnsupportedCoding):
         return (("Accept-Encoding", "identity"),)
     if status == 401:
-        return (("WWW-Authenticate", 'Bearer realm="gjrpc"'),)
-    if isinstance(error, errors.Overloaded) and (seconds := error.retry_after) is not None:
+        return (("WWW-Authenticate", BEARER),)
+    if isinstance(error, (errors.Overloaded, Throttled)) and (seconds := error.retry_after) is not None:
         return (("Retry-After", format(seconds, "d")),)
     return ()
 

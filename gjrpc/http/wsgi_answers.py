@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 from wsgiref.util import is_hop_by_hop
 
 from gjrpc.errors import GjrpcError
+from gjrpc.http.messages import Field
 from gjrpc.texts import excerpt
-
-Field = tuple[str, str]
 
 # "The status argument is a string of the form '999 Message here'"; RFC 9112, 4, has the characters. A status below 200 is
 # not final: the client would wait for the final one, and take the next answer for it.

@@ -14,9 +14,9 @@ from gevent.pywsgi import WSGIHandler
 
 from gjrpc.calls.disclosure import DETAILS, internal_error
 from gjrpc.http.access_log import Answered
-from gjrpc.http.wsgi_answers import AnswerError, check_length, read_start
 from gjrpc.http.messages import Request
 from gjrpc.http.problems import refusal
+from gjrpc.http.wsgi_answers import AnswerError, check_length, read_start
 from gjrpc.server.gevent_runtime import passes
 
 log = logging.getLogger("gjrpc.server")

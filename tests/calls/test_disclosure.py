@@ -13,7 +13,7 @@ from gjrpc.calls.disclosure import error_parts, sendable_parts
 from gjrpc.calls.registry import Registry
 from gjrpc.errors import CallError, InternalError, Overloaded, VerbNotAllowed
 from gjrpc.http.messages import Head, Request
-from gjrpc.http.problems import Refused, refusal
+from gjrpc.http.problems import Unauthenticated, refusal
 
 GENERIC = "the error can't be sent; the server's log has the details under this ref"
 
@@ -148,11 +148,9 @@ def test_each_part_is_read_once():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Refused("no", (("WWW-Authenticate", "Bearer\r\nX-Evil: 1"),)),
-        lambda: Refused("no", (("X Y", "1"),)),
-        lambda: Refused("no", (("Transfer-Encoding", "chunked"),)),
-        lambda: Refused("no", "nonsense"),
-        lambda: Refused("no", None),
+        lambda: Unauthenticated("no", ["Bearer\r\nX-Evil: 1"]),
+        lambda: Unauthenticated("no", [5]),
+        lambda: Unauthenticated("no", None),
         lambda: VerbNotAllowed("no", allow="GET\r\nX-Evil: 1"),
         lambda: VerbNotAllowed("no", allow=None),
     ],

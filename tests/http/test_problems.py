@@ -10,7 +10,7 @@ import gjrpc
 from gjrpc import errors
 from gjrpc.calls.disclosure import error_parts
 from gjrpc.errors import CallError, InternalError
-from gjrpc.http.problems import PROBLEM, STATUS, Refused, body, refusal, status_of
+from gjrpc.http.problems import PROBLEM, STATUS, Throttled, Unauthenticated, body, refusal, status_of
 
 PACKAGE = Path(gjrpc.__file__).parent
 
@@ -63,6 +63,8 @@ class Busy(errors.Overloaded):
         (Busy("no"), 503),
         (Busy, 503),
         (errors.BadMessage("no", status=431), 431),
+        (Unauthenticated("no", ()), 401),
+        (Throttled("no", retry_after=1), 429),
     ],
 )
 def test_the_status_of_an_error(error, status):
@@ -83,7 +85,8 @@ def test_each_error_class_has_a_status():
     [
         (errors.Unauthorized("no"), (("WWW-Authenticate", 'Bearer realm="gjrpc"'),)),
         (CallError("no", status=401), (("WWW-Authenticate", 'Bearer realm="gjrpc"'),)),
-        (Refused("no", (("Retry-After", "60"),), status=429), (("Retry-After", "60"),)),
+        (Unauthenticated("no", ["A", "B"]), (("WWW-Authenticate", "A"), ("WWW-Authenticate", "B"))),
+        (Throttled("no", retry_after=60), (("Retry-After", "60"),)),
         (errors.VerbNotAllowed("no", allow="GET, HEAD"), (("Allow", "GET, HEAD"),)),
         (errors.UnsupportedCoding("no"), (("Accept-Encoding", "identity"),)),
         (errors.Overloaded("no", retry_after=2), (("Retry-After", "2"),)),
