@@ -167,8 +167,8 @@ class Overloaded(CallError):
 
     Args:
         message: what there is too much of.
-        retry_after: seconds for the header `Retry-After`, after which clients retry any call: only set it if no part of the call
-            has run. As a method that raises this has begun, it must set it itself.
+        retry_after: seconds for the header `Retry-After`, after which clients retry any call. Set it only if the call has had no
+            effect; without it the header is not sent.
     """
 
     code = -32002

@@ -259,7 +259,8 @@ class Application:
             return self._message(request)
         call = native.read_named_body(target, request.body, self._decode_arguments)
         if self.registry.exact:
-            call.arguments = exact.exact_arguments(call.arguments, request.body, call.name, self.registry.find)
+            arguments = exact.exact_arguments(call.arguments, request.body, call.name, self.registry.find)
+            call = Call(call.name, arguments)
         return self._native(call)
 
     def _keep_digits(self) -> None:

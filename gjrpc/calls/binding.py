@@ -64,7 +64,7 @@ class Binder(Protocol):
         """
         ...
 
-    def caller(self, function: Callable[..., Any], results: ResultCheck | None = None) -> Callable[[Any], Any]:
+    def compile_call(self, function: Callable[..., Any], results: ResultCheck | None = None) -> Callable[[Any], Any]:
         """Compile the fastest call of a function with one JSON value: `bind` without the steps that this function does not need.
 
         What it returns raises InvalidArguments as `bind` does, WrongResult if `results` does, and whatever the function raises.
@@ -149,8 +149,8 @@ class Binding:
             return self.bind_positional([])
         return self.bind_positional([value])
 
-    def caller(self, function: Callable[..., Any], results: ResultCheck | None = None) -> Callable[[Any], Any]:
-        """Compile the fastest call of a function; see `Binder.caller`."""
+    def compile_call(self, function: Callable[..., Any], results: ResultCheck | None = None) -> Callable[[Any], Any]:
+        """Compile the fastest call of a function; see `Binder.compile_call`."""
         parameters = self._parameters
         least, most = parameters.required_positional, self._arity if parameters.most is None else parameters.most
         run = function if results is None else results.wrap(function)

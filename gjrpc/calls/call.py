@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 
-class Call(msgspec.Struct, eq=False):
+class Call(msgspec.Struct, frozen=True, eq=False):
     """The name of a method, and the arguments for it.
 
     Attributes:

@@ -17,7 +17,7 @@ from gjrpc.calls.argument_errors import Fault
 from gjrpc.calls.forms import Form
 from gjrpc.errors import ParseError
 from gjrpc.values import codec, finite
-from gjrpc.values.hashing import as_misfit
+from gjrpc.values.hashing import as_validation_error
 from gjrpc.values.typed_decoder import decoder_for
 
 Convert: TypeAlias = Callable[[str, Form, Any], Any]
@@ -103,7 +103,7 @@ def _converted(form: Form, value: Any, *, strict: bool = True) -> Any:
     try:
         return msgspec.convert(value, form.wanted, strict=strict, str_keys=True)
     except TypeError as error:
-        raise as_misfit(error) from None
+        raise as_validation_error(error) from None
 
 
 def _check_finite(name: str, value: Any, watched: bool) -> Any:

@@ -46,7 +46,7 @@ class Fallback(NamedTuple):
     Attributes:
         prefix: what a name must begin with; `_dispatch` gets the rest.
         dispatch: called with the name and the arguments.
-        options: of each method that it stands for.
+        options: the options of each method that it makes.
     """
 
     prefix: str
@@ -73,7 +73,7 @@ class Fallback(NamedTuple):
 
 
 class _PassThrough:
-    """A `Binder` that passes the arguments as one value, as they were received: `_dispatch(method, params)` gets them so."""
+    """A `Binder` that passes the arguments as one value, as received, for `_dispatch(method, params)`."""
 
     __slots__ = ("exact", "names", "returns", "takes_names")
 
@@ -91,7 +91,7 @@ class _PassThrough:
             return ({name: list(texts) if len(texts) > 1 else texts[0] for name, texts in text.items()},), {}
         return ("" if text is None else text,), {}
 
-    def caller(self, function: Callable[..., Any], results: ResultCheck | None = None) -> Callable[[Any], Any]:
+    def compile_call(self, function: Callable[..., Any], results: ResultCheck | None = None) -> Callable[[Any], Any]:
         return function
 
 

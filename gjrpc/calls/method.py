@@ -84,7 +84,7 @@ class Method(Struct, frozen=True, kw_only=True, eq=False):
             binding=binding,
             options=options,
             run=function if check is None else check.wrap(function),
-            call=binding.caller(function, check),
+            call=binding.compile_call(function, check),
             plain=not options.blocking and options.deadline is None and options.scope is None,
             description=pydoc.getdoc(function) if options.description is None else options.description,
             examples=tuple(_example(example, binding) for example in options.examples),

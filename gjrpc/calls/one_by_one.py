@@ -1,7 +1,7 @@
 """Converts the arguments of a call one by one.
 
-Owns the way that `binding` takes when its fast path does not apply or has failed: each argument that does not fit is found and
-named, together with those that are missing or unknown. It knows the parameters and their types, and no method.
+Owns the slow path of `binding`, for calls to which the fast path does not apply, or for which it has failed: each argument that
+does not fit is named, together with those that are missing or unknown. It knows the parameters and their types, and no method.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

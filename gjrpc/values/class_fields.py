@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import inspect
 
-_LONG = 10.0  # seconds that Python lets a thread run while others wait: longer than the system takes it off the processor
+_LONG = 10.0  # seconds for which Python lets one thread run while others wait: long enough on a busy system
 _one = allocate_lock()  # for threads of the system, also under gevent
 _DATACLASS = ("__dataclass_fields__", "__post_init__")
 _ATTRS = ("__attrs_attrs__", "__attrs_post_init__")

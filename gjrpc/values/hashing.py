@@ -61,7 +61,7 @@ class Hashing:
                     stack.extend(_typed_parts(member, value))
 
 
-def as_misfit(error: TypeError) -> Exception:
+def as_validation_error(error: TypeError) -> Exception:
     """Return the error for a value that can't be in a set, for which a conversion raises a TypeError."""
     if not str(error).startswith("unhashable type"):
         return error

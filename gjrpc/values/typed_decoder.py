@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from gjrpc.values.conversion import prepare
-from gjrpc.values.hashing import as_misfit, hashing_of
+from gjrpc.values.hashing import as_validation_error, hashing_of
 
 
 @lru_cache(maxsize=256)
@@ -32,7 +32,7 @@ def uncached_decoder_for(wanted: Any) -> Callable[[Any], Any]:
         try:
             return decode(text)
         except TypeError as error:
-            raise as_misfit(error) from None
+            raise as_validation_error(error) from None
 
     return decode_checked
 

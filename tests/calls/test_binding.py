@@ -636,4 +636,4 @@ def test_the_short_way_to_call_is_bind_and_call(function, value):
         positional, named = binding.bind(value)
         return function(*positional, **named)
 
-    assert told(lambda: binding.caller(function)(value)) == told(bound)
+    assert told(lambda: binding.compile_call(function)(value)) == told(bound)
