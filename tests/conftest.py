@@ -7,6 +7,7 @@ import re
 import shlex
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -401,6 +402,12 @@ class Certificate:
         leaf.private_key_pem.write_to_path(self.key)
         Path(self.cert).write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
 
+    def server_context(self) -> ssl.SSLContext:
+        """Return a new context for a server with this certificate."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.cert, self.key)
+        return context
+
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
@@ -458,6 +465,36 @@ def read_every_way(data: bytes, limits: Limits | None = None) -> list[Told]:
             assert told == whole, f"in pieces of {size}"
     assert read_pieces([data], limits, memory) == whole, "with a memory"
     return whole
+
+
+def assert_socket_taken_over(start: Callable[..., Launched], path: Path) -> None:
+    """Stop a server on a Unix socket during a call, and start another there: each ends well, and the second keeps its socket.
+
+    Args:
+        start: starts a server of `sample_app`, `start(*options, bind=...)`.
+        path: of the socket.
+    """
+    old = start(bind=f"unix:{path}")
+    old.wait_url()
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        caller = Wire(connection)
+        caller.send(b"GET /nap?seconds=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        old.wait_for("napping")
+        old.process.terminate()
+        old.wait_for("stopping")
+        wait_until(lambda: refuses(path), "the end of accepting")
+        new = start("--socket-mode", "0600", bind=f"unix:{path}")
+        new.wait_url()
+        assert caller.answer().status == 200
+    assert old.wait() == 0
+    assert path.stat().st_mode & 0o777 == 0o600
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(path))
+        assert Wire(connection).ask(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n").status == 200
+    new.process.terminate()
+    assert new.wait() == 0
+    assert not path.exists()
 
 
 def assert_response_object(answer):

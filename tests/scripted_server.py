@@ -193,3 +193,18 @@ def scripted(without_proxies):
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture
+def server(scripted):
+    """A scripted server."""
+    return scripted()
+
+
+@pytest.fixture
+def client(server):
+    """A client of the scripted server."""
+    from gjrpc import Client
+
+    with Client(server.url, timeout=TIMEOUT) as made:
+        yield made

@@ -4,7 +4,6 @@ import gzip
 import os
 import signal
 import socketserver
-import ssl
 import subprocess
 import sys
 import threading
@@ -162,9 +161,7 @@ def test_tls_example(launch, tmp_path, certificate):
 def test_tls_in_this_process(run, certificate):
     """TLS works without monkey-patching as well."""
     server = SimpleTCPServer(("localhost", 0), logging=False)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate.cert, certificate.key)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.socket = certificate.server_context().wrap_socket(server.socket, server_side=True)
     server.register_function(ping)
     client = SimpleTCPClient("localhost", run(server).port, ssl=True, verify=certificate.ca)
     assert client.ping() == '{"ping":"pong"}'

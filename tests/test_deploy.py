@@ -16,31 +16,13 @@ import requests
 import yaml
 from conftest import ROOT, TIMEOUT, wait_until
 from needs import need
+from sample_app import APP
 
 from gjrpc.commands.settings import Settings
 
 DEPLOY = ROOT / "deploy"
 MANIFESTS = sorted((DEPLOY / "kubernetes").rglob("*.yaml"))
 GRACE = Settings().grace
-
-APP = """
-import time
-from gjrpc import Application, Registry
-
-registry = Registry()
-
-@registry.method
-def ping():
-    return "pong"
-
-@registry.method
-def nap(seconds: float):
-    print("napping", flush=True)
-    time.sleep(seconds)
-    return seconds
-
-application = Application(registry)
-"""
 
 
 def run(*command):

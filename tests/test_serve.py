@@ -13,26 +13,14 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from conftest import Wire, curl, link_local, refuses, wait_until
+import sample_app
+from conftest import assert_socket_taken_over, curl, link_local
 
 from gjrpc import Client
 
-APP = """
-import time
-from gjrpc import Application, Registry
-
-registry = Registry()
-
-@registry.method
-def ping():
-    return "pong"
-
-@registry.method
-def nap(seconds: float):
-    print("napping", flush=True)
-    time.sleep(seconds)
-    return seconds
-
+APP = (
+    sample_app.APP
+    + """
 @registry.method
 def drop():
     import gevent
@@ -46,8 +34,6 @@ def fail():
 def interrupt():
     raise KeyboardInterrupt
 
-application = Application(registry)
-
 def wsgi(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"hello from wsgi"]
@@ -55,6 +41,7 @@ def wsgi(environ, start_response):
 def factory():
     return registry
 """
+)
 
 
 @pytest.fixture
@@ -241,29 +228,8 @@ def test_unix_socket(run, tmp_path):
 
 
 def test_another_takes_the_unix_socket_over(run, tmp_path):
-    """`kill OLD; start NEW` on one Unix socket leaves the new server's socket, with the mode that was asked for."""
-    path = tmp_path / "s.sock"
-    old = run("app:registry", bind=f"unix:{path}")
-    old.wait_url()
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(path))
-        caller = Wire(connection)
-        caller.send(b"GET /nap?seconds=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        old.wait_for("napping")
-        old.process.terminate()
-        old.wait_for("stopping")
-        wait_until(lambda: refuses(path), "the end of accepting")
-        new = run("app:registry", "--socket-mode", "0600", bind=f"unix:{path}")
-        new.wait_url()
-        assert caller.answer().status == 200
-    assert old.wait() == 0
-    assert path.stat().st_mode & 0o777 == 0o600
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(path))
-        assert Wire(connection).ask(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n").status == 200
-    new.process.terminate()
-    assert new.wait() == 0
-    assert not path.exists()
+    """`kill OLD; start NEW` on one Unix socket leaves the new server's socket, with the requested mode."""
+    assert_socket_taken_over(lambda *options, bind: run("app:registry", *options, bind=bind), tmp_path / "s.sock")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -349,9 +349,7 @@ def test_an_image_of_another_site_runs_nothing(serve, site, verb):
 
 def test_over_tls_the_plain_origin_is_another(serve, certificate):
     """Over TLS a page at https has the same origin, and one at http does not."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate.cert, certificate.key)
-    served = serve(Application(Registry()), ssl_context=context)
+    served = serve(Application(Registry()), ssl_context=certificate.server_context())
     trusting = ssl.create_default_context(cafile=certificate.ca)
     with trusting.wrap_socket(served.connect(), server_hostname="localhost") as secured:
         wire = Wire(secured)

@@ -241,13 +241,6 @@ def test_a_proxy_that_cannot_be_used(monkeypatch, proxy):
     assert "secret" not in "".join(traceback.format_exception(raised.value))
 
 
-def tls(certificate):
-    """Return a server's context."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate.cert, certificate.key)
-    return context
-
-
 def greet_slowly(connection, done):
     """Send a TLS handshake that never ends: the head of a record of 16 KB, then single bytes."""
     connection.recv(65536)
@@ -283,7 +276,7 @@ def answer_slowly(context):
 @pytest.mark.parametrize("kind", ["greeting", "record", "body"])
 def test_tls_ends_in_time(hostile, certificate, kind, patched):
     """A slow handshake, TLS record or body over TLS ends in time, with gevent's patches too."""
-    context = tls(certificate)
+    context = certificate.server_context()
     options = {"greeting": {"raw": greet_slowly}, "record": {"raw": answer_slowly(context)}, "body": {"context": context}}[kind]
     server = hostile(DRIPS["body"], **options)
     program = f"""

@@ -15,19 +15,6 @@ pytestmark = pytest.mark.usefixtures("without_proxies")
 
 
 @pytest.fixture
-def server(scripted):
-    """A scripted server."""
-    return scripted()
-
-
-@pytest.fixture
-def client(server):
-    """A client of the scripted server."""
-    with Client(server.url, timeout=TIMEOUT) as made:
-        yield made
-
-
-@pytest.fixture
 def real(serve):
     """A client of the project's own server."""
     registry = Registry()

@@ -12,18 +12,9 @@ from gjrpc import Client, MisuseError, WireError
 pytestmark = pytest.mark.usefixtures("without_proxies")
 
 
-def tls_context(certificate, **options):
-    """Return a server's context with the shared certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate.cert, certificate.key)
-    for name, value in options.items():
-        setattr(context, name, value)
-    return context
-
-
 def test_tls_with_an_authority(scripted, certificate, tmp_path, monkeypatch):
     """The client trusts the authority in `verify` or in the environment; with verify=False it accepts any certificate."""
-    server = scripted(context=tls_context(certificate))
+    server = scripted(context=certificate.server_context())
     for verify in (certificate.ca, Path(certificate.ca)):
         with Client(server.url, verify=verify, timeout=TIMEOUT) as client:
             assert client.add(1, 2) == client.add(b=2, a=1) == 3
@@ -40,7 +31,7 @@ def test_tls_with_an_authority(scripted, certificate, tmp_path, monkeypatch):
 
 def test_refused_certificates_say_what_to_do(scripted, certificate):
     """An untrusted certificate raises WireError, which says why and what to do; the call is tried once and nothing is sent."""
-    server = scripted(context=tls_context(certificate))
+    server = scripted(context=certificate.server_context())
     with (
         Client(server.url, timeout=TIMEOUT) as client,
         pytest.raises(WireError, match=r'\(.*verify="ca\.pem"') as raised,
@@ -61,7 +52,8 @@ def test_refused_certificates_say_what_to_do(scripted, certificate):
 
 def test_client_certificates(scripted, certificate, tmp_path):
     """The client presents its certificate, from one file or two; without one the WireError names the option."""
-    context = tls_context(certificate, verify_mode=ssl.CERT_REQUIRED)
+    context = certificate.server_context()
+    context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(certificate.ca)
     server = scripted(context=context)
     leaf = certificate.authority.issue_cert("client@example.org")
@@ -88,7 +80,7 @@ def _foreign_key(folder):
 
 def test_tls_and_plain_mistaken(scripted, certificate):
     """TLS to a plain server and plain HTTP to a TLS server raise WireError; the first says what to do."""
-    plain, tls = scripted(), scripted(context=tls_context(certificate))
+    plain, tls = scripted(), scripted(context=certificate.server_context())
     with Client(plain.url.replace("http:", "https:"), timeout=TIMEOUT) as client, pytest.raises(WireError, match="try http://"):
         client.ping()
     with Client(tls.url.replace("https:", "http:"), timeout=TIMEOUT) as client, pytest.raises(WireError):
@@ -97,7 +89,7 @@ def test_tls_and_plain_mistaken(scripted, certificate):
 
 def test_an_idempotent_call_survives_a_tls_cut(scripted, certificate):
     """If a TLS connection is cut without an answer, an idempotent call is retried and another is not."""
-    server = scripted(context=tls_context(certificate))
+    server = scripted(context=certificate.server_context())
     with Client(server.url, verify=certificate.ca, timeout=TIMEOUT, idempotent=("ping",)) as client:
         server.script = [EMPTY_HANDED]
         assert client.ping() == "pong"

@@ -18,19 +18,6 @@ from gjrpc.limits import Timeouts
 pytestmark = pytest.mark.usefixtures("without_proxies")
 
 
-@pytest.fixture
-def server(scripted):
-    """A scripted server."""
-    return scripted()
-
-
-@pytest.fixture
-def client(server):
-    """A client of the scripted server."""
-    with Client(server.url, timeout=TIMEOUT) as made:
-        yield made
-
-
 def test_a_refused_connection_is_tried_again(scripted, caplog):
     """A call whose connection is refused succeeds as soon as the server listens."""
     server = scripted(active=False)

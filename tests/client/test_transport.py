@@ -18,19 +18,6 @@ from gjrpc import Client, ClientError, MisuseError, RemoteError, WireError
 pytestmark = pytest.mark.usefixtures("without_proxies")
 
 
-@pytest.fixture
-def server(scripted):
-    """A scripted server."""
-    return scripted()
-
-
-@pytest.fixture
-def client(server):
-    """A client of the scripted server."""
-    with Client(server.url, timeout=TIMEOUT) as made:
-        yield made
-
-
 def run(code):
     """Run Python code in a process of its own."""
     command = [sys.executable, "-c", textwrap.dedent(code)]

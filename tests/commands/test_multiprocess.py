@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from conftest import ROOT, Wire, curl, refuses, untraced, wait_until
+from conftest import ROOT, Wire, assert_socket_taken_over, curl, untraced, wait_until
 from programs import find
 
 import gjrpc
@@ -298,29 +298,8 @@ def test_unix_socket(run, tmp_path):
 
 
 def test_another_takes_the_unix_socket_over(run, tmp_path):
-    """`kill OLD; start NEW` on one Unix socket leaves the new server's socket, with the mode that was asked for."""
-    path = tmp_path / "s.sock"
-    old = run(bind=f"unix:{path}")
-    old.wait_url()
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(path))
-        caller = Wire(connection)
-        caller.send(b"GET /nap?seconds=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        old.wait_for("napping")
-        old.process.terminate()
-        old.wait_for("stopping")
-        wait_until(lambda: refuses(path), "the end of accepting")
-        new = run("--socket-mode", "0600", bind=f"unix:{path}")
-        new.wait_url()
-        assert caller.answer().status == 200
-    assert old.wait() == 0
-    assert path.stat().st_mode & 0o777 == 0o600
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(path))
-        assert Wire(connection).ask(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n").status == 200
-    new.process.terminate()
-    assert new.wait() == 0
-    assert not path.exists()
+    """`kill OLD; start NEW` on one Unix socket leaves the new server's socket, with the requested mode."""
+    assert_socket_taken_over(run, tmp_path / "s.sock")
 
 
 @pytest.mark.parametrize(
