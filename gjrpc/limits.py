@@ -9,27 +9,27 @@ from dataclasses import dataclass
 # One request to a method.
 
 MAX_BODY = 1024 * 1024
-"""Bytes of a request's body; 413 beyond."""
+"""Bytes of a request's body; a larger one gets 413."""
 
 MAX_DEPTH = 100
-"""Levels of nesting in a request's JSON; 400 beyond."""
+"""Levels of nesting in a request's JSON; deeper JSON gets 400."""
 
 MAX_VALUES = 100_000
-"""Values in a request's JSON, as `gjrpc.values.codec.Decoder` counts them; 413 beyond.
+"""Values in a request's JSON, as `gjrpc.values.codec.Decoder` counts them; more get 413.
 
-So many take 30 ms to decode at worst, and 20 MB of objects.
+Decoding that many takes 30 ms at worst, and their objects take 20 MB.
 """
 
 MAX_BATCH = 1000
-"""Entries of a JSON-RPC 2.0 batch; one -32600 beyond."""
+"""Entries of a JSON-RPC 2.0 batch; a larger one gets a single -32600."""
 
 MAX_ANSWER = 4 * 1024 * 1024
-"""Bytes of the responses to one batch; beyond that, -32001, and its remaining calls are not run."""
+"""Bytes of the responses to one batch; after that, the remaining calls get -32001 without being run."""
 
 # One client address.
 
 MAX_FAILURES = 10
-"""Failed logins within one to two minutes; 429 after that."""
+"""Failed logins within one to two minutes; after that, the address gets 429."""
 
 # The whole server.
 
@@ -37,10 +37,10 @@ BACKLOG = 4096
 """Connections that may wait to be accepted."""
 
 MAX_CALLS = 4096
-"""Calls in flight; 503 beyond."""
+"""Calls in flight; further ones get 503."""
 
 BODIES_AT_ONCE = 64
-"""Largest bodies that fit into the memory for bodies that arrive in pieces, unless that is given in bytes (`max_bodies`)."""
+"""How many bodies of the largest size may arrive in pieces at the same time; the default of `max_bodies`, which is in bytes."""
 
 MAX_UNSENT = 64 * 1024 * 1024
 """Bytes of answers that wait for slow clients: sixteen answers to the largest batches, and half of a small machine's memory."""
@@ -49,7 +49,7 @@ THREADS = 10
 """Threads for methods that block."""
 
 MAX_QUEUED = 1000
-"""Calls that may wait for such a thread; 503 beyond."""
+"""Calls that may wait for such a thread; further ones get 503."""
 
 STALL_LIMIT = 0.1
 """Seconds that a method may hold the event loop before the log names it."""
@@ -74,7 +74,7 @@ CLIENT_MAX_ANSWER = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Limits:
-    """What one HTTP message may use, in bytes or pieces; beyond a limit the answer has the status given here.
+    """What one HTTP message may use, in bytes or pieces; a message beyond a limit gets the status given here.
 
     Attributes:
         target: bytes of the request line; 414.

@@ -136,8 +136,8 @@ def is_cross_origin(head: Head) -> bool:
     """
     if head.site is None:
         return False
-    said = {word.strip().lower() for name, value in head.headers if name == "sec-fetch-site" for word in value.split(",")}
-    return not said.isdisjoint(_ELSEWHERE) and not (head.origin is None and _opens_console(head))
+    sites = {word.strip().lower() for name, value in head.headers if name == "sec-fetch-site" for word in value.split(",")}
+    return not sites.isdisjoint(_ELSEWHERE) and not (head.origin is None and _opens_console(head))
 
 
 def _opens_console(head: Head) -> bool:
@@ -165,8 +165,8 @@ def preflight(head: Head) -> Headers:
     if head.verb != "OPTIONS" or head.get("access-control-request-method") is None:
         return ()
     # A page may send any header: those that this server does not know have no effect.
-    asked = head.get("access-control-request-headers")
-    allowed = () if asked is None else (("Access-Control-Allow-Headers", asked),)
+    requested = head.get("access-control-request-headers")
+    allowed = () if requested is None else (("Access-Control-Allow-Headers", requested),)
     return (("Access-Control-Allow-Methods", "GET, HEAD, POST"), *allowed, ("Access-Control-Max-Age", _REMEMBERED))
 
 

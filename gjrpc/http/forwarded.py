@@ -64,7 +64,7 @@ class Proxies:
         return self._walk(address, head)[0]
 
     def name(self, address: Any, head: Head) -> str:
-        """Return the name of the client, as `peer_name` gives it."""
+        """Return the name of the client, as `peer_name` returns it."""
         return peer_name(self.client(address, head))
 
     def scheme(self, peer: Peer, head: Head) -> str:
@@ -75,8 +75,8 @@ class Proxies:
         if self._header is None or not self.trusts(peer.client_address):
             return peer.scheme
         hops = max(self._walk(peer.client_address, head)[1], 1)
-        told = self._header.schemes(_joined(head, self._header.scheme_name))
-        scheme = told[-min(hops, len(told))].strip().lower() if told else ""
+        schemes = self._header.schemes(_joined(head, self._header.scheme_name))
+        scheme = schemes[-min(hops, len(schemes))].strip().lower() if schemes else ""
         return scheme if scheme in ("http", "https") else peer.scheme
 
     def _walk(self, address: Any, head: Head) -> tuple[Any, int]:
@@ -84,10 +84,10 @@ class Proxies:
         walked = 0
         if self._header is not None and self.trusts(address):
             for hop in reversed(self._header.hops(_joined(head, self._header.name))):
-                told = node(hop)
-                if told is None:
+                reported = node(hop)
+                if reported is None:
                     break
-                address, walked = told, walked + 1
+                address, walked = reported, walked + 1
                 if not self.trusts(address):
                     break
         return address, walked

@@ -18,7 +18,7 @@ from gjrpc.texts import excerpt, quoted
 
 # The fields that determine the framing of the message and what follows it.
 _FRAMING = frozenset({"connection", "content-length", "expect", "host", "transfer-encoding"})
-# Those that a parsed head has not only in its list of headers.
+# The fields whose values a parsed head stores outside of its list of headers too.
 _NOTED = _FRAMING | OFTEN.keys()
 
 
@@ -184,25 +184,25 @@ def _read_field(line: bytes) -> Field:
 
 
 def _frame(verb: str, target: str, headers: list[Field], version: tuple[int, int]) -> Parsed:
-    said: dict[str, list[str]] = {}
+    framing: dict[str, list[str]] = {}
     for name, value in headers:
         if name in _FRAMING:
-            said.setdefault(name, []).append(value)
+            framing.setdefault(name, []).append(value)
         elif "_" in name:
             headers = _without_underscores(headers)
     # RFC 9112, 3.2: "A server MUST respond with a 400 … to any HTTP/1.1 request message that lacks a Host header field and to any
     # request message that contains more than one Host header field line or a Host header field with an invalid field value."
-    hosts = said.pop("host", [])
-    length = _body_length(said, version) if said else 0
+    hosts = framing.pop("host", [])
+    length = _body_length(framing, version) if framing else 0
     if len(hosts) > 1 or (not hosts and version == (1, 1)) or (hosts and not _hosts[hosts[0]]):
         raise BadMessage(f"expected one valid Host header, got {len(hosts)}: {excerpt(', '.join(map(repr, hosts)))}")
     if target[0] != "/" or "#" in target:
         target = _origin_form(verb, target, hosts)
     head = Head(verb, target, tuple(headers), version)
-    if not said:
+    if not framing:
         return Parsed(Request(head), 0, version == (1, 1), False)
-    expects = "expect" in said and _expects(said["expect"], version) and length != 0
-    return Parsed(Request(head), length, _keeps_alive(said.get("connection"), version), expects)
+    expects = "expect" in framing and _expects(framing["expect"], version) and length != 0
+    return Parsed(Request(head), length, _keeps_alive(framing.get("connection"), version), expects)
 
 
 def _without_underscores(fields: list[Field]) -> list[Field]:
@@ -238,9 +238,9 @@ _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9
 _hosts = Memo(_HOST.fullmatch)
 
 
-def _body_length(said: dict[str, list[str]], version: tuple[int, int]) -> int | None:
+def _body_length(framing: dict[str, list[str]], version: tuple[int, int]) -> int | None:
     """Return the number of bytes in the body; None if it is chunked (RFC 9112, 6.3)."""
-    codings, lengths = said.get("transfer-encoding"), said.get("content-length")
+    codings, lengths = framing.get("transfer-encoding"), framing.get("content-length")
     if codings:
         # RFC 9112, 6.1: both "ought to be handled as an error", and an HTTP/1.0 message with it has "faulty framing".
         if lengths or version == (1, 0) or [value.lower() for value in codings] != ["chunked"]:

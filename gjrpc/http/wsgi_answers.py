@@ -70,14 +70,14 @@ def check_fields(fields: Iterable[Field]) -> tuple[Field, ...]:
     return tuple(map(_field, fields))
 
 
-def check_length(announced: int, given: int) -> None:
+def check_length(announced: int, returned: int) -> None:
     """Compare the size of a whole answer with its Content-Length, both in bytes.
 
     Raises:
         AnswerError: they differ.
     """
-    if given != announced:
-        raise AnswerError(f"it returned {given} bytes, but its Content-Length says {announced}")
+    if returned != announced:
+        raise AnswerError(f"it returned {returned} bytes, but its Content-Length says {announced}")
 
 
 def _field(field: Any) -> Field:
