@@ -15,7 +15,7 @@ _MOST_NAMES = 2000
 
 _CROWD = 8  # so many equally close names help nobody
 _SHORTEST_BEGINNING = 3
-_SHORTEST_FORM = 2
+_SHORTEST_VARIANT = 2
 
 
 class Hints:
@@ -23,7 +23,7 @@ class Hints:
 
     A name is close to a text if both are the same after removing one letter from either or from both: then one letter was too
     many, missing or wrong, or two neighbours were swapped. Names are filed under themselves and under each of these shorter
-    forms, and a text is looked up under its own forms.
+    variants, and a text is looked up under its own variants.
 
     Args:
         names: the known names; only the first 2,000 are indexed.
@@ -33,8 +33,8 @@ class Hints:
         self._names = sorted(name for name in names if len(name) <= _LONGEST)[:_MOST_NAMES]
         self._filed: dict[str, list[str]] = {}
         for name in self._names:
-            for form in _forms(name):
-                crowd = self._filed.setdefault(form, [])
+            for variant in _variants(name):
+                crowd = self._filed.setdefault(variant, [])
                 if len(crowd) < _CROWD:
                     crowd.append(name)
 
@@ -45,7 +45,7 @@ class Hints:
         return list(dict.fromkeys(self._misspelt(text) + self._sharing_beginning(text)))
 
     def _misspelt(self, text: str) -> list[str]:
-        found = {name for form in _forms(text) for name in self._filed.get(form, ())}
+        found = {name for variant in _variants(text) for name in self._filed.get(variant, ())}
         return sorted(found, key=lambda name: (abs(len(name) - len(text)), name[:1] != text[:1], name))
 
     def _sharing_beginning(self, text: str) -> list[str]:
@@ -59,7 +59,7 @@ def _begins(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
 
 
-def _forms(text: str) -> set[str]:
+def _variants(text: str) -> set[str]:
     """Return a text, and what is left of it without one of its characters, unless that is shorter than two characters."""
     text = text.lower()
-    return {text, *(text[:at] + text[at + 1 :] for at in range(len(text) if len(text) > _SHORTEST_FORM else 0))}
+    return {text, *(text[:at] + text[at + 1 :] for at in range(len(text) if len(text) > _SHORTEST_VARIANT else 0))}

@@ -93,7 +93,7 @@ def without_code(info: Any, within: tuple[Any, ...] = ()) -> Any:
     defaults = [() if field.required else (UNSET,) for field in info.fields]
     forms = [rebuild_type(field.type, replace) for field in info.fields]
     return msgspec.defstruct(
-        "Form",
+        "Rebuilt",
         [(name, form, *default) for name, form, default in zip(names, forms, defaults, strict=True)],
         rename=names,
         array_like=getattr(info, "array_like", isinstance(info, types.NamedTupleType)),

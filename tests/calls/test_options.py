@@ -29,7 +29,8 @@ def test_help_shows_each_option(function):
 
 def test_each_option_is_explained():
     """The docstring explains each option."""
-    assert [field.name for field in FIELDS if f"\n        {field.name}: " not in MethodOptions.__doc__] == []
+    documentation = inspect.getdoc(MethodOptions)
+    assert [field.name for field in FIELDS if f"\n    {field.name}: " not in documentation] == []
 
 
 def test_options_are_immutable():
