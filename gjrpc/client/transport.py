@@ -6,7 +6,8 @@ no methods and no JSON.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import requests
@@ -99,19 +100,25 @@ class Transport:
         limits, most = self._options.limits, self._options.max_answer
         budget = Budget(*limits, most)
         where = f"{self.url}: {name}: " if name else f"{self.url}: "
-        if not self._slots.acquire(timeout=limits[1]):
+        try:
+            with self._slot(where), within(budget):
+                return self._session.send(request, **self._settings)
+        except FOREIGN as error:
+            doubt = _DOUBT if budget.sent and not repeatable else ""
+            raise WireError(f"{where}{explain(error, limits, most=most, doubt=doubt)}") from error
+
+    @contextmanager
+    def _slot(self, where: str) -> Iterator[None]:
+        """Reserve one of the pool's connections for a call; wait for it if all are in use."""
+        if not self._slots.acquire(timeout=self._options.limits[1]):
             raise WireError(
-                f"{where}no connection of the pool became free within {limits[1]:g} s; "
+                f"{where}no connection of the pool became free within {self._options.limits[1]:g} s; "
                 f"Client(pool=…) sets their number, now {self._options.pool}"
             )
         try:
             if self.closed:
                 raise MisuseError(f"{where}this client is closed; make a new one")
-            with within(budget):
-                return self._session.send(request, **self._settings)
-        except FOREIGN as error:
-            doubt = _DOUBT if budget.sent and not repeatable else ""
-            raise WireError(f"{where}{explain(error, limits, most=most, doubt=doubt)}") from error
+            yield
         finally:
             self._slots.release()
             if self.closed:  # meanwhile: close the connection that this call returned to the pool

@@ -3,7 +3,7 @@
 Owns which URLs the client accepts, and how credentials and queries are kept out of errors, `repr` and logs. It sends nothing.
 """
 
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import SplitResult, unquote_plus, urlsplit
 
 import requests
 
@@ -48,6 +48,14 @@ def parse_url(url: str, exact: bool) -> tuple[str, str | None]:
     """
     if isinstance(url, str) and url.startswith("unix:") and url.isprintable() and len(url) > len("unix:"):
         return "http://localhost/", url.removeprefix("unix:")
+    parts = _split(url)
+    if (fault := _fault(url, parts, exact)) is not None:
+        raise MisuseError(f"url={redacted(url)!r}: {fault}; {_FORMS}")
+    path = (parts.path or "/") if exact else parts.path.rstrip("/") + "/"
+    return f"{parts.scheme}://{parts.netloc}{path}{parts.query and '?' + parts.query}", None
+
+
+def _split(url: str) -> SplitResult:
     if not isinstance(url, str):
         raise MisuseError(f"url={url!r}: {_FORMS}")
     try:
@@ -58,9 +66,13 @@ def parse_url(url: str, exact: bool) -> tuple[str, str | None]:
             raise MisuseError(f"the URL can't be read; give credentials as auth=(user, password), and {_FORMS}") from None
         raise MisuseError(f"url={redacted(url)!r}: {error}; {_FORMS}") from None
     if "@" in parts.netloc:
-        raise MisuseError(
-            f"the URL of {parts.hostname} holds credentials, which logs would show; give them as auth=(user, password)"
-        )
+        host = parts.hostname
+        raise MisuseError(f"the URL of {host} holds credentials, which logs would show; give them as auth=(user, password)")
+    return parts
+
+
+def _fault(url: str, parts: SplitResult, exact: bool) -> str | None:
+    """Return what is wrong with a URL, or None."""
     faults = {
         "it has spaces or control characters": not url.isprintable() or " " in url,
         "it has no scheme": "://" not in url,
@@ -69,8 +81,4 @@ def parse_url(url: str, exact: bool) -> tuple[str, str | None]:
         "it has a fragment, which is never sent": "#" in url,
         "it has a query, which native calls can't carry: send a key in headers={…}": "?" in url and not exact,
     }
-    for fault, found in faults.items():
-        if found:
-            raise MisuseError(f"url={redacted(url)!r}: {fault}; {_FORMS}")
-    path = (parts.path or "/") if exact else parts.path.rstrip("/") + "/"
-    return f"{parts.scheme}://{parts.netloc}{path}{parts.query and '?' + parts.query}", None
+    return next((fault for fault, found in faults.items() if found), None)

@@ -32,27 +32,36 @@ def running(errors: list[str]) -> list[Seen]:
     psutil's `process_iter` would share its objects between threads.
     """
     seen: list[Seen] = []
-    unread = Counter[str]()
-    pids, together = psutil.pids(), 0
+    reasons = Counter[str]()
+    pids, total = psutil.pids(), 0
     for pid in pids:
-        try:
-            process = psutil.Process(pid)
-            seen.append((process, line_of(process, LONGEST if together < _TOTAL else _SHORT)))
-            together += len(seen[-1][1])
-        except psutil.NoSuchProcess:
-            unread["ended meanwhile"] += 1
-        except psutil.AccessDenied:
-            unread["not permitted"] += 1
-        except OSError as error:
-            unread[f"not readable: {error.strerror}"] += 1
-    if unread:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in unread.items())
-        errors.append(f"{unread.total()} of {len(pids)} processes could not be read ({reasons})")
-    if together >= _TOTAL:
+        one = _read(pid, LONGEST if total < _TOTAL else _SHORT)
+        if isinstance(one, str):
+            reasons[one] += 1
+        else:
+            seen.append(one)
+            total += len(one[1])
+    if reasons:
+        texts = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+        errors.append(f"{reasons.total()} of {len(pids)} processes could not be read ({texts})")
+    if total >= _TOTAL:
         errors.append(f"the command lines have more than {_TOTAL} characters in total: some are cut at {_SHORT}")
     if psutil.LINUX and 1 not in pids:
         errors.append("the processes of other users are hidden (mount option hidepid of /proc)")
     return seen
+
+
+def _read(pid: int, limit: int) -> Seen | str:
+    """Return a process and its command line, or why it can't be read."""
+    try:
+        process = psutil.Process(pid)
+        return process, line_of(process, limit)
+    except psutil.NoSuchProcess:
+        return "ended meanwhile"
+    except psutil.AccessDenied:
+        return "not permitted"
+    except OSError as error:
+        return f"not readable: {error.strerror}"
 
 
 def line_of(process: psutil.Process, limit: int = LONGEST) -> str:
