@@ -239,7 +239,7 @@ def _body(answer: Any) -> bytes:
 
     Raises:
         LargeError: the body has too many bytes.
-        DecodeError: its content coding was not asked for, or it is damaged.
+        DecodeError: the client did not ask for its content coding, or the body is damaged.
     """
     most = current.get().max_answer
     if (answer.length_remaining or 0) > most:

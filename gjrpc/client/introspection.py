@@ -1,6 +1,6 @@
 """What a server says about its own methods: their names, signatures and help.
 
-Owns when the server is asked, which is once, and how an answer of any shape becomes a `Signature`. It knows no connection.
+Owns when the server is asked (once), and how an answer of any shape becomes a `Signature`. It knows no connection.
 """
 
 from collections.abc import Callable

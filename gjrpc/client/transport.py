@@ -30,8 +30,8 @@ _DOUBT = "; the method may have run (if it may run twice, name it in Client(idem
 class Transport:
     """Sends requests to one URL over a pool of connections.
 
-    The semaphore, and not urllib3's blocking pool, limits the number of connections: waiting for it can time out, and whoever
-    waits in urllib3's pool when it is closed would wait forever.
+    The semaphore, and not urllib3's blocking pool, limits the number of connections: waiting for it can time out, and a caller
+    that waits in urllib3's pool when it is closed would wait forever.
 
     Args:
         url: as for `gjrpc.Client`.

@@ -1,6 +1,6 @@
 """The mounted file systems, and how full they are.
 
-Owns which mounts count, and that a file server that does not answer delays nobody for long. It knows no methods.
+Owns which mounts are listed, and the time limit for a file server that does not answer. It knows no methods.
 """
 
 import os

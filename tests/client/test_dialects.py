@@ -9,9 +9,9 @@ from gjrpc import Application, Client, MisuseError, Registry, RemoteError, WireE
 from gjrpc.client.dialects import JSONRPC, Native
 
 
-def response_object(told, rest):
+def response_object(answer_id, rest):
     """Return the bytes of a response object with this id, or none, and these members."""
-    ending = "" if told is None else f',"id":{told}'
+    ending = "" if answer_id is None else f',"id":{answer_id}'
     return f'{{"jsonrpc":"2.0",{rest}{ending}}}'.encode()
 
 
@@ -41,8 +41,8 @@ def test_jsonrpc_error():
     body = b'{"jsonrpc":"2.0","error":{"code":-32603,"message":"failed","data":{"ref":"abc"}},"id":1}'
     with pytest.raises(RemoteError) as error:
         JSONRPC().read("f", response(body), 1)
-    told = error.value
-    assert (told.code, told.detail, told.ref, told.data, told.method) == (-32603, "failed", "abc", {"ref": "abc"}, "f")
+    found = error.value
+    assert (found.code, found.detail, found.ref, found.data, found.method) == (-32603, "failed", "abc", {"ref": "abc"}, "f")
 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b'{"result":1}', b'{"jsonrpc":"2.0"}', b'{"jsonrpc":"2.0","error":{}}', b""])
@@ -52,12 +52,12 @@ def test_no_response_object(body):
         JSONRPC().read("f", response(body), 1)
 
 
-@pytest.mark.parametrize("told", ["2", "null", '"1"', "true", "[1]", "1.5", None])
+@pytest.mark.parametrize("answer_id", ["2", "null", '"1"', "true", "[1]", "1.5", None])
 @pytest.mark.parametrize("result", ["5", "null"])
-def test_a_result_for_another_call(told, result):
+def test_a_result_for_another_call(answer_id, result):
     """A result with another id, with a null id or without one is not accepted as the result of the call."""
     with pytest.raises(WireError, match=r"expected a JSON-RPC 2\.0 response object with the id 1"):
-        JSONRPC().read("f", response(response_object(told, f'"result":{result}')), 1)
+        JSONRPC().read("f", response(response_object(answer_id, f'"result":{result}')), 1)
 
 
 @pytest.mark.parametrize("error", ["false", "0", '"no"', "[]", "{}", '{"message":"x"}', '{"code":true,"message":"x"}'])
@@ -67,21 +67,21 @@ def test_a_result_beside_what_is_no_error(error):
         JSONRPC().read("f", response(response_object("1", f'"result":5,"error":{error}')), 1)
 
 
-@pytest.mark.parametrize("told", ["1", "null", None])
+@pytest.mark.parametrize("answer_id", ["1", "null", None])
 @pytest.mark.parametrize("result", ["", '"result":null,', '"result":5,'])
-def test_an_error_beside_a_result(told, result):
+def test_an_error_beside_a_result(answer_id, result):
     """An error object counts, whatever result is beside it; its id is missing if the server could not read the id of the call."""
     with pytest.raises(RemoteError, match="failed") as raised:
-        JSONRPC().read("f", response(response_object(told, f'{result}"error":{{"code":7,"message":"failed"}}')), 1)
+        JSONRPC().read("f", response(response_object(answer_id, f'{result}"error":{{"code":7,"message":"failed"}}')), 1)
     assert raised.value.code == 7
 
 
 @pytest.mark.parametrize("status", [200, 404, 500, 503])
-@pytest.mark.parametrize("told", ["2", '"1"', "true", "[1]"])
-def test_an_error_of_another_call(status, told):
+@pytest.mark.parametrize("answer_id", ["2", '"1"', "true", "[1]"])
+def test_an_error_of_another_call(status, answer_id):
     """An error with the id of another call is refused, whatever the status."""
     with pytest.raises(WireError, match="with the id 1"):
-        JSONRPC().read("f", response(response_object(told, '"error":{"code":7,"message":"failed"}'), status), 1)
+        JSONRPC().read("f", response(response_object(answer_id, '"error":{"code":7,"message":"failed"}'), status), 1)
 
 
 def test_harmless_oddities():
@@ -110,7 +110,7 @@ def test_a_native_answer_of_another_call(body):
 @pytest.mark.parametrize("ids", [(1, 2, 2), (1, 2, 9), (1, 2, None), (1, True), (1, "2"), (2, 1, 1.0)])
 def test_a_batch_with_odd_ids(ids):
     """The answer to a batch is refused if it has an id twice, an id that was not sent, or a result without an id."""
-    body = json.dumps([{"jsonrpc": "2.0", "result": 5, "id": told} for told in ids]).encode()
+    body = json.dumps([{"jsonrpc": "2.0", "result": 5, "id": answer_id} for answer_id in ids]).encode()
     with pytest.raises(WireError, match="exactly one answer to each call, by its id"):
         JSONRPC().read_batch(response(body), {1, 2})
 

@@ -70,12 +70,12 @@ def leaks(shown, secret):
 
 def test_realistic_secrets():
     """Of many realistic lines with a secret, at most 5 % show six characters of it."""
-    told = lines("secret.txt")
-    shown = {line: mask(*words) for line in told for words, _ in [parse(line)]}
-    missed = [line for line in told if any(leaks(shown[line], secret) for secret in parse(line)[1])]
-    assert len(told) >= 800
-    assert all(parse(line)[1] for line in told)
-    assert len(missed) <= 0.05 * len(told), "\n".join(f"{line}\n    {shown[line]}" for line in missed)
+    given = lines("secret.txt")
+    shown = {line: mask(*words) for line in given for words, _ in [parse(line)]}
+    missed = [line for line in given if any(leaks(shown[line], secret) for secret in parse(line)[1])]
+    assert len(given) >= 800
+    assert all(parse(line)[1] for line in given)
+    assert len(missed) <= 0.05 * len(given), "\n".join(f"{line}\n    {shown[line]}" for line in missed)
 
 
 def test_realistic_rest():
@@ -92,10 +92,10 @@ def test_realistic_rest():
 
 def test_realistic_harmless_lines():
     """Of many realistic lines without a secret, at most 2 % are changed."""
-    told = lines("harmless.txt")
-    changed = [mask(*words) for words, _ in map(parse, told) if mask(*words) != " ".join(words)]
-    assert len(told) >= 300
-    assert len(changed) <= 0.02 * len(told), "\n".join(changed)
+    given = lines("harmless.txt")
+    changed = [mask(*words) for words, _ in map(parse, given) if mask(*words) != " ".join(words)]
+    assert len(given) >= 300
+    assert len(changed) <= 0.02 * len(given), "\n".join(changed)
 
 
 @pytest.mark.parametrize(

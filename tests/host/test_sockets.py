@@ -108,8 +108,8 @@ def test_netstat_while_closing():
         port, own = listener.getsockname()[1], client.getsockname()[1]
 
         def words():
-            told = [e for e in ask("netstat")[0] if e["netid"] == "tcp"]
-            ends = {tuple(end["port"] for end in e["address"]): e["state"] for e in told}
+            entries = [e for e in ask("netstat")[0] if e["netid"] == "tcp"]
+            ends = {tuple(end["port"] for end in e["address"]): e["state"] for e in entries}
             return ends.get((own, port)), ends.get((port, own))
 
         client.close()
