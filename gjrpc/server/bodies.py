@@ -68,5 +68,4 @@ class Bodies:
 
     def _cost(self, holder: Holder, newest: Holder) -> float | None:
         """What its body has cost so far; the server works for the newest, but only to read it."""
-        cost = holder.body_cost
-        return 0.0 if cost is None and holder is newest else cost
+        return 0.0 if holder is newest else holder.body_cost

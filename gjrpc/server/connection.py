@@ -1,346 +1,221 @@
-"""One client's connection: bytes in, answers out, for as long as the client keeps to its time.
+"""One client's connection, from accept to close.
 
-Owns the order of reading and answering on a socket, and the time that both may take. `responders` answers one request for an
-`Application`, `foreign` for any other WSGI callable. The syntax is in `gjrpc.http`; the server has the set of connections.
+Owns when the connection is served, and every way in which it ends. `http1` has the requests and answers on it, `output` the
+sending; the set of connections is `gjrpc.server.connections`'s.
 """
 
 import logging
-import socket
-import ssl
-from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 import gevent
-import gevent.socket
 
-from gjrpc.calls.disclosure import DETAILS, SERVER_FAILED, internal_error
-from gjrpc.errors import BadMessage, DeadlineExceeded, Overloaded
-from gjrpc.http.head import Parsed
-from gjrpc.http.messages import Request
-from gjrpc.http.problems import refusal
-from gjrpc.http.reader import Reader
-from gjrpc.http.writer import CONTINUE
+from gjrpc.errors import BadMessage
 from gjrpc.process import forks
-from gjrpc.server.foreign import GoneError
+from gjrpc.server.connections import Rank
 from gjrpc.server.gevent_runtime import passes
-from gjrpc.server.output import HURRY
-from gjrpc.server.responders import Answering, way
+from gjrpc.server.http1 import Http1
+from gjrpc.server.output import GoneError, Output
+from gjrpc.server.pace import HURRY
+from gjrpc.server.peers import SocketPeer
+from gjrpc.server.responders import Serving
+from gjrpc.server.sockets import has_bytes
+from gjrpc.server.state import BUSY, READABLE, State
 
 log = logging.getLogger("gjrpc.server")
 
-_RECEIVE = 8 * 1024  # bytes for one read between bodies: a buffer of more is slow to get, and requests are small
-_RECEIVE_BODY = 64 * 1024
-_NEVER = float("inf")
-_NO_ROOM = "the server has no room for further request bodies: come back later"
-_CUT_OFF = "the server stopped before the call ended; the call had begun and may have taken effect"
+_IDLE = State.IDLE  # a name of its own: on the path of each call, looking a member up in its class costs more
 
 
-class Connection(Answering):
-    """One client's connection: reads its requests in order and answers each in one piece.
+class Connection(SocketPeer):
+    """One client's connection.
 
-    It is a `gjrpc.server.scheduler.Task`, which is ready when bytes have come, and one of `gjrpc.server.connections.Connections`.
+    It is a `gjrpc.server.scheduler.Task`, which is ready when bytes have come; one of `gjrpc.server.connections.Connections`; one
+    of `gjrpc.server.bodies.Bodies` while a body arrives; and the `gjrpc.http.peer.Peer` of its requests.
+
+    Args:
+        sock: the connected socket, which does not block.
+        address: the client's socket address.
+        server: the server.
 
     Attributes:
-        expires: the server's time at which the client has taken too long.
+        output: sends the answers.
     """
 
-    def __init__(self, sock: Any, address: Any, server: Any) -> None:
-        # WSGIHandler's own __init__ would make a buffered file of the socket, for a parser that is not used here.
-        self.socket = sock
-        self.client_address = address
-        self.server = server
-        self._since = server.now
-        self.expires = server.now + (HURRY if server.draining else server.timeouts.head)
-        self._tls = server.ssl_enabled
-        self._reader = Reader(server.limits, server.heads)
-        # A function and not a bound method: that would make a cycle, and what a client has sent would stay until it is collected.
-        self._answer = way(server)
-        self._watcher = server.loop.io(sock.fileno(), 1)
-        self._busy = self._paused = self._more = False
-        self._part_since: float | None = None
-        self._body_since: float | None = None
-        self._received = 0
+    def __init__(self, sock: Any, address: Any, server: Serving) -> None:
+        super().__init__(sock, address, server.shared)
+        self.output = Output(sock, server.shared, self)
+        self._http = Http1(sock, server, self.output)
+        self._since = server.shared.now
+        self._watcher = server.shared.loop.io(sock.fileno(), 1)
+        self._paused = False  # whether the watcher is stopped: what has come stays in the socket until the request is answered
 
     def __repr__(self) -> str:
-        state = "waiting" if self.waiting else "in a call" if self.expires == _NEVER else "reading"
-        return f"<Connection of {self.peer}, {state}>"
+        return f"<Connection of {self.peer}, {self.state.value}>"
 
     @property
-    def waiting(self) -> bool:
-        """Whether the client owes the next byte of a new request, so that closing loses nothing that was read."""
-        return not self._busy and self._reader.between
+    def state(self) -> State:
+        """What it does."""
+        return self._http.state
 
     @property
-    def standing(self) -> tuple[bool, float] | None:
-        """The client's standing (`gjrpc.server.connections.Standing`); None while the server works for it."""
-        if self._more or (self._busy and not self._is_slow(self.server.now)):
-            return None
-        return not self._busy and self._reader.parsed is not None and self._reader.between, self.expires
+    def expires(self) -> float:
+        """The server's time at which the client has taken too long; never while the server works for it."""
+        return self._http.expires
+
+    @property
+    def idle(self) -> bool:
+        """Whether the client owes the first byte of a request."""
+        return self.state is State.IDLE
+
+    @property
+    def rank(self) -> Rank | None:
+        """Its rank (`gjrpc.server.connections.Rank`); None while the server works for it."""
+        if self.state is State.IDLE:
+            return self._http.reader.parsed is not None, self.expires
+        if self.state in (State.READING, State.CLOSING):
+            return False, self.expires
+        pace = self.output.pace
+        return (False, self.expires) if pace is not None and pace.is_slow(self._shared.now) else None
 
     @property
     def has_body(self) -> bool:
         """Whether it has a body: further pieces are awaited, or a call runs."""
-        return self._busy or self._reader.in_body
+        return self.state in BUSY or self._http.reader.in_body
 
     @property
     def body_cost(self) -> float | None:
         """What the awaited body has cost so far (`gjrpc.server.bodies`); None while the server works for it."""
-        if self._busy or self._body_since is None:
-            return None
-        seconds: float = self.server.now - self._body_since
-        return self._received * seconds
+        partial = self._http.partial
+        return None if self.state in BUSY or partial is None else partial.cost(self._shared.now)
 
-    def may_go(self) -> bool:
-        """Whether closing loses no unread request; further bytes of a partial request do not count."""
-        if not self.waiting:
+    def loses_nothing(self) -> bool:
+        """Return whether closing loses no unread request; further bytes of a partial request do not count."""
+        if self.state is not State.IDLE:
             return True
-        if self._tls and self.socket.pending():
+        if self._shared.secured and self._socket.pending():
             return False
         try:
-            self._bare.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return True
+            return not has_bytes(self._socket)
         except OSError as gone:
             log.debug("%s went away: %s", self.peer, gone)
             return True
-        return False
-
-    @cached_property
-    def certificate(self) -> dict[str, Any] | None:
-        """The client's certificate, as `ssl` gives it once it has checked it, or None; asked for by an application's guard."""
-        return self.socket.getpeercert() or None if self._tls else None
 
     def open(self) -> None:
         """Begin to serve: from now on, whatever comes is read and answered in one of the server's greenlets."""
-        self.server.connections.add(self)
-        self._watcher.start(self.server.greenlets.ready.append, self)
+        self._shared.connections.add(self)
+        self._watch()
 
-    def advance(self, step: Callable[[], bool] | None = None) -> None:
-        """Read what has come, and answer what is complete of it; never raises what a client can cause.
-
-        Args:
-            step: what to do instead, by somebody who has made sure that nobody else does; says whether the connection goes on.
-        """
-        if self._busy and step is None:
+    def advance(self) -> None:
+        """Read what has come, and answer what is complete of it; never raise what a client can cause."""
+        http = self._http
+        if http.state is not _IDLE and http.state not in READABLE:
             self._pause()
             return
-        self._busy = True
         goes_on = False
         try:
-            goes_on = self._read() if step is None else step()
+            goes_on = http.read(self)
+            if not goes_on and http.state is State.CALLING:  # after the last answer
+                http.finish(self)
         except BadMessage as error:
-            self._refuse(error)
+            http.refuse(error, self)
         except GoneError as error:
             log.debug("%s went away: %s", self.peer, error)
-        except Exception as error:  # noqa: BLE001  a fault of the server itself: logged with its ref, and told
-            self._refuse(internal_error(SERVER_FAILED, error, pointer=DETAILS))
-        except BaseException as error:  # such as a timeout that a call left running, or a killed greenlet
+        except BaseException as error:
             if passes(error):
                 self.abandon()
                 raise
-            self._fail(error)
+            http.fail(error, self)
         finally:  # also where the greenlet is killed in the middle of a call
-            if goes_on and self._watcher is not None:
-                self._busy = False
-                if self._more:  # only now, when all is sent: a turn that comes while it is busy would be lost
-                    self.server.greenlets.run_later(self)
-                if self._paused:
-                    self._paused = False
-                    self._watcher.start(self.server.greenlets.ready.append, self)
-            else:
+            if not goes_on or self._watcher is None:
                 self.close()
-
-    def _fail(self, error: BaseException) -> None:
-        """Answer with the error, if no part of an answer has been sent yet."""
-        refused = internal_error(SERVER_FAILED, error, pointer=DETAILS)
-        if self.expires == _NEVER and not self.begun:
-            self._refuse(refused)
+            elif self._paused:
+                self._watch()
 
     def refuse(self) -> None:
-        """Read what has come, and answer that the server has too much to do."""
-        answer, self._answer = self._answer, Connection._answer_busy
+        """Read what has come, and answer that the server is overloaded."""
+        self._http.overload(True)
         try:
             self.advance()
         finally:
-            self._answer = answer
+            self._http.overload(False)
+
+    def waits(self) -> None:
+        """Send the answers that were held back: a call waits now. Runs in the hub."""
+        self.output.stop_holding()
 
     def close(self) -> None:
         """Close the connection at once."""
-        self.server.connections.discard(self)
+        self._shared.connections.discard(self)
+        self._http.close()
         if self._watcher is not None:
-            self._busy = True
             self._watcher.stop()
             self._watcher.close()
             self._watcher = None
-            self._reader.drop()
-            self.server.unsent.note(self, 0)
-            self.server.bodies.forget(self)
-            self._say_end()
-            self.socket.close()
+            self._shared.bodies.forget(self)
+            self.output.close()
 
     def evict(self) -> None:
         """Close the connection to make room for another."""
-        if not self._busy:
+        if self.state in BUSY:
+            self.output.give_up()
+            self._shared.connections.discard(self)
+        else:
             self.close()
-            return
-        self.give_up()
-        self.server.connections.discard(self)
 
     def disown(self) -> None:
         """Close its descriptor in this forked process; the parent keeps the connection."""
-        forks.close(self.socket)
+        forks.close(self._socket)
 
     def expire(self) -> None:
         """End the connection: its client has taken too long. One that still takes its answer gets more time."""
-        if self._busy and not self._takes_enough():
-            self.give_up()
-        elif self._busy:
-            return
-        elif self.waiting:
+        write, pace = self._shared.timeouts.write, self.output.pace
+        if self.state is State.IDLE:
             self.close()
+        elif self.state is State.READING:
+            self._http.close_late()
+            gevent.spawn(self._refuse_late)
+        elif pace is not None and pace.keeps_up(write):
+            self._http.hurry(self._shared.now + write)
         else:
-            self.expires = _NEVER
-            self._busy = True
-            gevent.spawn(self.advance, self._tell_late)
+            self.output.give_up()
 
     def drain(self) -> None:
         """End the connection if that loses no request: one that has come already is answered, one of a new client awaited."""
-        if self._reader.parsed is None and self.server.now < self._since + HURRY:
-            self.expires = self._since + HURRY
-        elif self.waiting:
-            self._busy = True
-            gevent.spawn(self.advance, self._read)
+        if self._http.reader.parsed is None and self._shared.now < self._since + HURRY:
+            self._http.hurry(self._since + HURRY)
+        elif self.state is State.IDLE:
+            gevent.spawn(self.advance)
 
     def abandon(self) -> None:
-        """Close the connection in the middle of a call, and tell the client if that is still possible.
-
-        The call has begun, so the answer is 504 and not 503 with `Retry-After`, which would invite a retry.
-        """
-        if self.expires == _NEVER and not self.begun:
-            try:
-                refused = self._for_page(refusal(DeadlineExceeded(_CUT_OFF)), self._called_by())
-                self.socket.send(b"".join(self._held or ()) + self.server.writer.write(refused, False))
-            except OSError as gone:
-                self._cut = True
-                log.debug("%s went away: %s", self.peer, gone)
+        """Close the connection in the middle of a call, and tell the client if that is still possible."""
+        self._http.cut_off()
         self.close()
 
+    def begin_sending(self) -> None:
+        """Begin to wait for the client to take its answer; part of `gjrpc.server.output.Owner`, as the next two."""
+        self._http.begin_sending()
+
+    def end_sending(self) -> None:
+        """Go on: the client has taken its answer."""
+        self._http.end_sending()
+
+    def fall_behind(self) -> None:
+        """Note that the client takes its answer too slowly, so that it makes room for others."""
+        self._shared.connections.note(self)
+
+    def _watch(self) -> None:
+        """Be ready whenever bytes come."""
+        self._paused = False
+        self._watcher.start(self._shared.greenlets.ready.append, self)
+
     def _pause(self) -> None:
-        """Leave bytes of a further request in the socket until this one is answered."""
+        """Leave what comes in the socket."""
         if self._watcher is not None:
-            self._watcher.stop()
             self._paused = True
+            self._watcher.stop()
 
-    def _tell_late(self) -> bool:
-        raise BadMessage("the request took too long to come", status=408)
-
-    def _read(self) -> bool:
-        """Read once, or until TLS has no more; say whether the connection goes on."""
-        reader = self._reader
-        while True:
-            if self._more:
-                self._more, data = False, b""
-                request = reader.next()
-            else:
-                try:
-                    data = self.socket.recv(_RECEIVE_BODY if reader.left else _RECEIVE)
-                except (BlockingIOError, ssl.SSLWantReadError):
-                    return not (reader.between and self.server.draining)
-                except OSError as error:
-                    raise GoneError(error) from error
-                if not data:
-                    reader.end()
-                    return False
-                request = reader.receive(data)
-            if request is not None:
-                self.expires = _NEVER
-                self._part_since = self._body_since = None
-                if not (self._answer_all(request) if reader.pending else self._answer(self, request)):
-                    self._let_go()
-                    return False
-            if not self._go_on(len(data)):
-                return False
-            if not (self._tls and self.socket.pending()):  # decrypted bytes don't wake a watcher
-                return True
-
-    def _go_on(self, count: int) -> bool:
-        """Set the time for what comes next, and say whether the connection goes on."""
-        server, reader = self.server, self._reader
-        if (reader.pending or reader.in_body) and not reader.between and not self._more:
-            return self._take_part(count)
-        self.expires = server.now + server.timeouts.idle
-        return self._more or not server.draining  # it may have begun while an answer was sent
-
-    def _answer_all(self, request: Request) -> bool:
-        """Answer requests that came together; their answers go out together, unless a call waits."""
-        reader = self._reader
-        asked: Request | None = request
-        left = self.server.limits.pipelined
-        self._hold()
+    def _refuse_late(self) -> None:
         try:
-            while asked is not None:
-                if not self._answer(self, asked):
-                    return False
-                left -= 1
-                if reader.between:
-                    break
-                if not left:  # others have their turn too
-                    self._more = True
-                    break
-                asked = reader.next()
+            self._http.refuse_late(self)
         finally:
-            self._release()
-        return True
-
-    def _take_part(self, count: int) -> bool:
-        """Set the timeout for the rest of a partial request; return whether the connection goes on."""
-        begins = self._part_since is None
-        since = self._part_since = self.server.now if self._part_since is None else self._part_since
-        self.expires = since + self.server.timeouts.head
-        goes_on = self._take_body(count) if self._reader.in_body else True
-        if begins and goes_on:
-            self.server.connections.note(self)
-        return goes_on
-
-    def _take_body(self, count: int) -> bool:
-        if self._body_since is None:
-            if not self._admit(self._reader.parsed):  # type: ignore[arg-type]  # a head was read
-                return False
-            self._body_since = self.server.now
-            self._received = 0
-        self._received += count
-        # The last piece completes the request, and is not noted any more.
-        if not self.server.bodies.note(self, self._received + min(self._reader.left, _RECEIVE_BODY)):
-            head = self._reader.parsed.request.head  # type: ignore[union-attr]  # a head was read
-            self._turn_away(self._for_page(refusal(Overloaded(_NO_ROOM, retry_after=1)), head.origin), head)
-            return False
-        self.expires = self._body_since + self.server.timeouts.body + self._received / self.server.timeouts.rate
-        return True
-
-    def _admit(self, parsed: Parsed) -> bool:
-        """Return whether the body may come; a refusal by the head is sent without reading it, instead of `100 Continue`."""
-        head = parsed.request.head
-        self.expires = _NEVER  # checking a password takes the server's time, not the client's
-        refused = None
-        if self._answer is Connection._answer_busy:
-            refused = self._overloaded(head)
-        elif self.server.short_way:
-            refused = self.server.application.admit(head, self)
-        if refused is not None:
-            self._turn_away(refused, head)
-            return False
-        if parsed.expects:
-            self._send(CONTINUE)
-        return True
-
-    def _let_go(self) -> None:
-        """Close after an answer: at once, or lingering where the client has sent more."""
-        try:
-            more = not self._reader.between or bool(self.socket.recv(_RECEIVE))
-        except (BlockingIOError, ssl.SSLWantReadError):
-            more = False
-        except OSError as error:
-            raise GoneError(error) from error
-        if more:
-            self._linger()
+            self.close()

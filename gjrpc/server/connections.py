@@ -1,6 +1,6 @@
 """The open connections of a server: how many are allowed, which have timed out, and which is closed for a new one.
 
-Owns the set, and the one rule by which a connection is closed for a newcomer: the lowest `Open.standing` goes first. What a
+Owns the set, and the one rule by which a connection is closed for a newcomer: the lowest `Open.rank` goes first. What a
 connection does is `connection`'s.
 """
 
@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 
 import gevent.event
 
-Standing: TypeAlias = tuple[bool, float]
+Rank: TypeAlias = tuple[bool, float]
 """How far a client has got; the lowest is closed first: whether it owes nothing (it has its answer and sends no request), and the
 server's time at which it times out.
 
@@ -23,8 +23,10 @@ handshake, a head) renews that time, the bytes of a body extend it at the minimu
 class Open(Protocol):
     """An open connection."""
 
-    expires: float
-    """The server's time at which the client has taken too long."""
+    @property
+    def expires(self) -> float:
+        """The server's time at which the client has taken too long."""
+        ...
 
     @property
     def peer(self) -> str:
@@ -32,11 +34,11 @@ class Open(Protocol):
         ...
 
     @property
-    def standing(self) -> Standing | None:
-        """The client's standing; None while the server works for it, and so does not close it."""
+    def rank(self) -> Rank | None:
+        """The client's rank; None while the server works for it, and so does not close it."""
         ...
 
-    def may_go(self) -> bool:
+    def loses_nothing(self) -> bool:
         """Whether closing it loses no unread bytes."""
         ...
 
@@ -77,9 +79,9 @@ class Connections:
         self.evicted = 0
         self.changed: Callable[[int], None] | None = None
         self._open: dict[Open, None] = {}  # in the order in which they came
-        # A heap of who goes first, as far as known; made where room is needed. Standings rise unnoticed, so the first entry is
+        # A heap of who goes first, as far as known; made where room is needed. Ranks rise unnoticed, so the first entry is
         # looked at again before it counts; who falls is entered again by `note`. An entry costs O(log n), a search is rare.
-        self._order: list[tuple[Standing, int, Open]] = []
+        self._order: list[tuple[Rank, int, Open]] = []
         self._searched = self._until_search = 0
         self._number = itertools.count().__next__  # never are two connections compared
         self._empty = gevent.event.Event()
@@ -101,7 +103,7 @@ class Connections:
         self._empty.clear()
 
     def note(self, connection: Open) -> None:
-        """Enter a connection that now owes bytes: it is new, or its standing has fallen."""
+        """Enter a connection that now owes bytes: it is new, or its rank has fallen."""
         if not self._order:
             return
         if len(self._order) > 2 * len(self._open) + self._searched:  # most of them are closed
@@ -128,9 +130,9 @@ class Connections:
         return [connection for connection in self._open if connection.expires < now]
 
     def make_room(self) -> bool:
-        """Close the connection with the lowest standing, unless its first bytes have just come; return whether there was one."""
-        connection = self.lowest()
-        if connection is not None and connection.may_go():
+        """Close the connection with the lowest rank, unless its first bytes have just come; return whether there was one."""
+        connection = self.first_to_close()
+        if connection is not None and connection.loses_nothing():
             connection.evict()
             self.evicted += 1
             self._until_search -= 1
@@ -138,7 +140,7 @@ class Connections:
                 self._order.clear()
         return connection is not None
 
-    def lowest(self) -> Open | None:
+    def first_to_close(self) -> Open | None:
         """The connection to close first when room is needed; None if the server is at work for all."""
         return self._first() or (self._search() and self._first()) or None
 
@@ -146,17 +148,17 @@ class Connections:
         order = self._order
         while order:
             noted, _, connection = order[0]
-            standing = connection.standing if connection in self._open else None
-            if standing is not None and standing != noted:
-                heapq.heapreplace(order, (standing, self._number(), connection))
-            elif standing is not None and (not standing[0] or connection.may_go()):
+            rank = connection.rank if connection in self._open else None
+            if rank is not None and rank != noted:
+                heapq.heapreplace(order, (rank, self._number(), connection))
+            elif rank is not None and (not rank[0] or connection.loses_nothing()):
                 return connection
             else:
                 heapq.heappop(order)
         return None
 
     def _search(self) -> bool:
-        self._order = [(standing, self._number(), one) for one in self._open if (standing := one.standing) is not None]
+        self._order = [(rank, self._number(), one) for one in self._open if (rank := one.rank) is not None]
         heapq.heapify(self._order)
         self._searched = len(self._open)
         self._until_search = self._searched // 2

@@ -1,120 +1,107 @@
-"""How answers leave a connection: in one write wherever the client takes them, and in time.
+"""How answers leave a connection: in one write wherever the client takes them, and otherwise as fast as the client does.
 
-Owns the socket's sending side: answers that are held back so that they go out together, the time that a client has to take what
-it does not take at once, and the way a connection is closed so that its last answer is not lost. What is sent is `connection`'s.
+Owns the socket's sending side: answers that are held back so that they go out together, the wait for a client that does not take
+its answer at once, and the end of a connection, so that its last answer is not lost. It knows no request, and of the connection
+only that it wants to know when sending waits.
 """
 
-import _socket
-import fcntl
+import enum
 import logging
-import select
-import socket
-import struct
-import sys
-import termios
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Protocol
+from weakref import proxy
 
 import gevent.socket
-from gevent import monkey
 
-from gjrpc.http.peer import peer_name
-from gjrpc.server.foreign import Gateway, GoneError
+from gjrpc.http.messages import Head, Response
+from gjrpc.server.pace import Pace
+from gjrpc.server.shared import Shared
+from gjrpc.server.sockets import bare, discard, unacknowledged
 
 log = logging.getLogger("gjrpc.server")
 
 _PIECE = 256 * 1024  # bytes for one write to a client that takes its time
 _RECORD = 16 * 1024  # and for TLS, whose records are no larger (RFC 8446, 5.1)
 _MOST_HELD = 64 * 1024  # bytes of answers that are held back
-_LINGER = 256 * 1024  # bytes that are taken behind the last answer
-_LINGER_PIECE = 64 * 1024
-_poll = monkey.get_original("select", "poll")  # gevent's would wait on the event loop, for no time at all
-_LEFT = getattr(select, "POLLRDHUP", 0)  # beside what poll(2) always tells: POLLHUP and POLLERR
-_NOT_WAITING = (float("inf"), 0)
-_CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid (unix(7))
-HURRY = 1.0
-"""Seconds for a client that is only waited for so as not to lose what it sends."""
+_LINGER = 256 * 1024  # bytes that are read and dropped after the last answer
+LARGE = 64 * 1024
+"""Bytes of a body that are not copied to follow their head."""
 
 
-class Sending(Gateway):
-    """The sending side of a connection.
+class GoneError(Exception):
+    """The client is gone, or does not take its answer any more."""
+
+
+class Progress(enum.Enum):
+    """How much of the current request's answer was sent, where that takes more than one write."""
+
+    NONE = "none"
+    PARTIAL = "partial"
+    WHOLE = "whole"
+
+
+class Owner(Protocol):
+    """A connection, as its output sees it."""
+
+    def begin_sending(self) -> None:
+        """Begin to wait for the client to take its answer."""
+        ...
+
+    def end_sending(self) -> None:
+        """Go on: the client has taken its answer."""
+        ...
+
+    def fall_behind(self) -> None:
+        """Note that the client takes its answer too slowly."""
+        ...
+
+
+class Output:
+    """The sending side of a connection; one of `gjrpc.server.unsent.Unsent` while it waits for its client.
+
+    Args:
+        sock: the connected socket, which does not block.
+        shared: what the connections share.
+        owner: the connection. Only weakly referenced, so that a closed connection is freed at once.
 
     Attributes:
-        expires: the server's time at which the client has taken too long.
+        progress: how much of the current answer was sent; set by those who write one in pieces.
     """
 
-    expires: float
-    socket: Any
-    _tls: bool
-    _held: list[bytes] | None = None
-    _held_size: int = 0
-    _waits: bool = False  # whether a call has waited while answers were held back
-    _sent: int = 0
-    _taken: int = 0
-    _begun_at: float = 0.0
-    _moved: tuple[float, int] = _NOT_WAITING  # until when the client kept to the least rate, and what it had taken by then
+    __slots__ = ("_held", "_held_size", "_owner", "_pace", "_secured", "_shared", "_socket", "_waited", "_waiting", "progress")
 
-    @property
-    def peer(self) -> str:
-        """The client's address for people and logs."""
-        return peer_name(self.client_address)
-
-    @property
-    def pid(self) -> int | None:
-        """The client's process, which the kernel reports for a Unix socket."""
-        asked = getattr(socket, "SO_PEERCRED", None)
-        if asked is None or self.socket.family != socket.AF_UNIX:
-            return None
-        pid: int = _CREDENTIALS.unpack(self.socket.getsockopt(socket.SOL_SOCKET, asked, _CREDENTIALS.size))[0]
-        return pid or None  # 0 for who is in a container
-
-    @property
-    def server_hosts(self) -> frozenset[str]:
-        """The hosts that the server answers for if its application does not say."""
-        return self.server.hosts  # type: ignore[no-any-return]  # the server is any
-
-    @property
-    def server_ready(self) -> bool:
-        """Whether the server accepts new calls; False once it has begun to stop."""
-        return not self.server.draining
-
-    @property
-    def scheme(self) -> str:
-        """The client's scheme: `https` over TLS, else `http`."""
-        return "https" if self._tls else "http"
-
-    def _hold(self) -> None:
-        """Hold answers back from now on, so that they go out together; not over TLS, where a record can't be taken back."""
-        self._held = None if self._tls else []
+    def __init__(self, sock: Any, shared: Shared, owner: Owner) -> None:
+        self.progress = Progress.NONE
+        self._socket = sock
+        self._secured = shared.secured
+        self._shared = shared
+        self._owner: Owner = proxy(owner)
+        self._held: list[bytes] | None = None
         self._held_size = 0
+        self._waited = False  # whether a call has waited while answers were held back
+        self._pace: Pace | None = None
+        self._waiting: Any = None  # the socket in a form that waits on the event loop
 
-    def waits(self) -> None:
-        """Send the answers that were held back, and hold no more: a call waits now. Runs in the hub."""
-        if self._held is None:
-            return
-        data = b"".join(self._held)
-        try:
-            sent = self.socket.send(data) if data else 0
-        except OSError as full:  # or gone, which the next one to send finds out
-            log.debug("%s takes nothing now: %s", self.peer, full)
-            sent = 0
-        self._held = [data[sent:]] if sent < len(data) else None
-        self._waits = True
-        self.server.unsent.note(self, len(data) - sent)
-        self._held_size = _MOST_HELD
+    @property
+    def pace(self) -> Pace | None:
+        """The pace of the client that is waited for; None if none is."""
+        return self._pace
 
-    def _release(self) -> None:
-        """Send the answers that were held back."""
-        held, self._held = self._held, None
-        if held:
-            self._send(b"".join(held))
-        if self._waits:
-            self._waits = False
-            self.server.unsent.note(self, 0)
+    def respond(self, response: Response, keep_alive: bool, head: Head) -> None:
+        """Send a response.
 
-    def _send(self, data: bytes, more: bytes = b"") -> None:
+        Raises:
+            GoneError: the client does not take it any more, or not in time.
+        """
+        body, writer = response.body, self._shared.writer
+        if len(body) < LARGE:
+            self.send(writer.write(response, keep_alive, head))
+        else:
+            self.send(writer.write_head(response, keep_alive, head), body if head.verb != "HEAD" else b"")
+
+    def send(self, data: bytes, more: bytes = b"") -> None:
         """Send all, in one write wherever the client takes it; `more` is large, and is not copied.
 
         Raises:
@@ -129,148 +116,166 @@ class Sending(Gateway):
         try:
             if not more:
                 # OpenSSL wants what it could not take again in the same pieces.
-                sent = 0 if self._tls and len(data) > _RECORD else self.socket.send(data)
+                sent = 0 if self._secured and len(data) > _RECORD else self._socket.send(data)
             else:
-                sent = 0 if self._tls else self.socket.sendmsg((data, more))
+                sent = 0 if self._secured else self._socket.sendmsg((data, more))
         except BlockingIOError:
             sent = 0
         except OSError as error:
             raise GoneError(error) from error
         if more or sent < len(data):
-            self._send_waiting([memoryview(data)[sent:], memoryview(more)[max(sent - len(data), 0) :]], len(data) + len(more))
+            self._send_rest([memoryview(data)[sent:], memoryview(more)[max(sent - len(data), 0) :]], len(data) + len(more))
 
-    def _send_waiting(self, parts: list[memoryview], kept: int) -> None:
+    def hold(self) -> None:
+        """Hold answers back from now on, so that they go out together; not over TLS, where a record can't be taken back."""
+        self._held = None if self._secured else []
+        self._held_size = 0
+
+    def release(self) -> None:
+        """Send the answers that were held back.
+
+        Raises:
+            GoneError: as `send`.
+        """
+        held, self._held = self._held, None
+        if held:
+            self.send(b"".join(held))
+        if self._waited:
+            self._waited = False
+            self._shared.unsent.note(self, 0)
+
+    def stop_holding(self) -> None:
+        """Send what is held back as far as that needs no wait, and hold no more: a call waits now. Runs in the hub."""
+        if self._held is None:
+            return
+        data = b"".join(self._held)
+        sent = self._try(data) if data else 0
+        self._held = [data[sent:]] if sent < len(data) else None
+        self._waited = True
+        self._shared.unsent.note(self, len(data) - sent)
+        self._held_size = _MOST_HELD
+
+    def send_last(self, data: bytes) -> None:
+        """Send what is held back and then this, as far as that needs no wait: the connection closes."""
+        self._try(b"".join(self._held or ()) + data)
+
+    def look(self, now: float) -> None:
+        """Check how far the client is; part of `gjrpc.server.unsent.Sender`."""
+        pace = self._pace
+        if pace is not None:
+            pace.look(now)
+            if pace.is_slow(now):
+                self._owner.fall_behind()
+
+    def rate(self, now: float) -> float | None:
+        """Return the bytes per second that the client has taken of this answer; None in its first second."""
+        return None if self._pace is None else self._pace.rate(now)
+
+    def give_up(self) -> None:
+        """Wake whatever waits for the client, with an error."""
+        self._shut_down(bare(self._waiting or self._socket), gevent.socket.SHUT_RDWR)
+
+    def linger(self) -> None:
+        """Read what the client still sends, for a while, so that it can read the last answer (RFC 9112, 9.6).
+
+        Raises:
+            GoneError: the connection is broken.
+        """
+        self._end_tls()
+        self._shut_down(self._socket, gevent.socket.SHUT_WR)  # what arrives now is no longer decrypted
+        try:
+            with self._shared.greenlets.aside(), self._wait() as waiting:
+                discard(waiting, _LINGER)
+        except OSError as error:
+            raise GoneError(error) from error
+
+    def close(self) -> None:
+        """Close the socket, and wake whatever waits for it."""
+        self._shared.unsent.note(self, 0)
+        self._end_tls()
+        if self._waiting is not None and self._waiting is not self._socket:
+            self._waiting.close()
+            self._socket.detach()
+        else:
+            self._socket.close()
+
+    def _try(self, data: bytes) -> int:
+        """Send what the client takes at once; return how many bytes that were."""
+        try:
+            return int(self._socket.send(data))
+        except OSError as error:  # it takes nothing now, or it is gone: the next one to send finds that out
+            log.debug("sending failed: %s", error)
+            return 0
+
+    def _send_rest(self, parts: list[memoryview], kept: int) -> None:
         """Send what the client did not take at once, if anything, for as long as it goes on to take it.
 
         Args:
             parts: what is left to be sent.
-            kept: bytes that stay in memory until it is: an answer is given back as a whole, and systems take most of one at once.
+            kept: bytes that stay in memory until then: an answer is freed as a whole, and systems take most of one at once.
         """
         if not any(map(len, parts)):
             return
-        before, unsent = self.expires, self.server.unsent
-        now = time.monotonic()  # not the server's cached time, as sending may have delayed it
-        self._sent, self._taken = 0, -self._queued()
-        self._begun_at, self._moved = now, (now, self._taken)
-        self.expires = now + self.server.timeouts.write
-        piece = _RECORD if self._tls else _PIECE
-        cut, self._cut = self._cut, True
-        unsent.note(self, kept)
+        shared = self._shared
+        self._pace = pace = Pace(shared.timeouts.rate, self._unacknowledged, time.monotonic())  # `shared.now` may be late
+        progress, self.progress = self.progress, Progress.PARTIAL
+        self._owner.begin_sending()
+        shared.unsent.note(self, kept)
         try:
-            with self.server.greenlets.aside(), self._waiting_socket() as waiting:
-                for data in parts:
-                    end = self._sent + len(data)
-                    while left := end - self._sent:
-                        self._sent += waiting.send(data[-left:][:piece])
+            with shared.greenlets.aside(), self._wait() as waiting:
+                self._send_parts(waiting, parts, pace)
         except OSError as error:
             raise GoneError(error) from error
         finally:
-            self._moved = _NOT_WAITING
-            unsent.note(self, 0)
-        self.expires, self._cut = before, cut
+            self._pace = None
+            shared.unsent.note(self, 0)
+        self.progress = progress
+        self._owner.end_sending()
 
-    def _takes_enough(self) -> bool:
-        """Whether the client has taken its answer at the least rate since it was last asked; gives it more time then."""
-        timeouts, taken = self.server.timeouts, self._sent - self._queued()
-        enough = taken - self._taken >= timeouts.rate * timeouts.write
-        self._taken = taken
-        self.expires = self.server.now + timeouts.write
-        return bool(enough)
-
-    def look(self, now: float) -> None:
-        """Note how far the client has got, if it has kept to the least rate since this was last noted.
-
-        So what the systems' buffers take at once buys no time.
-        """
-        since, before = self._moved
-        taken = self._sent - self._queued()
-        if taken > before and taken - before >= self.server.timeouts.rate * (now - since):
-            self._moved = now, taken
-        elif self._is_slow(now):
-            self.server.connections.note(self)
-
-    def rate(self, now: float) -> float | None:
-        """Bytes a second that the client has taken of this answer; None in its first second."""
-        seconds = now - self._begun_at
-        return (self._sent - self._queued() - self._taken) / seconds if seconds >= HURRY else None
-
-    def give_up(self) -> None:
-        """Wake up whatever waits for the client, with an error."""
-        self._shutdown(self._bare, socket.SHUT_RDWR)
-
-    def _is_slow(self, now: float) -> bool:
-        """Whether it waits for a client that took its answer below the minimum rate for a second, or has had all of it."""
-        return now - self._moved[0] >= HURRY
-
-    def _queued(self) -> int:
-        """Bytes that were sent and that the client's host has not taken, where the system tells (Linux, tcp(7): SIOCOUTQ)."""
-        try:
-            return int.from_bytes(fcntl.ioctl(self.socket.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-        except OSError as error:  # no such thing for this kind of socket
-            log.debug("%s: %s", self.peer, error)
-            return 0
+    def _send_parts(self, waiting: Any, parts: list[memoryview], pace: Pace) -> None:
+        piece = _RECORD if self._secured else _PIECE
+        for data in parts:
+            end = pace.sent + len(data)
+            while left := end - pace.sent:
+                pace.sent += waiting.send(data[-left:][:piece])
 
     @contextmanager
-    def _waiting_socket(self) -> Iterator[Any]:
-        """The socket in a form that waits on the event loop; a plain one has none until it must."""
-        if isinstance(self.socket, _socket.socket) and not self._tls:
-            # The watcher goes on: the descriptor stays the same.
-            self.socket = gevent.socket.socket(fileno=self.socket.detach())
-        self.socket.settimeout(None)
+    def _wait(self) -> Iterator[Any]:
+        """The socket in a form that waits on the event loop; a plain one shares its descriptor with one of gevent's."""
+        sock = self._socket
+        self._waiting = waiting = sock if self._secured else gevent.socket.socket(fileno=sock.fileno())
+        waiting.settimeout(None)
         try:
-            yield self.socket
+            yield waiting
         finally:
-            self.socket.settimeout(0)
+            self._waiting = None
+            if waiting is sock:
+                waiting.settimeout(0)
+            else:
+                waiting.detach()
 
-    def _say_end(self) -> None:
-        """Send close_notify over TLS, without waiting; but not after an answer that was cut off, which must not look whole.
+    def _unacknowledged(self) -> int:
+        try:
+            return unacknowledged(self._socket)
+        except OSError as error:  # no such thing for this kind of socket
+            log.debug("the system does not report what the client has taken: %s", error)
+            return 0
+
+    def _end_tls(self) -> None:
+        """Send close_notify over TLS, without waiting; but not after part of an answer, which must not look whole.
 
         RFC 8446, 6.1: "Each party MUST send a "close_notify" alert before closing its write side of the connection".
         """
-        secured = self.socket._sslobj if self._tls else None  # gevent's own `unwrap` would wait for the client's
-        if secured is None or self._cut:
+        secured = self._socket._sslobj if self._secured else None  # gevent's own `unwrap` would wait for the client's
+        if secured is None or self.progress is Progress.PARTIAL:
             return
         try:
             secured.shutdown()
         except OSError as error:  # it was sent, and the client's has not come; or there is no room for it, or no client
-            log.debug("%s: %s", self.peer, error)
+            log.debug("close_notify: %s", error)
 
-    def _linger(self) -> None:
-        """Take what the client still sends, for a while (RFC 9112, 9.6).
-
-        Bytes left unread would make the close a reset, which can overtake the answer.
-        """
-        self.expires = time.monotonic() + HURRY
-        self._sent = self._taken = 0
-        self._moved = 0.0, 0
-        self.server.connections.note(self)
-        self._say_end()
-        self._shutdown(self.socket, socket.SHUT_WR)  # what arrives now is no longer decrypted
-        left = _LINGER
-        try:
-            with self.server.greenlets.aside(), self._waiting_socket() as waiting:
-                while left > 0 and (data := waiting.recv(_LINGER_PIECE)):
-                    left -= len(data)
-        except OSError as error:
-            raise GoneError(error) from error
-
-    def aside(self) -> AbstractContextManager[None]:
-        """In this block, do not count among the calls in flight."""
-        return self.server.greenlets.aside()  # type: ignore[no-any-return]  # the server is any
-
-    def has_left(self) -> bool:
-        """Whether the client is gone or has shut down sending; before its call has begun, both count as gone."""
-        look = _poll()
-        look.register(self.socket.fileno(), _LEFT)
-        return bool(look.poll(0))
-
-    @property
-    def _bare(self) -> Any:
-        """The socket below gevent's and TLS."""
-        return getattr(self.socket, "_sock", self.socket)
-
-    def _shutdown(self, sock: Any, how: int) -> None:
+    def _shut_down(self, sock: Any, how: int) -> None:
         try:
             sock.shutdown(how)
-        except OSError as gone:
-            log.debug("%s went away: %s", self.peer, gone)
+        except OSError as error:
+            log.debug("the client went away: %s", error)

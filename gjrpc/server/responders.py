@@ -1,110 +1,159 @@
-"""How one request is answered, and what is said instead of an answer.
+"""How one request is answered: by an `Application`, with a record in the access log or without one, or with 503 under overload.
 
-Owns the ways to an answer (the application's own door, the same with a note in the access log, the refusal of a server that has
-too much to do), and how a request is refused so that its client can read why. When a request is read and answered is
-`connection`'s, how bytes leave is `output`'s.
+Owns the ways to an answer for an `Application`; `foreign` has the one for any other WSGI callable. When a request is read and
+answered is `connection`'s, and how bytes leave is `output`'s.
 """
 
-import logging
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
+from gjrpc.app.application import Application
 from gjrpc.app.called import called
-from gjrpc.errors import BadMessage, CallError, Overloaded
 from gjrpc.http.access_log import Answered
-from gjrpc.http.messages import Head, Request, Response
+from gjrpc.http.messages import Head, Headers, Request, Response
+from gjrpc.http.peer import Peer
 from gjrpc.http.problems import refusal
-from gjrpc.http.reader import Reader
-from gjrpc.server.foreign import GoneError
-from gjrpc.server.output import Sending
-
-log = logging.getLogger("gjrpc.server")
-
-_LARGE = 64 * 1024  # bytes of a body that are not copied to stand behind their head
+from gjrpc.server.bodies import Holder
+from gjrpc.server.connections import Open
+from gjrpc.server.output import LARGE, Output, Progress
+from gjrpc.server.scheduler import Task
+from gjrpc.server.shared import Shared
 
 
-class Answering(Sending):
-    """The answering side of a connection."""
+class Connected(Peer, Task, Open, Holder, Protocol):
+    """A connection, as what reads and answers its requests sees it."""
 
-    _reader: Reader
+    @property
+    def output(self) -> Output:
+        """Its sending side."""
+        ...
 
-    def _answer_short(self, request: Request) -> bool:
-        """Answer by the application's own door; say whether the connection goes on."""
-        return self._give(self.server.application.respond(request, self), request.head)
 
-    def _answer_noted(self, request: Request) -> bool:
-        """Answer, and note it in the access log."""
-        clock, server = time.perf_counter, self.server
-        start = clock()
-        response = server.application.respond(request, self)
-        goes_on = self._give(response, request.head)
-        self._note(request.head, response, clock() - start, called(request))
-        return goes_on
+class Responder(Protocol):
+    """Answers the requests of all connections of a server."""
 
-    def _answer_busy(self, request: Request) -> bool:
-        """Answer that the server has too much to do; but probes are told how it is."""
-        if self.server.short_way and request.head.target.startswith("/-/"):
-            return way(self.server)(self, request)
-        response = self._overloaded(request.head)
-        goes_on = self._give(response, request.head)
-        if self.server.access_log is not None:
-            self._note(request.head, response, 0.0)
-        return goes_on
+    def answer(self, request: Request, keep_alive: bool, connection: Connected) -> bool:
+        """Answer one request; return whether the connection goes on.
 
-    def _overloaded(self, head: Head) -> Response:
-        self.server.refused += 1
-        return self._for_page(refusal(Overloaded(f"{self.server.overload}: come back later", retry_after=1)), head.origin)
+        Args:
+            request: the whole request.
+            keep_alive: whether the client keeps the connection open.
+            connection: where the request came from.
 
-    def _note(self, head: Head, response: Response, seconds: float, method: str | None = None) -> None:
-        size = len(response.body)
-        self._log_answer(Answered(self.client_address, head, response.status, size, seconds, response.caller, method))
+        Raises:
+            GoneError: the client is gone.
+        """
+        ...
 
-    def _give(self, response: Response, head: Head) -> bool:
-        """Send a response; say whether the connection goes on."""
-        server = self.server
-        keep_alive = self._reader.parsed.keep_alive and not server.draining  # type: ignore[union-attr]  # a head was read
-        if len(response.body) < _LARGE:
-            self._send(server.writer.write(response, keep_alive, head))
+    def admit(self, head: Head, connection: Connected) -> Response | None:
+        """Refuse a request by its head alone, or return None if its body may come."""
+        ...
+
+    def grants(self, origin: str | None) -> Headers:
+        """Return the headers with which a page of this origin may read a refusal."""
+        ...
+
+
+class Serving(Protocol):
+    """A server, as its connections see it."""
+
+    @property
+    def shared(self) -> Shared:
+        """What its connections share."""
+        ...
+
+    @property
+    def responder(self) -> Responder:
+        """What answers requests."""
+        ...
+
+    @property
+    def overload_responder(self) -> Responder:
+        """What answers them while the server is overloaded."""
+        ...
+
+
+class ApplicationResponder:
+    """Answers through `Application.respond`, without a WSGI environ.
+
+    Args:
+        application: the application.
+        shared: what the connections share.
+    """
+
+    def __init__(self, application: Application, shared: Shared) -> None:
+        self._respond = application.respond
+        self._shared = shared
+        self._writer = shared.writer
+        self.admit = application.admit
+        self.grants = application.grants
+
+    def answer(self, request: Request, keep_alive: bool, connection: Connected) -> bool:
+        """Answer through the application."""
+        response = self._respond(request, connection)
+        keep_alive = keep_alive and not self._shared.draining
+        if len(response.body) < LARGE:  # as `respond`, without a further call: this is on the path of each
+            connection.output.send(self._writer.write(response, keep_alive, request.head))
         else:
-            self._send(server.writer.write_head(response, keep_alive, head), response.body if head.verb != "HEAD" else b"")
+            connection.output.respond(response, keep_alive, request.head)
         return keep_alive
 
-    def _keeps_alive(self) -> bool:
-        parsed = self._reader.parsed
-        return parsed is not None and parsed.keep_alive and not self.server.draining
 
-    def _refuse(self, error: CallError) -> None:
-        """Answer with an error and close, so that the client can read it."""
-        origin = self._reader.origin(error.head) if isinstance(error, BadMessage) else self._called_by()
-        response = self._for_page(refusal(error), origin)
-        log.info("%s: refused: %s %s", self.peer, response.status, error.message)
-        verb = "HEAD" if isinstance(error, BadMessage) and error.head.startswith(b"HEAD ") else "-"  # RFC 9110, 9.3.2: no body
-        self._turn_away(response, Head(verb, "-"))
+class RecordingResponder(ApplicationResponder):
+    """Answers through `Application.respond`, and records each answer in the access log."""
 
-    def _called_by(self) -> str | None:
-        """The origin of the request that was read last."""
-        return None if self._reader.parsed is None else self._reader.parsed.request.head.origin
-
-    def _for_page(self, response: Response, origin: str | None) -> Response:
-        """Add the headers with which a page of a listed origin can read the refusal."""
-        if self.server.short_way:
-            return response.with_headers(self.server.application.grants(origin))
-        return response
-
-    def _turn_away(self, response: Response, head: Head) -> None:
-        """Send the last answer so that the client can read it even while it is sending."""
-        try:
-            self._send(self.server.writer.write(response, False, head))
-            self._linger()
-        except GoneError as gone:
-            log.debug("%s went away: %s", self.peer, gone)
-        if self.server.access_log is not None:
-            self._note(head, response, 0.0)
+    def answer(self, request: Request, keep_alive: bool, connection: Connected) -> bool:
+        """Answer through the application, and record it."""
+        start = time.perf_counter()
+        response = self._respond(request, connection)
+        keep_alive = keep_alive and not self._shared.draining
+        connection.output.respond(response, keep_alive, request.head)
+        record(self._shared, connection, request.head, response, time.perf_counter() - start, called(request))
+        return keep_alive
 
 
-def way(server: Any) -> Callable[[Any, Request], bool]:
-    """How requests are answered on this server."""
-    if not server.short_way:
-        return Answering.answer_wsgi
-    return Answering._answer_short if server.access_log is None else Answering._answer_noted
+class OverloadResponder:
+    """Answers 503 while the server is overloaded; the probes of an `Application` still get their own answers.
+
+    Args:
+        usual: what answers without overload.
+        shared: what the connections share.
+        has_probes: whether that answers `/-/…`.
+    """
+
+    def __init__(self, usual: Responder, shared: Shared, *, has_probes: bool) -> None:
+        self._usual = usual
+        self._shared = shared
+        self._has_probes = has_probes
+        self.grants = usual.grants
+
+    def answer(self, request: Request, keep_alive: bool, connection: Connected) -> bool:
+        """Refuse a call, or answer a probe."""
+        head = request.head
+        if self._has_probes and head.target.startswith("/-/"):
+            return self._usual.answer(request, keep_alive, connection)
+        response = self.admit(head, connection)
+        keep_alive = keep_alive and not self._shared.draining
+        connection.output.respond(response, keep_alive, head)
+        record(self._shared, connection, head, response)
+        return keep_alive
+
+    def admit(self, head: Head, connection: Connected) -> Response:
+        """Refuse a request whose body has not come yet."""
+        response = refusal(self._shared.overload.refuse())
+        return response.with_headers(self.grants(head.origin))
+
+
+def record(
+    shared: Shared, connection: Connected, head: Head, response: Response, seconds: float = 0.0, method: str | None = None
+) -> None:
+    """Record an answer that was sent in the access log, if there is one."""
+    if shared.access_log is None:
+        return
+    # The log may wait, and nothing must follow this answer then.
+    output = connection.output
+    output.progress = Progress.WHOLE
+    size = len(response.body)
+    answered = Answered(connection.client_address, head, response.status, size, seconds, response.caller, method)
+    shared.access_log.write(answered)
+    output.progress = Progress.NONE

@@ -14,11 +14,11 @@ from types import FrameType
 from typing import Any
 
 from gevent import monkey
-from gevent.pywsgi import WSGIHandler
 
 from gjrpc.calls.dispatch import Dispatcher
 from gjrpc.calls.method import Method
 from gjrpc.limits import STALL_LIMIT
+from gjrpc.server import foreign
 
 log = logging.getLogger("gjrpc.server")
 
@@ -28,7 +28,7 @@ _thread_ident = monkey.get_original("_thread", "get_ident")
 _sleep = monkey.get_original("time", "sleep")
 
 _CALL = Dispatcher._run.__code__
-_FOREIGN = WSGIHandler.run_application.__code__
+_FOREIGN = foreign.run.__code__
 _OFTEN = 3
 """Stalls after which a method is run in a thread, where that is asked for."""
 
@@ -115,7 +115,7 @@ def _call_of(frame: FrameType | None) -> FrameType | None:
 def _named(call: FrameType) -> tuple[str, Method | None]:
     known = call.f_locals
     if call.f_code is _FOREIGN:
-        return f"the application, {known['self'].environ.get('REQUEST_URI')},", None
+        return f"the application, {known['environ'].get('REQUEST_URI')},", None
     method = known.get("method")
     return f"method {known['call'].name}", method if isinstance(method, Method) else None
 

@@ -4,7 +4,6 @@ import base64
 import gc
 import json
 import logging
-import math
 import re
 import socket
 import ssl
@@ -28,6 +27,7 @@ from gjrpc.auth.credentials import guard
 from gjrpc.auth.tokens import make
 from gjrpc.calls.registry import Registry
 from gjrpc.limits import Limits, Timeouts
+from gjrpc.server.state import State
 from gjrpc.server.tls import server_context
 
 HOST = b"Host: a\r\n"
@@ -216,7 +216,7 @@ def test_no_delay(serve, application):
     with served.wire() as wire:
         wire.ask(PING)
         (connection,) = served.server.connections
-        assert connection.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert connection._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_no_stall(serve, application, door):
@@ -260,7 +260,7 @@ def test_continue_after_a_body_in_pieces(serve, application):
     served = serve(application)
     with served.wire() as wire:
         wire.send(post(b'{"echo":1}')[:-3])
-        wait_until(lambda: [c for c in served.server.connections if c._reader.in_body], "the first body has begun")
+        wait_until(lambda: [c for c in served.server.connections if c._http.reader.in_body], "the first body has begun")
         assert wire.ask(b":1}" + EXPECT % 5).body == b'{"echo":1}'
         assert wire.answer().status == 100
         assert wire.ask(b'["x"]').body == b'{"length":1}'
@@ -566,7 +566,7 @@ def test_a_head_that_drips_after_one_in_pieces(serve, application):
     served = serve(application, timeouts=timed(idle=60))
     with served.wire() as wire:
         wire.send(PING[:9])
-        wait_until(lambda: [c for c in served.server.connections if not c.waiting], "the first piece")
+        wait_until(lambda: [c for c in served.server.connections if not c.idle], "the first piece")
         assert wire.ask(PING[9:]).body == PONG
         told, seconds = drip(wire.socket, LONG_HEAD)
     assert told.startswith(b"HTTP/1.1 408 ")
@@ -626,8 +626,8 @@ def test_a_call_has_no_time_limit_of_the_client(serve, application, gate):
     with served.wire() as wire:
         wire.send(b"GET /hold HTTP/1.1\r\n" + HOST + b"\r\n")
         wait_until(lambda: gate.entered, "the call")
-        sweeps = served.server.now
-        wait_until(lambda: served.server.now > sweeps + 1.4, "three sweeps")
+        sweeps = served.server.shared.now
+        wait_until(lambda: served.server.shared.now > sweeps + 1.4, "three sweeps")
         gate.opened.set()
         assert wire.answer().body == b'{"hold":"held"}'
 
@@ -1084,7 +1084,7 @@ def test_repr_tells_the_state(serve, application, gate):
     with served.wire() as wire:
         wire.ask(PING)
         (connection,) = served.server.connections
-        wait_until(lambda: repr(connection) == "<Connection of 127.0.0.1, waiting>", "waiting")
+        wait_until(lambda: repr(connection) == "<Connection of 127.0.0.1, idle>", "idle")
         wire.send(PING[:5])
         wait_until(lambda: repr(connection) == "<Connection of 127.0.0.1, reading>", "reading")
         wire.send(PING[5:] + HOLD)
@@ -1163,7 +1163,7 @@ def test_pipelined_requests_beyond_a_turn_are_answered_to_a_client_that_reads_la
     served = serve(application, limits=Limits(pipelined=4), timeouts=Timeouts(write=30))
     with served.wire(narrow=True) as wire:
         wire.send(b"GET /big?n=60000 HTTP/1.1\r\nHost: a\r\n\r\n" * 200)
-        wait_until(lambda: any(c._busy and c.expires != math.inf for c in served.server.connections), "one waits for the client")
+        wait_until(lambda: any(c.state is State.SENDING for c in served.server.connections), "one waits for the client")
         assert [len(wire.answer().body) for _ in range(200)] == [60_000 + len(b'{"big":""}')] * 200
 
 

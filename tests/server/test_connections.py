@@ -52,9 +52,9 @@ def test_the_oldest_idle_connection_makes_room(serve, application):
         for wire in wires:
             assert wire.ask(PING).status == 200
         by_port = {connection.client_address[1]: connection for connection in served.server.connections}
-        wait_until(lambda: all(connection.waiting for connection in by_port.values()), "all are idle")
+        wait_until(lambda: all(connection.idle for connection in by_port.values()), "all are idle")
         for seconds, wire in enumerate((wires[1], wires[0], wires[2]), start=50):
-            by_port[wire.socket.getsockname()[1]].expires = served.server.now + seconds
+            by_port[wire.socket.getsockname()[1]]._http.expires = served.server.shared.now + seconds
         newest = stack.enter_context(served.wire())
         assert newest.ask(PING).status == 200
         assert closed(wires[1])
@@ -86,7 +86,7 @@ def test_without_an_idle_connection_a_new_one_waits(serve, application):
         wait_until(lambda: served.server.greenlets.waiting == 2, "both calls have begun")
         late = stack.enter_context(served.wire())
         late.send(PING)
-        wait_until(lambda: served.server.held_back > 0, "accepting has paused")
+        wait_until(lambda: served.server.acceptor.pauses > 0, "accepting has paused")
         assert served.connections == 2
         gate.set()
         assert [wire.answer().status for wire in (*busy, late)] == [200, 200, 200]
@@ -106,7 +106,7 @@ def test_beyond_the_calls_in_flight_there_is_503(serve, application):
         assert (refused.status, refused.headers["retry-after"]) == (503, "1")
         assert "2 calls in flight" in refused.json()["detail"]
         assert further.ask(b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").status == 200
-        assert served.server.refused == 1
+        assert served.server.shared.overload.refused == 1
         gate.set()
         assert [wire.answer().status for wire in busy] == [200, 200]
         wait_until(lambda: served.server.greenlets.waiting == 0, "both calls have ended")
@@ -150,7 +150,7 @@ def test_unfinished_requests_make_room(serve, application, start):
         assert stack.enter_context(served.wire()).ask(PING).status == 200
         assert [wire.ask(PING).status for wire in kept] == [200] * 3
     assert served.server.connections.evicted >= 22
-    assert served.server.held_back == 0
+    assert served.server.acceptor.pauses == 0
 
 
 @pytest.mark.parametrize("start", [HEAD, BODY], ids=["head", "body"])
@@ -166,7 +166,7 @@ def test_a_kept_connection_with_an_unfinished_request_makes_room(serve, applicat
         assert closed(wires.pop(0))
         for wire in wires[1:]:
             wire.send(start)
-        wait_until(lambda: sum(not one.waiting for one in served.server.connections) == 2, "both requests have begun")
+        wait_until(lambda: sum(not one.idle for one in served.server.connections) == 2, "both requests have begun")
         assert [stack.enter_context(served.wire()).ask(PING).status for _ in range(2)] == [200, 200]
         assert [closed(wire) for wire in wires[1:]] == [True, True]
         assert [wire.ask(PING).status for wire in (wires[0], newcomer)] == [200, 200]
@@ -179,7 +179,10 @@ def test_a_body_that_goes_on_stays(serve, application):
     with contextlib.ExitStack() as stack:
         honest = stack.enter_context(served.wire())
         honest.send(upload + b" " * 300_000)
-        wait_until(lambda: any(one._received > 200_000 for one in served.server.connections), "most of it has come")
+        wait_until(
+            lambda: any(one._http.partial and one._http.partial.size > 200_000 for one in served.server.connections),
+            "most of it has come",
+        )
         for _ in range(10):
             stack.enter_context(served.wire()).send(BODY)
         assert stack.enter_context(served.wire()).ask(PING).status == 200
@@ -195,11 +198,11 @@ def test_clients_that_take_no_answer_make_room(serve, application):
         assert kept.ask(PING).status == 200
         for _ in range(2):
             stack.enter_context(served.wire(narrow=True)).send(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
-        wait_until(lambda: sum(one.standing is None for one in served.server.connections) == 2, "both are sent to")
-        wait_until(lambda: all(one.standing is not None for one in served.server.connections), "neither takes anything")
+        wait_until(lambda: sum(one.rank is None for one in served.server.connections) == 2, "both are sent to")
+        wait_until(lambda: all(one.rank is not None for one in served.server.connections), "neither takes anything")
         assert [stack.enter_context(served.wire()).ask(PING).status for _ in range(2)] == [200, 200]
         assert kept.ask(PING).status == 200
-    assert served.server.held_back == 0
+    assert served.server.acceptor.pauses == 0
 
 
 def test_refused_clients_that_stay_make_room(serve, application):
@@ -211,7 +214,7 @@ def test_refused_clients_that_stay_make_room(serve, application):
             wire.send(b"nonsense\r\n\r\n")
             assert wire.answer().status == 400
         assert stack.enter_context(served.wire()).ask(PING).status == 200
-    assert served.server.held_back == 0
+    assert served.server.acceptor.pauses == 0
 
 
 def secured(served, certificate):
@@ -260,11 +263,11 @@ class Client:
         connections.add(self)
 
     @property
-    def standing(self):
+    def rank(self):
         Client.looked += 1
         return (not self.owes, self.expires)
 
-    def may_go(self):
+    def loses_nothing(self):
         return True
 
     def evict(self):
@@ -293,16 +296,16 @@ def test_what_rises_unnoticed_is_looked_at_again():
     """A client that has got more time since it was last looked at stays before one that has not."""
     connections = Connections(3)
     drips, stays, idles = (Client(connections, owes, 1.0 + number) for number, owes in enumerate((True, True, False)))
-    assert connections.lowest() is drips
+    assert connections.first_to_close() is drips
     drips.expires = 5.0
-    assert connections.lowest() is stays
+    assert connections.first_to_close() is stays
     stays.owes = False
-    assert connections.lowest() is drips
+    assert connections.first_to_close() is drips
     drips.owes = False
-    assert connections.lowest() is stays
+    assert connections.first_to_close() is stays
     idles.owes = True
     connections.note(idles)
-    assert connections.lowest() is idles
+    assert connections.first_to_close() is idles
 
 
 def test_closed_connections_are_forgotten():

@@ -69,9 +69,9 @@ def test_a_header_that_names_nobody(serve, application):
 def test_behind_a_header_that_names_nobody_nothing_is_believed(serve, application, header):
     """If a proxy does not name its client, that client's own headers can't name it either, for the log or the guard."""
     proxies, lines, asked = Proxies(["127.0.0.1"]), Lines(), []
+    application.respond = lambda request, peer: asked.append((peer, request.head)) or Response(200)
     served = serve(application, access_log=ForwardedLog(lines, proxies), proxy_protocol=proxies)
     claims = REQUEST.replace(b"\r\n\r\n", b"\r\nX-Forwarded-For: 192.0.2.66\r\nX-Forwarded-Proto: https\r\n\r\n")
-    application.respond = lambda request, peer: asked.append((peer, request.head)) or Response(200)
     served.exchange(header + claims)
     served.exchange(IPV4 + claims)
     ((unnamed, head), (named, _)) = asked

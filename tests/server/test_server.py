@@ -479,7 +479,7 @@ def test_not_ready_while_stopping(serve, application, gate):
         ready.send(READY[:9])
         healthy.send(get("-/healthy")[:9])
         busy.send(get("hold"))
-        wait_until(lambda: gate.entered and sum(not c.waiting for c in served.server.connections) == 3, "all have begun")
+        wait_until(lambda: gate.entered and sum(not c.idle for c in served.server.connections) == 3, "all have begun")
         served.stop()
         wait_until(lambda: served.server.draining, "the stop")
         answer = ready.ask(READY[9:])

@@ -56,7 +56,7 @@ def test_beyond_the_bound_calls_are_refused(serve, application):
         assert kept.ask(PING).status == 200
         assert len(slow[1].answer().body) > SIZE
         wait_until(lambda: unsent.total == 0, "all are taken")
-    assert served.server.refused == 1
+    assert served.server.shared.overload.refused == 1
 
 
 def test_calls_that_are_ready_together_are_refused_too(serve, application):
@@ -69,7 +69,7 @@ def test_calls_that_are_ready_together_are_refused_too(serve, application):
             assert wire.ask(PING).status == 200
         for wire in wires:
             wire.send(BIG)
-        wait_until(lambda: served.server.unsent.full and served.server.refused, "there are too many")
+        wait_until(lambda: served.server.unsent.full and served.server.shared.overload.refused, "there are too many")
         assert served.server.unsent.total < 3 * SIZE
         gate.set()
 
@@ -116,7 +116,7 @@ def ways_out():
 
     def evicted(served, wire):
         served.server.connections.most = 1
-        wait_until(lambda: all(one.standing is not None for one in served.server.connections), "it is slow")
+        wait_until(lambda: all(one.rank is not None for one in served.server.connections), "it is slow")
         with served.wire() as newcomer:
             assert newcomer.ask(PING).status == 200
 
@@ -144,7 +144,7 @@ def test_answers_held_back_are_counted(serve, application, way):
         wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         assert wire.ask(PING).status == 200
         (connection,) = served.server.connections
-        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        connection._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         wire.send(b"GET /medium HTTP/1.1\r\nHost: a\r\n\r\n" + WAIT)
         wait_until(lambda: served.server.unsent.total, "something is held back")
         if way == "gone":
