@@ -1,4 +1,4 @@
-"""`python -m gjrpc.serve`, as a process: what it serves, says and refuses, and how it ends."""
+"""`python -m gjrpc.serve` as a process: what it serves, prints and refuses, and how it stops."""
 
 import contextlib
 import json
@@ -56,7 +56,7 @@ def run(launch, tmp_path):
 
 
 def test_host_methods(run):
-    """Without a target it tells about this host, and prints a curl line that works."""
+    """Without a target it serves methods about this host, and prints a curl command that works."""
     server = run()
     server.wait_url()
     told = json.loads(curl(server.wait_for(r"try: (curl .*)")[1]))
@@ -91,7 +91,7 @@ def test_console_script(launch, tmp_path):
 
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_tells_of_itself(launch, option):
-    """Help and version are told on standard output, and end with exit code 0."""
+    """Help and version are printed to standard output, with exit code 0."""
     told = launch("-m", "gjrpc.serve", option)
     assert told.wait() == 0
     assert {"--help": "--max-body N", "--version": "gjrpc, version 0."}[option] in told.output
@@ -119,7 +119,7 @@ def test_tells_of_itself(launch, option):
     ],
 )
 def test_refused(launch, tmp_path, arguments, said):
-    """What can't be used is one clear line and exit code 2, without a traceback."""
+    """An error at the start is one clear line and exit code 2, without a traceback."""
     (tmp_path / "app.py").write_text(APP)
     refused = launch("-m", "gjrpc.serve", *arguments, cwd=tmp_path)
     assert refused.wait() == 2
@@ -139,14 +139,14 @@ def test_refused(launch, tmp_path, arguments, said):
     ],
 )
 def test_hints(launch, arguments, said):
-    """An option or a word of another program's leads to the one here."""
+    """For an option or a word of another program, the error names the one to use here."""
     refused = launch("-m", "gjrpc.serve", *arguments)
     assert refused.wait() == 2
     assert said in refused.output
 
 
 def test_an_application_is_announced_as_a_registry_is(run):
-    """The printed curl line calls a method of an Application; of a foreign one it asks for the first page."""
+    """The printed curl command calls a method of an Application; for a foreign one it requests the first page."""
     server = run("app:application")
     server.wait_for(r"serves \d+ methods of app:application")
     assert curl(server.wait_for(r"try: (curl .*)")[1]) == '{"ping":"pong"}'
@@ -155,7 +155,7 @@ def test_an_application_is_announced_as_a_registry_is(run):
 
 
 def test_a_reload_of_one_process(run):
-    """SIGHUP says that one process keeps its code, and what would load it anew."""
+    """At SIGHUP the log says that a single process keeps its code, and how to be able to reload it."""
     server = run("app:registry")
     server.wait_url()
     server.process.send_signal(signal.SIGHUP)
@@ -163,7 +163,7 @@ def test_a_reload_of_one_process(run):
 
 
 def test_a_refused_origin_and_host_are_logged(run):
-    """A page or a host that is not on the list leaves a line in the log, which says what to do."""
+    """For an origin or a host that is not on the list, the log says what to do."""
     server = run("app:registry")
     url = server.wait_url()
     assert requests.get(f"{url}/ping", headers={"Origin": "https://else.example"}, timeout=10).status_code == 403
@@ -173,7 +173,7 @@ def test_a_refused_origin_and_host_are_logged(run):
 
 
 def test_taken_port(run):
-    """A port that is taken is one clear line and exit code 2."""
+    """A port in use is one clear line and exit code 2."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         refused = run("app:registry", bind=f"127.0.0.1:{taken.getsockname()[1]}")
         assert refused.wait() == 2
@@ -196,7 +196,7 @@ def test_self_signed(run):
 
 
 def test_certificate_and_reload(run, certificate, tmp_path):
-    """A given certificate is served, mutual TLS refuses strangers, and SIGHUP keeps a good one where the new is broken."""
+    """The given certificate is served, mutual TLS refuses other clients, and SIGHUP keeps it if the new one is broken."""
     cert = tmp_path / "cert.pem"
     cert.write_text(Path(certificate.cert).read_text() + Path(certificate.key).read_text())
     server = run("app:registry", "--cert", str(cert), "--client-ca", certificate.ca)
@@ -252,7 +252,7 @@ def test_stop(run, number):
 
 
 def test_a_method_is_no_signal(run):
-    """A method that raises KeyboardInterrupt is answered with 500, by a worker too, and the server goes on until a SIGINT."""
+    """A method that raises KeyboardInterrupt gets 500, in a worker too, and the server goes on until a SIGINT."""
     for workers in ("1", "2"):
         server = run("app:registry", "--workers", workers)
         url = server.wait_url()
@@ -297,7 +297,7 @@ def test_logs(run):
 
 
 def test_allowed_hosts_of_an_application(run):
-    """An application that was told no hosts is served for loopback names on a loopback address, or for those of the option."""
+    """An application without its own hosts answers for loopback names on a loopback address, or for those of the option."""
     server = run("app:application", "--allowed-hosts", "rpc.example")
     url = server.wait_url()
     for host, status in (("rpc.example", 200), ("localhost", 421)):
@@ -309,7 +309,7 @@ def test_allowed_hosts_of_an_application(run):
 
 
 def test_allowed_hosts(run):
-    """On loopback only the loopback names are answered for, unless told otherwise."""
+    """On loopback it answers only for the loopback names, unless an option names others."""
     url = run("app:registry").wait_url()
     assert requests.get(f"{url}/ping", headers={"Host": "evil.example"}, timeout=60).status_code == 421
     url = run("app:registry", "--allowed-hosts", "*").wait_url()
@@ -317,13 +317,13 @@ def test_allowed_hosts(run):
 
 
 def test_open_address(run):
-    """An address that others can reach, without credentials, is warned about."""
+    """Without authentication, an address that others can reach causes a warning."""
     server = run("app:registry", bind="0.0.0.0:0")
     server.wait_for("WARNING.*non-loopback address without authentication")
 
 
 def test_early_imports(launch):
-    """Nothing is imported before patching that patching comes too late for."""
+    """Nothing that gevent patches is imported before it patches."""
     told = launch("-W", "error", "-X", "importtime", "-m", "gjrpc.serve", "--version")
     assert told.wait() == 0
     assert "MonkeyPatchWarning" not in told.output

@@ -139,7 +139,9 @@ class ServeWorker(ReportingWorker):
     def make_server(self, listener: Any) -> SharingServer:
         """Make the server from the options."""
         app = self.app
-        return build.server(listener, self.wsgi, app.context, app.chosen, kind=SharingServer, **self.shared())
+        return build.server(
+            listener, self.wsgi, app.context, app.chosen, kind=SharingServer, board=self.board, environ=self.environ
+        )
 
     def serves(self, servers: list[SharingServer]) -> None:
         """Report to the master; the very first worker also prints what is served."""

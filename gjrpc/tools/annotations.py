@@ -1,10 +1,10 @@
 """JSON schemas as Python annotations, for a stub.
 
-Owns which annotation stands for which schema, the definitions of a document's named schemas, and that no name in the stub means
-two things. It knows no method.
+Owns the annotation of each schema, the definitions of a document's named schemas, and that no name in the stub means two things.
+It knows no method.
 
-An annotation says what a client gives and takes, and that is JSON: arrays are lists, objects are dicts, or a TypedDict where a
-named schema lists the properties; dates and other formats are text. Limits are not said.
+An annotation describes the JSON that a client sends and receives: arrays are lists; objects are dicts, or a TypedDict if a named
+schema lists the properties; dates and other formats are text. Annotations leave out limits.
 """
 
 import keyword
@@ -23,7 +23,7 @@ _HOMES = {
     "typing": ("Any", "Literal", "Protocol", "TypeVar", "overload"),
     "typing_extensions": ("Never", "NotRequired", "Self", "TypeAlias", "TypedDict", "deprecated"),
 }
-"""Where the names of a stub come from; type checkers have `typing_extensions` of their own."""
+"""The modules that a stub imports its names from; type checkers bring their own `typing_extensions`."""
 
 _KNOWN = frozenset(name for names in _HOMES.values() for name in names)
 _PLAIN = {"boolean": "bool", "integer": "int", "number": "float", "string": "str"}
@@ -31,7 +31,7 @@ _MAX_LEVELS = 100
 
 
 def is_name(word: str) -> bool:
-    """Whether a word can be a name in Python, and is the same name then: Python reads names in NFKC (PEP 3131)."""
+    """Whether a word is a valid name in Python that stays the same: Python normalizes names to NFKC (PEP 3131)."""
     return word.isidentifier() and not keyword.iskeyword(word) and normalize("NFKC", word) == word
 
 
@@ -39,12 +39,12 @@ class Annotations:
     """The annotations of one stub, with the imports and definitions that they need.
 
     Args:
-        document: where references point to.
-        members: names of members of the stub's classes: inside these nothing else may bear them.
-        used: names that the stub gives itself.
+        document: resolves references.
+        members: names of members of the stub's classes; nothing else in the stub may have these names.
+        used: names that the stub defines itself.
 
     Attributes:
-        definitions: those of the named schemas that were used, each as lines of text.
+        definitions: those of the named schemas in use, each as lines of text.
     """
 
     def __init__(self, document: Document, members: Iterable[str], used: Iterable[str]) -> None:
@@ -57,7 +57,7 @@ class Annotations:
         self._named: dict[str, str] = {}
 
     def imports(self) -> list[str]:
-        """The lines that import what was used."""
+        """The lines that import the names in use."""
         lines = []
         for home, names in _HOMES.items():
             words = {name: self._known[name] for name in names if name in self._known}
@@ -71,21 +71,21 @@ class Annotations:
         return lines
 
     def known(self, name: str) -> str:
-        """How a name of `builtins`, `typing` and so on is written in the stub."""
+        """The name in the stub for a name of `builtins`, `typing` and so on."""
         if name not in self._known:
             self._known[name] = self._free(name)
         return self._known[name]
 
     def unique(self, wanted: str) -> str:
-        """A new name for a definition, like the wanted one."""
+        """A new name for a definition, as close to the wanted one as possible."""
         word = "".join(each if f"_{each}".isidentifier() else "_" for each in normalize("NFKC", wanted))
         return self._free(word if is_name(word) and word not in _KNOWN else f"{word}_" if is_name(f"{word}_") else f"_{word}")
 
     def of(self, schema: Schema) -> str:
-        """The annotation of a schema; `Any` where nothing better can be said.
+        """The annotation of a schema; `Any` if there is nothing more precise.
 
         Raises:
-            SettingsError: it is nested too deep.
+            SettingsError: the schema is nested too deep.
         """
         with self._levels:
             return self._of(schema)
@@ -119,14 +119,14 @@ class Annotations:
         return self.known(_PLAIN[kind])
 
     def _items(self, schema: Keywords) -> str:
-        """An array is a list in JSON, also one that has a type for each place."""
+        """The annotation of an array's items: a list has one for all, even if the schema has a type for each place."""
         first = schema.get("prefixItems", [])
         closed = schema.get("items") is False or schema.get("maxItems", len(first) + 1) <= len(first)
         rest = [] if first and closed else [schema.get("items", True)]
         return self._union(map(self.of, [*first, *rest]))
 
     def _union(self, annotations: Iterable[str]) -> str:
-        """Several annotations as one; those of none are what nothing is said of."""
+        """Join annotations; without any, values can be anything."""
         parts = list(dict.fromkeys(annotations))
         anything = self.known("Any")
         return anything if not parts or anything in parts else " | ".join(parts)
@@ -138,12 +138,12 @@ class Annotations:
         return self._union([*named, *others])
 
     def _reference(self, reference: str) -> str:
-        """The name of a named schema, which is defined at its first use; inside an alias of its own it is `Any`."""
+        """The name of a named schema, which is defined when it is first used; inside its own alias it is `Any`."""
         if reference in self._named:
             return self._named[reference]
         try:
             schema = self._document.resolve(reference)
-        except LookupError:  # what a document does not say can be anything
+        except LookupError:  # the document does not restrict it
             return self.known("Any")
         self._named[reference] = self.known("Any")
         name = self.unique(unquote(reference).rpartition("/")[2])
@@ -171,7 +171,7 @@ class Annotations:
 
     def _free(self, word: str) -> str:
         free, count = word, self._counts.get(word, 0)
-        while free in self._used:  # the count goes on where it was: many names may be alike
+        while free in self._used:  # the count continues from the last such name: there may be many
             count += 1
             free = f"{word}_" if count == 1 else f"{word}_{count}"
         self._counts[word] = count
@@ -180,21 +180,21 @@ class Annotations:
 
 
 def docstring(words: Any, indent: str) -> list[str]:
-    """The first line of a text as a docstring; nothing where there is no text."""
+    """The first line of a text as a docstring; no lines without text."""
     first = words.strip().partition("\n")[0].strip() if isinstance(words, str) else ""
     escaped = printable(first).replace("\\", "\\\\").replace('"', '\\"')
     return [f'{indent}"""{escaped}"""'] if first else []
 
 
 def _is_record(schema: Any) -> bool:
-    """Whether a schema is of objects whose properties it lists."""
+    """Whether a schema describes objects and lists their properties."""
     if not isinstance(schema, dict) or fault(schema) or schema.get("type") != "object":
         return False
     return "properties" in schema and schema.keys().isdisjoint({"$ref", "enum", "const", *ALTERNATIVES})
 
 
 def _keys(value: Any) -> set[str]:
-    """The names of all properties that schemas in a document list: a class with such a member means that by the name."""
+    """The names of all properties in the schemas of a document: in a class with such a member, the name means the member."""
     if isinstance(value, list):
         return set().union(*map(_keys, value))
     if not isinstance(value, dict):

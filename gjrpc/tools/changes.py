@@ -3,10 +3,10 @@
 Owns which changes of an OpenRPC document there are, and which of them break. It knows no socket (`fetch` reads) and no keyword
 of a schema (`subschema` compares).
 
-A change breaks if a call that the old contract allows can fail under the new one, or be answered with what the old one rules out:
-arguments may be taken more widely and results promised more narrowly, not the other way round. Where it is not proven that all
-values still fit, the change counts as breaking, and the line has the doubt. Declared errors break nothing, be they new or gone:
-a call can fail with any code at any time, and who waits for one that never comes is not worse off.
+A change breaks callers if a call that the old contract allows can fail under the new one, or return what the old one rules out:
+a new version may accept more arguments and return fewer results, but not the other way round. Without a proof that all values
+still fit, the change counts as breaking, and its line has the reason for the doubt. Declared errors, new or removed, break
+nothing: a call can fail with any code at any time, and it does no harm to handle one that never occurs.
 """
 
 from collections.abc import Iterator
@@ -45,10 +45,10 @@ KINDS = {
     "deprecation": False,
     "texts": False,
 }
-"""The kinds of changes, and whether they break callers."""
+"""The kinds of changes, and whether each breaks callers."""
 
 _FORMS = {"by position": ("by-position", "either"), "by name": ("by-name", "either")}
-"""The two forms of a call, and the `paramStructure` that allows each."""
+"""The two forms of arguments, and each `paramStructure` that allows them."""
 
 
 class Change(NamedTuple):
@@ -57,7 +57,7 @@ class Change(NamedTuple):
     Attributes:
         kind: one of `KINDS`.
         method: the method's name; None for the document itself.
-        what: a sentence about it.
+        what: a sentence that describes it.
     """
 
     kind: str
@@ -66,7 +66,7 @@ class Change(NamedTuple):
 
     @property
     def breaking(self) -> bool:
-        """Whether a caller of the old contract can notice."""
+        """Whether it breaks a caller that relies on the old contract."""
         return KINDS[self.kind]
 
     def __str__(self) -> str:
@@ -74,17 +74,17 @@ class Change(NamedTuple):
         return printable(line)
 
     def as_json(self) -> str:
-        """The same on a line of JSON."""
+        """The change as a line of JSON."""
         return printable_json(text({"breaking": self.breaking, "kind": self.kind, "method": self.method, "what": self.what}))
 
 
 def changes(old: Document, new: Document) -> list[Change]:
-    """All that changed from one document to the other, what breaks first."""
+    """List what changed from one document to the other, breaking changes first."""
     return sorted(_Difference(old, new).all(), key=lambda change: not change.breaking)
 
 
 class _Difference:
-    """The difference of two documents, which their schemas refer into."""
+    """The difference between two documents."""
 
     def __init__(self, old: Document, new: Document) -> None:
         self._old = old
@@ -98,14 +98,14 @@ class _Difference:
                 yield Change("texts", None, f"the document's {attribute} is {now!r}, was {was!r}")
         for name, method in self._old.methods.items():
             if name not in self._new.methods:
-                yield Change("method-removed", name, "the method is gone")
+                yield Change("method-removed", name, "the method was removed")
             else:
-                yield from (Change(kind, name, what) for kind, what in self._told(method, self._new.methods[name]))
+                yield from (Change(kind, name, what) for kind, what in self._changes(method, self._new.methods[name]))
         for name in self._new.methods:
             if name not in self._old.methods:
                 yield Change("method-added", name, "the method is new")
 
-    def _told(self, old: MethodObject, new: MethodObject) -> list[tuple[str, str]]:
+    def _changes(self, old: MethodObject, new: MethodObject) -> list[tuple[str, str]]:
         try:
             return list(self._method(old, new))
         except SettingsError as error:
@@ -115,9 +115,9 @@ class _Difference:
         for form, structures in _FORMS.items():
             was, now = old.param_structure in structures, new.param_structure in structures
             if was and not now and old.params:
-                yield "call-form-removed", f"arguments can't be given {form} any more"
+                yield "call-form-removed", f"arguments can no longer be given {form}"
             elif now and not was and new.params:
-                yield "call-form-added", f"arguments can be given {form} too"
+                yield "call-form-added", f"arguments can also be given {form}"
         yield from self._parameters(old, new)
         yield from self._result(old.result, new.result)
         yield from _errors(old, new)
@@ -130,10 +130,10 @@ class _Difference:
         for index, parameter in enumerate(old.params):
             place = pairs.get(index)
             if place is None:
-                yield "parameter-removed", f"parameter {parameter.name!r} is gone"
+                yield "parameter-removed", f"parameter {parameter.name!r} was removed"
                 continue
             if by_position and place != index:
-                yield "parameter-moved", f"parameter {parameter.name!r} is at place {place + 1}, was at {index + 1}"
+                yield "parameter-moved", f"parameter {parameter.name!r} is at position {place + 1}, was at {index + 1}"
             yield from self._parameter(parameter, new.params[place])
         for index, parameter in enumerate(new.params):
             if index not in kept:
@@ -143,23 +143,23 @@ class _Difference:
     def _parameter(self, old: ContentDescriptor, new: ContentDescriptor) -> Iterator[tuple[str, str]]:
         shown = f"parameter {new.name!r}"
         if old.name != new.name:
-            yield "parameter-renamed", f"{shown} was named {old.name!r}, and is given by position"
+            yield "parameter-renamed", f"{shown} was named {old.name!r}; callers give it by position"
         if new.required and not old.required:
             yield "parameter-required", f"{shown} is required, was optional"
         if old.required and not new.required:
             yield "parameter-optional", f"{shown} is optional, was required"
         was, now = _default(old), _default(new)
         if not old.required and not new.required and was != now:
-            yield "default-changed", f"{shown} has the default {now}, had {was}"
+            yield "default-changed", f"the default of {shown} is {now}, was {was}"
         yield from self._schema("parameter", old, new, shown)
         yield from _texts(old, new, shown)
 
     def _result(self, old: ContentDescriptor | None, new: ContentDescriptor | None) -> Iterator[tuple[str, str]]:
         if old is None or new is None:
             if old is not None:
-                yield "result-removed", "there is no result any more"
+                yield "result-removed", "there is no longer a result"
             if new is not None:
-                yield "result-added", "there is a result, where there was none"
+                yield "result-added", "there is a result; there was none"
             return
         yield from self._schema("result", old, new, "the result")
         yield from _texts(old, new, "the result")
@@ -176,7 +176,7 @@ class _Difference:
         elif narrower or wider:
             yield f"{subject}-{'widened' if wider else 'narrowed'}", f"{words} ({wider or narrower})"
         else:
-            yield f"{subject}-rewritten", f"{shown} has another schema, and the values fit as before"
+            yield f"{subject}-rewritten", f"{shown} has another schema for the same values"
 
 
 def _common_forms(old: MethodObject, new: MethodObject) -> list[str]:
@@ -184,7 +184,7 @@ def _common_forms(old: MethodObject, new: MethodObject) -> list[str]:
 
 
 def _paired(old: MethodObject, new: MethodObject) -> Iterator[tuple[int, int]]:
-    """The places of each parameter that both have: of the same name, or, where names are no part of a call, at the same place."""
+    """The two places of each parameter that both have: by its name, or by its place if calls don't use names."""
     names = [parameter.name for parameter in new.params]
     places = {name: place for place, name in reversed(list(enumerate(names)))}
     known = {parameter.name for parameter in old.params}
@@ -206,7 +206,7 @@ def _errors(old: MethodObject, new: MethodObject) -> Iterator[tuple[str, str]]:
 def _default(value: ContentDescriptor) -> str:
     if isinstance(value.schema, dict) and "default" in value.schema:
         return text(value.schema["default"])
-    return "none that is told"
+    return "not stated"
 
 
 def _without_default(schema: Schema) -> Schema:
@@ -214,7 +214,7 @@ def _without_default(schema: Schema) -> Schema:
 
 
 def _texts(old: Any, new: Any, shown: str) -> Iterator[tuple[str, str]]:
-    """What concerns people only, of a method or a value."""
+    """Changes that only matter to people, in a method or a value."""
     if new.deprecated != old.deprecated:
         yield "deprecation", f"{shown} is {'deprecated' if new.deprecated else 'no longer deprecated'}"
     changed = [attribute for attribute in ("summary", "description") if getattr(old, attribute) != getattr(new, attribute)]

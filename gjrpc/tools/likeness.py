@@ -1,7 +1,7 @@
 """Whether schemas of two documents are identical, including everything they refer to.
 
-Owns that comparison, and that it follows each reference of a document once, however many schemas lead to it. It knows no keyword
-but `$ref`.
+Owns that comparison, which follows each reference of a document once, however many schemas lead to it. It knows no keyword but
+`$ref`.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,18 +16,18 @@ class Resolver(Protocol):
     """Something that resolves a `$ref`."""
 
     def resolve(self, reference: str) -> Any:
-        """Return what it points to, or raise LookupError if that is nothing."""
+        """Return what a reference points to, or raise LookupError if there is nothing."""
 
 
-class Noted(Generic[T]):
-    """A cached function of a schema, so that a schema with 20,000 values is not written out at each step."""
+class Cached(Generic[T]):
+    """A function of a schema that keeps its results, so that a schema with 20,000 values is not written out at each step."""
 
     def __init__(self, make: Callable[[Any], T]) -> None:
         self._make = make
         self._made: dict[int, tuple[Any, T]] = {}
 
     def __call__(self, schema: Any) -> T:
-        """Return its value; keep the schema alive, so that no other gets its address."""
+        """Return the function's result; keep the schema alive, so that no other one gets its address."""
         known = self._made.get(id(schema))
         if known is None:
             known = self._made[id(schema)] = (schema, self._make(schema))
@@ -35,30 +35,30 @@ class Noted(Generic[T]):
 
 
 class Likeness:
-    """Two documents, side by side."""
+    """Finds the differences between two documents."""
 
     def __init__(self, one: Resolver, other: Resolver) -> None:
         self._documents = one, other
         self._seen: set[str] = set()
         self._unlike: set[str] = set()
         self._users: dict[str, list[str]] = {}
-        self.text = Noted(text)
-        self._references = Noted(_references)
+        self.text = Cached(text)
+        self._references = Cached(_references)
 
     def alike(self, one: Schema, other: Schema) -> bool:
-        """Whether two schemas are written alike, with all that they refer to."""
+        """Whether two schemas are identical, including everything they refer to."""
         if self.text(one) != self.text(other):
             return False
         return not any(map(self._is_unlike, self._references(one)))
 
     def _is_unlike(self, reference: str) -> bool:
-        """Whether a reference, or anything that it leads to, is written otherwise in the other document."""
+        """Whether a reference, or anything that it leads to, differs between the documents."""
         if reference not in self._seen:
             self._spread(list(self._explore(reference)))
         return reference in self._unlike
 
     def _explore(self, reference: str) -> Iterator[str]:
-        """Look at a reference and all that it leads to, and give those that are unlike or lead straight to one."""
+        """Follow a reference and all that it leads to; yield those that differ or lead directly to one that does."""
         pending = [reference]
         while pending:
             name = pending.pop()
@@ -73,15 +73,15 @@ class Likeness:
                 pending.append(each)
 
     def _inside(self, reference: str) -> frozenset[str] | None:
-        """The references in what one points to, or None where that differs."""
+        """The references in what a reference points to, or None if that differs between the documents."""
         try:
             one, other = (document.resolve(reference) for document in self._documents)
-        except LookupError:  # it points to nothing in one of them: not alike
+        except LookupError:  # it points to nothing in one of them: a difference
             return None
         return self._references(one) if self.text(one) == self.text(other) else None
 
     def _spread(self, unlike: list[str]) -> None:
-        """Note what is unlike, and all that leads there."""
+        """Mark references as different, and all that lead to them."""
         while unlike:
             name = unlike.pop()
             if name not in self._unlike:
@@ -90,7 +90,7 @@ class Likeness:
 
 
 def _references(value: Any) -> frozenset[str]:
-    """Each `$ref` in a schema."""
+    """Every `$ref` in a schema."""
     found, pending = set(), [value]
     while pending:
         each = pending.pop()

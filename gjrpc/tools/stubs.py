@@ -1,9 +1,9 @@
 """Typed stubs of servers' methods.
 
-Owns how a server's methods are written as a class. How a schema is written is `annotations`' to know.
+Owns how a server's methods are written as a class; `annotations` writes their schemas.
 
-The stub has a protocol `Api`: the client with the server's methods as type checkers see them, dotted names as attributes of
-attributes. A client becomes one by saying so; nothing happens when the program runs:
+The stub has a protocol `Api`: the client with the server's methods, as type checkers see them; dotted names are attributes of
+attributes. A program declares that its client is one, which has no effect when it runs:
 
     from typing import TYPE_CHECKING, cast
     from gjrpc import Client
@@ -12,9 +12,9 @@ attributes. A client becomes one by saying so; nothing happens when the program 
 
     client = cast("Api", Client("http://localhost:9999"))
 
-Results are what the client gives without `result=`, JSON's own types: objects are dicts, dates are text. Nothing is checked when
-the program runs. A call that mixes arguments by position and by name passes the type checker, as Python has no notation against
-it, and is a `MisuseError`.
+Results have the types that the client returns without `result=`: objects are dicts, dates are text. Nothing is checked when the
+program runs. A call that mixes arguments by position and by name passes the type checker, because Python has no notation to
+forbid it, and raises `MisuseError`.
 """
 
 from collections.abc import Iterator
@@ -25,20 +25,20 @@ from gjrpc.tools.annotations import Annotations, docstring, is_name
 from gjrpc.tools.openrpc_document import Document, MethodObject
 
 _HEADER = """\
-# {title}, version {version}: its methods, as python -m gjrpc.stub wrote them down. Don't edit; use:
+# The methods of {title}, version {version}. Written by python -m gjrpc.stub: don't edit. To use it:
 #     if TYPE_CHECKING:
 #         from api import Api
 #     client = cast("Api", Client(url))
 """
 
-_MOST_PARTS = 20  # of a dotted name that is written as attributes of attributes
+_MOST_PARTS = 20  # of a dotted name for which the stub has attributes of attributes
 
 _OWN = frozenset(name for name in vars(Client) if not name.startswith("_"))
-"""What a client's attributes mean besides the server's methods."""
+"""The client's own attributes, which are not methods of a server."""
 
 _CLIENT = '''\
 class Api({Protocol}):
-    """A client that knows its server's methods."""
+    """The client, with the methods of this server."""
 
     @{overload}
     def call(self, name: {str}, /, *args: {Any}, result: {type}[_T], **kwargs: {Any}) -> _T: ...
@@ -55,19 +55,19 @@ _CLIENT_NAMES = ("Any", "Batch", "Notifications", "Protocol", "Self", "object", 
 
 
 class _Group:
-    """The methods behind one prefix: the one of that name itself, and those below it."""
+    """The methods with one prefix: the method of that very name, and those below it."""
 
     def __init__(self) -> None:
         self.method: MethodObject | None = None
         self.below: dict[str, _Group] = {}
 
     def at(self, parts: list[str]) -> "_Group":
-        """The group of a dotted name, below this one."""
+        """The group of a dotted name below this one."""
         return self.below.setdefault(parts[0], _Group()).at(parts[1:]) if parts else self
 
 
 def stub(document: Document) -> str:
-    """Write the stub of a document's methods: the text of a `.pyi` file."""
+    """Write the stub of a document's methods, as the text of a `.pyi` file."""
     root, left_out = _Group(), []
     for method in document.methods.values():
         if _is_spellable(method):
@@ -105,7 +105,7 @@ class _Stub:
                 yield from self._method(name, inner.method)
 
     def _class(self, group: _Group, prefix: str) -> str:
-        """Define the class of a group's attribute, and give its name."""
+        """Define the class of a group's attribute, and return its name."""
         name = self._annotations.unique("_" + prefix.title().replace(".", "").replace("_", ""))
         called = [] if group.method is None else list(self._method("__call__", group.method))
         lines = [f"class {name}({self._annotations.known('Protocol')}):", *called, *self._members(group, prefix + ".")]
@@ -115,7 +115,7 @@ class _Stub:
     def _method(self, name: str, method: MethodObject) -> Iterator[str]:
         result = "None" if method.result is None else self._annotations.of(method.result.schema)
         if method.deprecated:
-            yield f'    @{self._annotations.known("deprecated")}("the server says so")'
+            yield f'    @{self._annotations.known("deprecated")}("deprecated by the server")'
         signature = f"    def {name}({', '.join(self._parameters(method))}) -> {result}:"
         lines = docstring(method.summary or method.description, "        ")
         yield from [signature, *lines] if lines else [f"{signature} ..."]
@@ -126,7 +126,7 @@ class _Stub:
         while receiver in names:
             receiver = "_" + receiver
         yield receiver
-        by_name = _begin_of_names(method)
+        by_name = _first_named(method)
         last_required = max((index for index, parameter in enumerate(method.params) if parameter.required), default=-1)
         for index, parameter in enumerate(method.params):
             if index == by_name:
@@ -137,8 +137,8 @@ class _Stub:
             yield "/"
 
 
-def _begin_of_names(method: MethodObject) -> int | None:
-    """Where the parameters begin that are only given by name: before an optional one that has a required one behind it."""
+def _first_named(method: MethodObject) -> int | None:
+    """The place of the first parameter that can only be given by name: an optional one before a required one."""
     if method.param_structure == "by-position":
         return None
     if method.param_structure == "by-name":
@@ -149,7 +149,7 @@ def _begin_of_names(method: MethodObject) -> int | None:
 
 
 def _is_spellable(method: MethodObject) -> bool:
-    """Whether a call of the method can be written as one of an attribute, with its arguments."""
+    """Whether Python can call the method as an attribute, with its arguments by name."""
     parts = method.name.split(".")
     names = [parameter.name for parameter in method.params]
     return (

@@ -1,42 +1,31 @@
-"""Whether each value of one JSON schema is a value of another.
+"""Whether each value of one JSON schema (the part) is a value of another (the whole).
 
 Owns the comparison of two schemas (JSON Schema, draft 2020-12) by the keywords that `msgspec.json.schema_components` writes. It
-knows no method and no OpenRPC. It is sound, not complete: it says that the values fit only where that is proven; a keyword that
-it does not know, or a proof that it does not find, is a doubt.
+knows no method and no OpenRPC. The comparison is sound, not complete: it answers yes only if it has a proof; a keyword that it
+does not know, or a proof that it does not find, is a doubt.
 
-One thing is taken on trust. A schema that lists an object's properties, or an array's first items, and says nothing of others
-lets any others through, so that what a newer schema adds could, strictly, have come before with any value. It is taken as not
-having come.
+It makes one assumption. A schema that lists some properties of an object, or the first items of an array, allows any others
+unless it forbids them. So a value of the part could, strictly, contain anything in a place that only the whole lists. The
+comparison assumes that it contains nothing there.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 from gjrpc.tools.bounds import LIMITS, most_items, others
-from gjrpc.tools.likeness import Likeness, Noted, Resolver
-from gjrpc.tools.schemas import (
-    TYPES,
-    Keywords,
-    Levels,
-    Schema,
-    constants,
-    fault,
-    flat,
-    identity,
-    options,
-    text,
-)
+from gjrpc.tools.likeness import Cached, Likeness, Resolver
+from gjrpc.tools.schemas import TYPES, Keywords, Levels, Schema, constants, fault, flat, identity, options, text
 from gjrpc.tools.wording import in_words, shortened
 
-# Keywords that say nothing of which values are valid; those that begin with `x-` neither.
+# Keywords that have no effect on which values are valid, like all that begin with `x-`.
 _ABOUT = frozenset({"$comment", "$defs", "$schema", "definitions", "default", "deprecated", "description", "discriminator"})
 _FOR_PEOPLE = frozenset({"example", "examples", "externalDocs", "readOnly", "title", "writeOnly", "xml"})
 _IGNORED = _ABOUT | _FOR_PEOPLE
-# Keywords of a part that tell which of its values it was that did not fit.
+# Keywords of a part from which it is clear which of its values does not fit.
 _TELLING = {"type", "enum", "const", "anyOf", "oneOf"}
 
 _MAX_STEPS = 20_000
-"""Pairs of schemas that are looked at before a comparison is given up: alternatives inside alternatives multiply."""
+"""Pairs of schemas compared before a comparison gives up: alternatives inside alternatives multiply."""
 
 _MAX_LEVELS = 120
 
@@ -45,7 +34,7 @@ _MAX_ALL_STEPS = 25 * _MAX_STEPS
 
 
 class _Doubt(Exception):
-    """Why it is not proven that the values fit, and the place inside the value."""
+    """The reason why there is no proof that the values fit, and the place inside the value."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
@@ -57,7 +46,7 @@ class _Doubt(Exception):
 
 
 class _OtherKind(_Doubt):
-    """The values are of another kind altogether."""
+    """The values are of another type."""
 
 
 class _TooLarge(Exception):
@@ -68,10 +57,10 @@ _Pair: TypeAlias = tuple[str, str]
 
 
 class _Assumed(NamedTuple):
-    """Pairs of schemas, as texts, whose comparison is under way.
+    """Pairs of schemas, as texts, whose comparison is in progress.
 
-    One that comes again for a smaller value, inside the one that it began with, holds by induction on the value's size. One that
-    comes again for the same value goes round in a circle and proves nothing.
+    If a pair recurs for a smaller value, inside the one that its comparison began with, it holds by induction on the size of the
+    value. If it recurs for the same value, the references form a circle and prove nothing.
     """
 
     smaller: frozenset[_Pair] = frozenset()
@@ -79,20 +68,20 @@ class _Assumed(NamedTuple):
 
 
 class _Comparison:
-    """The rules. `_check` and all that it calls raise a `_Doubt`, or return nothing."""
+    """The rules. `_check` and all that it calls return nothing, or raise a `_Doubt`."""
 
     def __init__(self, part_document: Resolver, whole_document: Resolver) -> None:
         self._part_document = part_document
         self._whole_document = whole_document
         self._likeness = Likeness(part_document, whole_document)
-        self._text, self._in_words, self._fault = self._likeness.text, Noted(in_words), Noted(fault)
-        self._identities, self._flat = Noted(_identities), Noted(_flat)
-        self._told: dict[_Pair, str | None] = {}
+        self._text, self._in_words, self._fault = self._likeness.text, Cached(in_words), Cached(fault)
+        self._identities, self._flat = Cached(_identities), Cached(_flat)
+        self._results: dict[_Pair, str | None] = {}
         self._levels = Levels(_MAX_LEVELS)
         self._steps = self._all_steps = 0
 
     def _check(self, part: Schema, whole: Schema, assumed: _Assumed) -> None:
-        """Each value of `part` is one of `whole`."""
+        """Check that each value of `part` is one of `whole`."""
         self._steps += 1
         self._all_steps += 1
         if self._steps > _MAX_STEPS or self._all_steps > _MAX_ALL_STEPS:
@@ -106,7 +95,7 @@ class _Comparison:
 
     def _check_keywords(self, part: Keywords, whole: Keywords, assumed: _Assumed) -> None:
         for schema in (part, whole):
-            reason = "it moves its references, by $id" if "$id" in schema else self._fault(schema)
+            reason = "its $id changes what its references mean" if "$id" in schema else self._fault(schema)
             if reason:
                 raise _Doubt(f"{self._in_words(schema)} can't be compared: {reason}")
         if "$ref" in part:
@@ -115,7 +104,7 @@ class _Comparison:
             self._check_values(part, whole, assumed)
 
     def _check_values(self, part: Keywords, whole: Keywords, assumed: _Assumed) -> None:
-        """Check a part that is no reference: all its options, or all its kinds of values, fit."""
+        """Check a part that is not a reference: all its options, or the values of all its types, fit."""
         alternatives = options(part)
         try:
             for option in alternatives:
@@ -128,7 +117,7 @@ class _Comparison:
             raise
 
     def _check_flat(self, part: Keywords, whole: Keywords, assumed: _Assumed) -> None:
-        """Check a part of one kind: it fits each keyword of the whole that is about its kind."""
+        """Check a part of one type: it fits each keyword of the whole that applies to this type."""
         for keyword, value in whole.items():
             if keyword in _IGNORED or keyword.startswith("x-"):
                 continue
@@ -143,7 +132,7 @@ class _Comparison:
                 raise _Doubt(f"{self._in_words(part)} does not fit {keyword} {text(value)}")
 
     def _inside(self, part: Schema, whole: Schema, assumed: _Assumed, place: str) -> None:
-        """Check what lies inside a value."""
+        """Check what is inside a value."""
         try:
             self._check(part, whole, _Assumed(assumed.smaller | assumed.same))
         except _Doubt as doubt:
@@ -151,7 +140,7 @@ class _Comparison:
             raise
 
     def _follow(self, part: Keywords, whole: Keywords, assumed: _Assumed, which: Keywords) -> None:
-        """Go on with what the reference of `which`, one of both, points to."""
+        """Continue with what the reference in `which` points to; `which` is the part or the whole."""
         pair = self._text(part), self._text(whole)
         if pair in assumed.smaller:
             return
@@ -173,7 +162,7 @@ class _Comparison:
                 return self._check(part, option, assumed)
             except _Doubt as doubt:
                 doubts.append(doubt)
-        # If one option is of the part's own kind, it says best what is wrong.
+        # If just one option has the part's own type, its doubt is the best explanation.
         own = [doubt for doubt in doubts if doubt.place or not isinstance(doubt, _OtherKind)]
         if len(own) == 1:
             raise own[0]
@@ -181,7 +170,7 @@ class _Comparison:
         raise _OtherKind(f"{self._in_words(part)} does not fit {expected}")
 
     def one_of(self, part: Keywords, whole: Keywords, keyword: str, assumed: _Assumed) -> None:
-        if len(whole[keyword]) > 1:  # that no two options hold would have to be shown
+        if len(whole[keyword]) > 1:  # it would need a proof that no value fits two options
             raise _Doubt("the keyword 'oneOf' can't be compared")
         self._check(part, whole[keyword][0], assumed)
 
@@ -199,34 +188,34 @@ class _Comparison:
             raise _Doubt(f"{self._in_words(part)} does not fit {self._in_words(whole)}")
 
     def elements(self, part: Keywords, whole: Keywords, keyword: str, assumed: _Assumed) -> None:
-        """`prefixItems` and `items`, which belong together."""
+        """Check `prefixItems` and `items` together."""
         if keyword == "items" and "prefixItems" in whole:
             return
         first, rest, most = part.get("prefixItems", []), part.get("items", True), most_items(part)
         expected, further = whole.get("prefixItems", []), whole.get("items", True)
-        says_more = "items" in part or "prefixItems" not in part
+        restricts_rest = "items" in part or "prefixItems" not in part
         certain = max(len(first), part.get("minItems", 0))
         for index in range(max(len(first), len(expected))):
-            if index < most and (index < certain or says_more):
+            if index < most and (index < certain or restricts_rest):
                 element = first[index] if index < len(first) else rest
                 self._inside(element, expected[index] if index < len(expected) else further, assumed, f"[{index}]")
         if most > max(len(first), len(expected)):
             self._inside(rest, further, assumed, "[]")
 
     def members(self, part: Keywords, whole: Keywords, keyword: str, assumed: _Assumed) -> None:
-        """`properties` and `additionalProperties`, which belong together."""
+        """Check `properties` and `additionalProperties` together."""
         if keyword == "additionalProperties" and "properties" in whole:
             return
         declared, certain, rest = part.get("properties", {}), dict.fromkeys(part.get("required", ())), others(part)
         expected, further = whole.get("properties", {}), whole.get("additionalProperties", True)
-        says_more = "properties" not in part or not part.keys().isdisjoint({"additionalProperties", "patternProperties"})
+        restricts_rest = "properties" not in part or not part.keys().isdisjoint({"additionalProperties", "patternProperties"})
         for name in dict.fromkeys([*declared, *certain, *expected]):
-            if name in declared or name in certain or says_more:
+            if name in declared or name in certain or restricts_rest:
                 self._inside(declared.get(name, rest), expected.get(name, further), assumed, f".{name}")
         self._inside(rest, further, assumed, ".*")
 
     def names(self, part: Keywords, whole: Keywords, keyword: str, assumed: _Assumed) -> None:
-        """`propertyNames`; what is declared has a name too."""
+        """Check `propertyNames`, also against the names of declared properties."""
         for name in dict.fromkeys([*part.get("properties", ()), *part.get("required", ())]):
             self._inside({"const": name}, whole[keyword], assumed, f".{name}")
         if others(part) is not False:
@@ -245,30 +234,31 @@ class Comparer(_Comparison):
     """Compares schemas of one document, the parts, with those of another, the wholes.
 
     Args:
-        part_document, whole_document: where their references point to.
+        part_document: resolves the references in the parts.
+        whole_document: resolves those in the wholes.
     """
 
     def alike(self, part: Schema, whole: Schema) -> bool:
-        """Whether two schemas are written alike, with all that they refer to."""
+        """Whether two schemas are identical, including everything they refer to."""
         return self._likeness.alike(part, whole)
 
     def misfit(self, part: Schema, whole: Schema) -> str | None:
-        """Why some value of `part` may be none of `whole`, in a sentence; None where each is.
+        """Why some value of `part` may not be one of `whole`, in a sentence; None if each is.
 
         Raises:
             SettingsError: the schemas are nested too deep.
         """
         pair = self._text(part), self._text(whole)
-        if pair not in self._told:
+        if pair not in self._results:
             self._steps = 0
             try:
                 self._check(part, whole, _Assumed())
-                self._told[pair] = None
+                self._results[pair] = None
             except _Doubt as doubt:
-                self._told[pair] = str(doubt)
+                self._results[pair] = str(doubt)
             except _TooLarge:
-                self._told[pair] = "the schemas are too large to compare"
-        return self._told[pair]
+                self._results[pair] = "the schemas are too large to compare"
+        return self._results[pair]
 
 
 _Rule: TypeAlias = Callable[[_Comparison, Keywords, Keywords, str, _Assumed], None]
@@ -288,7 +278,7 @@ _RULES: dict[str, tuple[tuple[str, ...], _Rule]] = {
     "propertyNames": (("object",), _Comparison.names),
     "required": (("object",), _Comparison.certain),
 }
-"""The kinds of values that a keyword of the whole is about, and how a part of such a kind is checked."""
+"""By keyword of the whole: the types that it applies to, and how a part of such a type is checked."""
 
 
 def _flat(schema: Keywords) -> list[Keywords]:
@@ -305,5 +295,5 @@ def _target(document: Resolver, reference: str) -> Schema:
     except LookupError as error:
         raise _Doubt(str(error.args[0])) from error
     if not isinstance(target, (dict, bool)):
-        raise _Doubt(f"{reference!r} is no schema")
+        raise _Doubt(f"{reference!r} does not point to a schema")
     return target

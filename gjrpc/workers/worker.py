@@ -110,7 +110,6 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
         cfg = self.cfg
         default = Timeouts()
         timeouts = replace(default, idle=cfg.keepalive or default.idle, grace=_within(cfg.graceful_timeout))
-        options: dict[str, Any] = {"ssl_context": ssl_context(cfg)} if cfg.is_ssl else {}
         if isinstance(self.wsgi, Application):
             self.wsgi.trust(_proxies(cfg.forwarded_allow_ips).scheme)
         return SharingServer(
@@ -121,13 +120,15 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
             access_log=self._access_log(),
             watchdog=Watchdog(),
             hosts=("*",),  # as with gunicorn's own workers: a server on loopback there is mostly behind a proxy
-            **self.shared(),
-            **options,
+            ssl_context=ssl_context(cfg) if cfg.is_ssl else None,
+            board=self.board,
+            environ=self.environ,
         )
 
-    def shared(self) -> dict[str, Any]:
-        """Options that the server needs because there are several workers."""
-        return {"board": self.board, "environ": {"wsgi.multiprocess": self.cfg.workers > 1}}
+    @property
+    def environ(self) -> dict[str, bool]:
+        """What a WSGI application's environ says about the processes (PEP 3333)."""
+        return {"wsgi.multiprocess": self.cfg.workers > 1}
 
     def run(self) -> None:
         """Serve until the worker has to end."""

@@ -1,4 +1,4 @@
-"""How options become parts; what the parts then do is tested with `serve` and `multiprocess`."""
+"""How options become the parts of a server; the tests of `serve` and `multiprocess` run these parts."""
 
 import ssl
 
@@ -26,12 +26,12 @@ ANYWHERE = Address("0.0.0.0", 0)
     ],
 )
 def test_what_curl_needs(options, words):
-    """The line to try out has a place for the credentials that are asked for."""
+    """The curl command has a place for the credentials that the server requires."""
     assert build.for_curl(Settings(**options), None) == words
 
 
 def test_a_registry_becomes_an_application():
-    """A registry is served by an application with the options; one on a loopback address answers for loopback names only."""
+    """A registry becomes an application with the options; on a loopback address it answers only for loopback names."""
     registry = Registry()
     here = build.application(registry, "app:registry", Settings(max_body=10), HERE, None)
     anywhere = build.application(registry, "app:registry", Settings(), ANYWHERE, None)
@@ -60,7 +60,7 @@ def test_a_registry_becomes_an_application():
 )
 @pytest.mark.parametrize("address", [HERE, Address("::1", 0), Address(path="/run/x")])
 def test_host_methods_are_open_to_this_host_only(address, options, is_open):
-    """Where nobody is asked, a local address opens the host methods, unless an option says that others can call through it."""
+    """Without authentication, a local address opens the host methods, unless an option lets others call through it."""
     registry = Registry()
     registry.register(lambda: "secret", "environ", scope="host")
     made = build.application(registry, None, Settings(**options), address, None)
@@ -71,7 +71,7 @@ def test_host_methods_are_open_to_this_host_only(address, options, is_open):
 
 
 def test_an_application_stays_what_it_is(caplog):
-    """A target that is an application is served as it is, and options that would make one are warned of, or refused."""
+    """A target that is an application stays as it is; options for an application of our own cause a warning or an error."""
 
     def served(environ, start_response):
         raise NotImplementedError
@@ -84,7 +84,7 @@ def test_an_application_stays_what_it_is(caplog):
 
 
 def test_a_proxy_tells_an_application_the_scheme():
-    """Trusted proxies say what the client speaks, to an application that is served as it is too, unless it was told who does."""
+    """Trusted proxies report the scheme to an application too, unless it has its own `scheme_of`."""
 
     class Peer:
         client_address, scheme, server_hosts = ("127.0.0.1", 1), "http", frozenset()
@@ -97,7 +97,7 @@ def test_a_proxy_tells_an_application_the_scheme():
 
 
 def test_options_that_contradict_each_other(certificate, tmp_path):
-    """Options that exclude each other, or need another, are refused with a word on which."""
+    """Options that exclude each other, or need another one, are refused with a hint which."""
     (tmp_path / "tokens").write_text("")
     for made, words in [
         (lambda: build.temporary_certificate(Settings(self_signed=True, cert="cert.pem"), HERE), "leave out --cert"),
@@ -128,7 +128,7 @@ def test_options_that_contradict_each_other(certificate, tmp_path):
     ],
 )
 def test_warnings_of_an_open_address(caplog, address, options, guarded, secured, words):
-    """Where others can reach the server, directly or through a proxy, it is said what they could do."""
+    """If others can reach the server, directly or through a proxy, a warning says what they could do."""
     build.warn_if_open(Settings(**options), address, guarded=guarded, secured=secured)
     assert words in caplog.text
     assert bool(words) == bool(caplog.records)

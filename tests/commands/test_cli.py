@@ -1,4 +1,4 @@
-"""How a command line ends where it can't go on."""
+"""How a command line exits after an error."""
 
 import click
 import pytest
@@ -9,7 +9,7 @@ from gjrpc.texts import printable
 
 
 def test_settings_error(capsys):
-    """A SettingsError is one line on standard error, whatever is in it, and exit code 2."""
+    """A SettingsError is one line on standard error, whatever its text contains, and exit code 2."""
 
     def run():
         raise SettingsError("no\nfile \x1b[2J")
@@ -21,7 +21,7 @@ def test_settings_error(capsys):
 
 
 def test_hints(capsys):
-    """An option of another program's is answered with what to write here, any other one as click does."""
+    """For an option of another program the error says what to write here; for any other one it is click's."""
     command = Command("run", hints={"--port": "use --bind HOST:PORT"}, params=[click.Option(["--bind"])])
     for arguments, said in [
         (["--port", "80"], "there is no option --port: use --bind HOST:PORT"),
@@ -35,7 +35,7 @@ def test_hints(capsys):
 
 
 def test_other_errors_stay_loud():
-    """Any other exception is not swallowed."""
+    """Any other exception is raised."""
 
     def run():
         raise ZeroDivisionError
@@ -46,7 +46,7 @@ def test_other_errors_stay_loud():
 
 @pytest.mark.parametrize(("raised", "told"), [(RecursionError, "nested too deep"), (ZeroDivisionError, "a bug in gjrpc")])
 def test_a_reader_never_ends_with_1(capsys, raised, told):
-    """A command whose exit code 1 has a meaning ends with 2 for any fault, and says so in its last line."""
+    """A command whose exit code 1 is not an error exits with 2 after any error, and its last line says what happened."""
 
     def run():
         raise raised
@@ -58,7 +58,7 @@ def test_a_reader_never_ends_with_1(capsys, raised, told):
 
 
 def test_it_is_a_command(capsys):
-    """All else is as in click."""
+    """In all other respects it is a click command."""
     with pytest.raises(SystemExit) as ended:
         Command("run", callback=lambda: click.echo("ran")).main([])
     assert ended.value.code == 0
@@ -66,6 +66,6 @@ def test_it_is_a_command(capsys):
 
 
 def test_printable():
-    """Text that can be printed stays as it is, in any language."""
+    """Printable text stays as it is, in any language."""
     assert printable('größer "日本" \\') == 'größer "日本" \\'
     assert printable("a\u202eb\u00a0c") == "a\\u202eb\\xa0c"

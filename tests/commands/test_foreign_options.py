@@ -1,4 +1,4 @@
-"""The hints at the right option, where one of another program's was given."""
+"""The hints for options of other programs."""
 
 import re
 

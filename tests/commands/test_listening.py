@@ -1,4 +1,4 @@
-"""The server's socket, and that nothing is bound before everything else is known to be usable."""
+"""The server's socket, which is bound only after everything else has been checked."""
 
 import os
 import re
@@ -52,7 +52,7 @@ def run(launch, tmp_path):
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize(("arguments", "said"), FAULTS)
 def test_a_fault_is_reported_though_the_port_is_taken(run, workers, arguments, said):
-    """Options, files and the target are checked before the port: an error in one is what is reported, in one line."""
+    """Options, files and the target are checked before the port: their error is reported, in one line."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         refused = run(*arguments, "--workers", workers, "--bind", f"127.0.0.1:{taken.getsockname()[1]}")
         assert refused.wait() == 2
@@ -74,7 +74,7 @@ def test_files_are_checked_before_the_target(run, workers):
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_taken_port(run, workers):
-    """If all else is usable, the port that is taken is reported, in one line."""
+    """If all else is usable, the error is that the port is in use, in one line."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         refused = run("app:registry", "--workers", workers, "--bind", f"127.0.0.1:{taken.getsockname()[1]}")
         assert refused.wait() == 2
@@ -85,7 +85,7 @@ def test_a_taken_port(run, workers):
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("arguments", [["app:missing"], ["app:registry", "--cert", "missing.pem"]])
 def test_no_socket_file_for_what_can_not_be_served(run, tmp_path, workers, arguments):
-    """No Unix socket's file is made, and a stale one is not replaced, if something is not usable."""
+    """If something can't be used, no Unix socket's file is made, and a stale one is not replaced."""
     fresh, stale = tmp_path / "fresh.sock", tmp_path / "stale.sock"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(stale))
@@ -122,6 +122,6 @@ def test_the_one_of_systemd(monkeypatch):
 
 
 def test_an_address_that_can_not_be_read():
-    """An address that is none is refused before a socket is made."""
+    """An address that can't be read is refused before a socket is made."""
     with pytest.raises(SettingsError, match="expected HOST:PORT"):
         Listening(Settings(bind="nonsense"))

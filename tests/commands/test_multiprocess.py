@@ -1,4 +1,4 @@
-"""`python -m gjrpc.serve --workers N`: what several processes serve, and what they live through."""
+"""`python -m gjrpc.serve --workers N`: what several processes serve, and how they survive crashes, reloads and stops."""
 
 import contextlib
 import itertools
@@ -95,7 +95,7 @@ def workers(server):
 
 
 def has_ended(process):
-    """Whether a process is gone; who adopted it may not have noticed yet."""
+    """Whether a process has ended, even if its parent has not collected it yet."""
     try:
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -108,7 +108,7 @@ def wire(server):
 
 
 def pids(server, count):
-    """Who answers on so many connections that are open at the same time."""
+    """The workers that answer on so many connections at the same time, with the number of their answers."""
     with contextlib.ExitStack() as stack:
         wires = [stack.enter_context(wire(server)) for _ in range(count)]
         told = Counter(each.ask(CALL % b"pid").json()["pid"] for each in wires)
@@ -178,7 +178,7 @@ def test_client_certificates(run, certificate, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_who_waits_at_a_stop_is_answered(run, number):
-    """Connections that wait in the backlog when the server is told to stop are accepted and answered, as by one process."""
+    """At a stop, connections that wait in the backlog are accepted and answered, as by one process."""
     server = run()
     with contextlib.ExitStack() as stack:
         both, holders = two_answer(server), {}
@@ -237,7 +237,7 @@ def test_the_options_of_python(launch, tmp_path, options, said):
 
 @pytest.mark.parametrize("option", ["-I", "-E"])
 def test_an_isolated_python(tmp_path, option):
-    """A Python that is isolated stays so as the master: what the environment says does not come back by it."""
+    """An isolated Python stays isolated as the master, so that environment variables still have no effect."""
     program = (
         "import os, sys; os.execv = lambda _, command: print(command)\n"
         f"sys.path.insert(0, {str(Path(gjrpc.__file__).parents[1])!r})\n"
@@ -248,7 +248,7 @@ def test_an_isolated_python(tmp_path, option):
 
 
 def test_a_moved_link(launch, tmp_path):
-    """A reload after the link to the folder was moved loads the code, and what it imports, from where the link leads now."""
+    """After the link to the folder was moved, a reload loads the code, and what it imports, from the new folder."""
     for number in (1, 2):
         folder = tmp_path / f"release{number}"
         folder.mkdir()
@@ -313,7 +313,7 @@ def test_another_takes_the_unix_socket_over(run, tmp_path):
     ],
 )
 def test_refused(launch, tmp_path, arguments, said):
-    """What can't be used ends it with exit code 2 and the same line as in one process."""
+    """An error at the start is exit code 2 and the same line as in one process."""
     (tmp_path / "app.py").write_text(APP)
     (tmp_path / "broken.py").write_text("def")
     options = [] if "--bind" in arguments else ["--bind", "127.0.0.1:0"]
@@ -324,7 +324,7 @@ def test_refused(launch, tmp_path, arguments, said):
 
 
 def test_failures_are_counted_together(run, tmp_path):
-    """The limit of wrong credentials holds for an address over all workers, also for one that takes another's place."""
+    """The limit on failed logins holds for an address over all workers, also for a worker that replaces another."""
     (tmp_path / "tokens").write_text("")
     server = run("--token-file", "tokens", "--workers", "4")
     wrong = b"GET /ping HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer wrong\r\n\r\n"
@@ -341,7 +341,7 @@ def test_failures_are_counted_together(run, tmp_path):
 
 
 def test_killed(run):
-    """A worker that is killed is replaced, and the calls of the other one go on."""
+    """A killed worker is replaced, and the calls in the other one go on."""
     server = run()
     first, second = two_answer(server)
     with contextlib.ExitStack() as stack:
@@ -361,7 +361,7 @@ def test_killed(run):
 
 
 def test_endless_loop(run):
-    """A worker whose loop stands still is ended at its timeout, the log says where it stood, and another takes its place."""
+    """A worker whose event loop blocks is ended at its timeout, the log says where it blocked, and another replaces it."""
     server = run("--worker-timeout", "1")
     before = two_answer(server)
     with wire(server) as caller:
@@ -375,7 +375,7 @@ def test_endless_loop(run):
 
 
 def test_crash_loop(launch, tmp_path):
-    """Workers that end again and again are started ever less often, not in a hot loop."""
+    """Workers that keep ending are started ever less often, not in a hot loop."""
     (tmp_path / "crash.py").write_text(
         "import os, threading\nfrom gjrpc import Registry\nregistry = Registry()\nthreading.Timer(0.1, os._exit, [7]).start()\n"
     )
@@ -436,7 +436,7 @@ def test_second_signal(run):
 
 
 def test_reload(run, tmp_path):
-    """SIGHUP brings new code; code that does not load leaves the old workers serving, and the log says so in one line."""
+    """SIGHUP loads new code; if it can't be loaded, the old workers go on serving, and the log says why in one line."""
     server = run()
     old = two_answer(server)
     (tmp_path / "app.py").write_text("def")

@@ -1,4 +1,4 @@
-"""Each option comes from the command line, the environment and a file, in this order."""
+"""Each option is read from the command line, the environment and a file, in this order."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ def chosen(arguments=(), env=None):
 
 
 def values_for(declared):
-    """Three texts for an option, and what reads them."""
+    """Three texts for an option."""
     kind = type(declared.default)
     return _BY_NAME.get(declared.name) or _BY_TYPE.get(kind, _TEXTS)
 
@@ -54,7 +54,7 @@ def same(value, text):
 
 @pytest.mark.parametrize("declared", fields(Settings), ids=lambda declared: declared.name)
 def test_where_an_option_comes_from(declared, tmp_path):
-    """The command line comes before the environment, that before the file, that before the default."""
+    """The command line takes precedence over the environment, that over the file, and that over the default."""
     line, variable, file = values_for(declared)
     flag, name = "--" + declared.name.replace("_", "-"), f"GJRPC_{declared.name.upper()}"
     config = tmp_path / "gjrpc.toml"
@@ -73,7 +73,7 @@ WORDS = [declared.name for declared in fields(Settings) if "tuple" in str(declar
 
 @pytest.mark.parametrize("name", WORDS)
 def test_words_add_up(name, tmp_path):
-    """An option of words that is given several times has the words of all; from one source only, as other options too."""
+    """An option of words that is given several times has the words of all, but only from one source, like other options."""
     flag, variable = "--" + name.replace("_", "-"), f"GJRPC_{name.upper()}"
     assert getattr(chosen([flag, "a", flag, "b,c", f"{flag}=d"]), name) == ("a", "b", "c", "d")
     assert getattr(chosen([], {variable: "a, b,,c"}), name) == ("a", "b", "c")
@@ -86,7 +86,7 @@ def test_words_add_up(name, tmp_path):
 
 
 def test_parts():
-    """The limits and time limits are made of the options of their names."""
+    """The limits and timeouts have the values of their options."""
     made = Settings(max_body=5, idle_timeout=6.0)
     assert made.limits.body == 5
     assert made.timeouts.idle == 6.0

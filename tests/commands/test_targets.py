@@ -1,4 +1,4 @@
-"""What a target names, and what is said where it names nothing."""
+"""What a target names, and the error if it names nothing that can be served."""
 
 import sys
 
@@ -119,13 +119,13 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["registry", "factory()", "Box.inner"])
 def test_registries(folder, name):
-    """A registry is found by its name, by a dotted one, and by calling a factory, in the current folder."""
+    """A registry in the current folder is found by its name, by a dotted name, and by calling a factory."""
     assert isinstance(load(f"good_target:{name}"), Registry)
 
 
 @pytest.mark.parametrize("name", ["application", "wsgi", "bound", "iterator", "Iterable", "loose", "partial", "small"])
 def test_applications(folder, name):
-    """Whatever takes an environ and start_response is a WSGI application, of any kind that PEP 3333 knows."""
+    """Every callable with an environ and start_response is a WSGI application, in each form of PEP 3333."""
     assert callable(load(f"good_target:{name}"))
 
 
@@ -150,7 +150,7 @@ def test_applications(folder, name):
     ],
 )
 def test_what_can_not_be_served(folder, name, said):
-    """What would fail at each call is refused at the start, with what to do instead."""
+    """An object that would fail at each call is refused at the start, with what to do instead."""
     with pytest.raises(SettingsError) as error:
         load(f"good_target:{name}")
     assert said in str(error.value)
@@ -167,14 +167,14 @@ def test_what_can_not_be_served(folder, name, said):
     ],
 )
 def test_the_place_of_a_failure(folder, target, line, said):
-    """A failure in the user's code begins with the user's own file and line, whoever raised it there."""
+    """An error in the user's code names the file and line there, even if a library raised it."""
     with pytest.raises(SettingsError) as error:
         load(target)
     assert f"failed at {folder / target.partition(':')[0]}.py:{line}: {said}" in str(error.value)
 
 
 def test_a_factory_that_needs_arguments(folder):
-    """A failure that has no line of the user's names none of ours."""
+    """An error without a line in the user's code names no line of gjrpc."""
     with pytest.raises(SettingsError, match=r"calling it failed: TypeError: factory\(\) missing 1 required"):
         load("needs_target:factory()")
 
@@ -195,7 +195,7 @@ def test_a_factory_that_needs_arguments(folder):
     ],
 )
 def test_refused(folder, target, said):
-    """What can't be loaded is one line that names the target and says why."""
+    """A target that can't be loaded is one line that names the target and says why."""
     with pytest.raises(SettingsError) as error:
         load(target)
     assert said in str(error.value)

@@ -1,4 +1,4 @@
-"""Annotations: which stands for which schema, and the definitions and imports that they need."""
+"""Annotations: the one for each schema, and the definitions and imports that they need."""
 
 import pytest
 
@@ -57,7 +57,7 @@ def annotations(schemas=None, members=()):
     ids=str,
 )
 def test_of(schema, annotation):
-    """Each schema has the annotation that says as much of it as Python can."""
+    """Each schema has the most precise annotation that Python has for it."""
     assert annotations().of(schema) == annotation
 
 
@@ -91,7 +91,7 @@ def test_odd_record():
 
 
 def test_alias():
-    """Any other named schema is an alias; inside itself it is Any, and so is what refers to itself without end."""
+    """Any other named schema is an alias; inside itself it is Any, and so is an endless chain of references."""
     one = annotations(
         {"Color": {"enum": ["g", "r"]}, "Tree": {"type": "array", "items": ref("Tree")}, "Circle": ref("Circle"), "Bad": 3}
     )

@@ -18,7 +18,7 @@ ERROR, OTHER_ERROR = {"code": 7, "message": "no host"}, {"code": 8, "message": "
 BY_POSITION, BY_NAME = {"paramStructure": "by-position"}, {"paramStructure": "by-name"}
 
 BREAKING = [
-    (method(A), method(), "parameter 'a' is gone"),
+    (method(A), method(), "parameter 'a' was removed"),
     (method(A), method(A, B), "parameter 'b' is new and required"),
     (method(optional("a")), method(A), "parameter 'a' is required, was optional"),
     (method(parameter("a", NUMBER)), method(A), "parameter 'a' is integer, was number (number does not fit integer)"),
@@ -29,11 +29,11 @@ BREAKING = [
         method(parameter("a", {"not": STRING})),
         "parameter 'a' is anything, was integer (the keyword 'not' can't be compared)",
     ),
-    (method(A), method(A, **BY_NAME), "arguments can't be given by position any more"),
-    (method(A), method(A, **BY_POSITION), "arguments can't be given by name any more"),
+    (method(A), method(A, **BY_NAME), "arguments can no longer be given by position"),
+    (method(A), method(A, **BY_POSITION), "arguments can no longer be given by name"),
     (method(A), method(A, result=NUMBER), "the result is number, was integer (number does not fit integer)"),
     (method(A), method(A, result=STRING), "the result is string, was integer (string does not fit integer)"),
-    (method(), method(result=None), "there is no result any more"),
+    (method(), method(result=None), "there is no longer a result"),
 ]
 
 COMPATIBLE = [
@@ -43,23 +43,23 @@ COMPATIBLE = [
     (
         method(A),
         method(parameter("a", {"type": ["integer"]})),
-        "parameter 'a' has another schema, and the values fit as before",
+        "parameter 'a' has another schema for the same values",
     ),
     (
         method(optional("a", {**INTEGER, "default": 1})),
         method(optional("a", {**INTEGER, "default": 2})),
-        "parameter 'a' has the default 2, had 1",
+        "the default of parameter 'a' is 2, was 1",
     ),
     (
         method(optional("a", {**INTEGER, "default": 1})),
         method(optional("a")),
-        "parameter 'a' has the default none that is told, had 1",
+        "the default of parameter 'a' is not stated, was 1",
     ),
-    (method(A, **BY_POSITION), method(B, **BY_POSITION), "parameter 'b' was named 'a', and is given by position"),
-    (method(A, **BY_NAME), method(A), "arguments can be given by position too"),
+    (method(A, **BY_POSITION), method(B, **BY_POSITION), "parameter 'b' was named 'a'; callers give it by position"),
+    (method(A, **BY_NAME), method(A), "arguments can also be given by position"),
     (method(), method(result={"const": 1}), "the result is 1, was integer (integer does not fit 1)"),
-    (method(), method(result={"anyOf": [INTEGER]}), "the result has another schema, and the values fit as before"),
-    (method(result=None), method(), "there is a result, where there was none"),
+    (method(), method(result={"anyOf": [INTEGER]}), "the result has another schema for the same values"),
+    (method(result=None), method(), "there is a result; there was none"),
     (method(), method(errors=[ERROR]), "error 7 ('no host') is declared"),
     (method(errors=[ERROR]), method(), "error 7 ('no host') is no longer declared"),
     (method(), method(deprecated=True), "the method is deprecated"),
@@ -72,13 +72,13 @@ COMPATIBLE = [
 
 @pytest.mark.parametrize(("old", "new", "what"), BREAKING, ids=str)
 def test_breaking(old, new, what):
-    """A change that a caller can notice is breaking, and told in one line."""
+    """A change that can break a caller is reported as breaking, in one line."""
     assert diff(tree(old), tree(new)) == [f"breaking    add: {what}"]
 
 
 @pytest.mark.parametrize(("old", "new", "what"), COMPATIBLE, ids=str)
 def test_compatible(old, new, what):
-    """A change that no caller needs to care for is compatible, and told in one line."""
+    """A change that breaks no caller is reported as compatible, in one line."""
     assert diff(tree(old), tree(new)) == [f"compatible  add: {what}"]
 
 
@@ -86,43 +86,46 @@ def test_compatible(old, new, what):
     "one", [method(A, optional("b")), method(A, **BY_NAME), method(errors=[ERROR, OTHER_ERROR], summary="s")]
 )
 def test_no_change(one):
-    """Nothing is told of what is the same."""
+    """Nothing is reported if nothing has changed."""
     assert diff(tree(one), tree(one)) == []
 
 
 def test_methods():
-    """A method that is gone breaks, a new one does not; what breaks comes first."""
+    """A removed method is breaking, a new one is not; breaking changes come first."""
     old, new = tree(method(name="a"), method(name="b")), tree(method(name="c"), method(name="b"), version="2")
     assert diff(old, new) == [
-        "breaking    a: the method is gone",
+        "breaking    a: the method was removed",
         "compatible  the document's version is '2', was '1'",
         "compatible  c: the method is new",
     ]
 
 
 def test_order():
-    """Another order of parameters breaks where they can be given by position, and only there."""
-    moved = ["breaking    add: parameter 'a' is at place 2, was at 1", "breaking    add: parameter 'b' is at place 1, was at 2"]
+    """Another order of parameters is breaking only if they can be given by position."""
+    moved = [
+        "breaking    add: parameter 'a' is at position 2, was at 1",
+        "breaking    add: parameter 'b' is at position 1, was at 2",
+    ]
     assert diff(tree(method(A, B)), tree(method(B, A))) == moved
     assert diff(tree(method(A, B, **BY_POSITION)), tree(method(B, A, **BY_POSITION))) == moved
     assert diff(tree(method(A, B, **BY_NAME)), tree(method(B, A, **BY_NAME))) == []
-    assert diff(tree(method(A, B, **BY_NAME)), tree(method(B, A))) == ["compatible  add: arguments can be given by position too"]
+    assert diff(tree(method(A, B, **BY_NAME)), tree(method(B, A))) == ["compatible  add: arguments can also be given by position"]
     inserted = diff(tree(method(optional("b"))), tree(method(optional("a"), optional("b"))))
     assert inserted == [
-        "breaking    add: parameter 'b' is at place 2, was at 1",
+        "breaking    add: parameter 'b' is at position 2, was at 1",
         "compatible  add: parameter 'a' is new and optional",
     ]
 
 
 def test_rename():
-    """Another name breaks where a parameter can be given by name."""
+    """Another name is breaking if a parameter can be given by name."""
     assert diff(tree(method(A)), tree(method(B))) == [
-        "breaking    add: parameter 'a' is gone",
+        "breaking    add: parameter 'a' was removed",
         "breaking    add: parameter 'b' is new and required",
     ]
     assert diff(tree(method(A, **BY_POSITION)), tree(method(parameter("b", STRING), **BY_POSITION))) == [
         "breaking    add: parameter 'b' is string, was integer (integer does not fit string)",
-        "compatible  add: parameter 'b' was named 'a', and is given by position",
+        "compatible  add: parameter 'b' was named 'a'; callers give it by position",
     ]
 
 
@@ -139,13 +142,13 @@ def test_places_inside():
     ]
     lines = diff(tree(one, components={"Node": node}), tree(one, components={"Node": added}))
     assert lines == [
-        "compatible  add: parameter 'a' has another schema, and the values fit as before",
-        "compatible  add: the result has another schema, and the values fit as before",
+        "compatible  add: parameter 'a' has another schema for the same values",
+        "compatible  add: the result has another schema for the same values",
     ]
 
 
 def test_each_kind_is_told():
-    """Each kind of change that is listed can come, as breaking or compatible as it is listed."""
+    """Each listed kind of change can occur."""
     pairs = [(tree(old), tree(new)) for old, new, _ in BREAKING + COMPATIBLE]
     pairs += [(tree(method(A, B)), tree(method(B, A))), (tree(method()), tree()), (tree(), tree(method()))]
     told = {change.kind for old, new in pairs for change in changes(Document(old, "old"), Document(new, "new"))}
@@ -153,7 +156,7 @@ def test_each_kind_is_told():
 
 
 def test_terminal():
-    """What a server says can't write to the terminal as it likes."""
+    """Text from a server has no control characters when it is printed."""
     assert str(Change("method-removed", "a\x1b[2J\n", "gone")) == "breaking    a\\x1b[2J\\n: gone"
 
 

@@ -18,7 +18,7 @@ TREE = tree(method(parameter("a")))
 
 @pytest.fixture
 def page(serve):
-    """Serve one answer at every path: `page(status, body)` gives the server's URL, and `page.paths` what was asked for."""
+    """Serve one answer at every path: `page(status, body)` returns the server's URL; `page.paths` has the requested paths."""
 
     def start(status, body, **options):
         def application(environ, start_response):

@@ -79,14 +79,14 @@ def test_resolve_to_nothing(reference):
     ],
 )
 def test_no_document(tree, sentence):
-    """What is no OpenRPC document is a SettingsError that names the source and what is wrong."""
+    """A value that is not an OpenRPC document is a SettingsError that names the source and the fault."""
     with pytest.raises(SettingsError, match=r"^here: ") as raised:
         Document(tree, "here")
     assert sentence in str(raised.value)
 
 
 def test_one_pointer_for_each_place():
-    """Each spelling of a reference gives the same schema, so that what it costs is bounded; an index has no zeros in front."""
+    """Each spelling of a reference gives the same schema, so that the cost is bounded; an index has no leading zeros."""
     document = Document(TREE, "here")
     assert document.resolve("#/components/schemas/list") is document.resolve("#/%63omponents/schemas/%6cist")
     with pytest.raises(LookupError):

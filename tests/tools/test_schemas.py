@@ -21,13 +21,13 @@ from gjrpc.tools.schemas import constant, fault, flat, identity, options
     ids=str,
 )
 def test_fault(schema):
-    """A keyword that does not have the type that it must have is a fault."""
+    """A keyword whose value has the wrong type is a fault."""
     assert fault(schema)
 
 
 @pytest.mark.parametrize("schema", [True, {}, {"x-more": 1, "format": "date", "multipleOf": 0.5, "minimum": 2**70}], ids=str)
 def test_no_fault(schema):
-    """There is no fault in known keywords of the right types, nor in unknown ones."""
+    """Known keywords with values of the right types have no fault, nor have unknown keywords."""
     assert fault(schema) is None
 
 
@@ -39,7 +39,7 @@ def test_identity():
 
 
 def test_options_and_flat():
-    """A schema falls into its options, or into schemas of one kind each, or of one value where these can be named."""
+    """A schema is split into its alternatives, or into schemas of one type each, or of one value each if these are listed."""
     assert options({"anyOf": [{"type": "null"}, True]}) == [{"type": "null"}, True]
     assert options({"allOf": [True]}) == [True]
     assert options({"allOf": [True, False]}) == []
@@ -50,7 +50,7 @@ def test_options_and_flat():
 
 
 def test_constant():
-    """One value is said with all keywords that say it."""
+    """The schema of one value has every keyword that can express it."""
     assert constant(1.0) == {"type": "integer", "const": 1.0, "minimum": 1.0, "maximum": 1.0}
     assert constant("äb") == {"type": "string", "const": "äb", "minLength": 2, "maxLength": 2}
     assert constant({"a": 1}) == {

@@ -83,7 +83,7 @@ def test_parameters(params, structure, signature):
 
 
 def test_no_result():
-    """A method without a result gives None."""
+    """A method without a result returns None."""
     assert written(result=None) == "def f(self) -> None: ..."
 
 
@@ -91,13 +91,13 @@ def test_texts():
     """A method's summary, or else the first line of its description, is the docstring; a deprecated one is marked."""
     assert '        """Sum "up"."""'.replace('"up"', '\\"up\\"') in lines(method("f", summary='Sum "up".', description="No."))
     assert '        """One."""' in lines(method("f", description="One.\nTwo."))
-    assert '    @deprecated("the server says so")' in lines(method("f", deprecated=True))
-    assert lines(method("f"))[0].startswith("# Test, version 1: ")
-    assert stub(Document(tree(title="a\nimport os"), "test")).startswith("# a\\nimport os, version 1: ")
+    assert '    @deprecated("deprecated by the server")' in lines(method("f", deprecated=True))
+    assert lines(method("f"))[0].startswith("# The methods of Test, version 1. ")
+    assert stub(Document(tree(title="a\nimport os"), "test")).startswith("# The methods of a\\nimport os, version 1. ")
 
 
 def test_dotted_names():
-    """Dotted names are attributes of attributes, of which some can be called too."""
+    """Dotted names are attributes of attributes, and some of these can also be called."""
     text = "\n".join(lines(method("stats"), method("stats.cpu"), method("stats.disk.free")))
     assert "class _StatsDisk(Protocol):\n    def free(self) -> int: ..." in text
     assert "class _Stats(Protocol):\n    def __call__(self) -> int: ...\n    def cpu(self) -> int: ...\n    @property" in text
@@ -109,14 +109,14 @@ def test_dotted_names():
     "name", ["odd-name", "class", "_private", "a._b", "", "a..b", "call", "close", "notify.x", "ﬁ", "x\nimport os"]
 )
 def test_unspellable_names(name):
-    """What Python, or the client, has no attribute for is left out, with a comment that says what to call."""
+    """A name that can't be an attribute is left out, with a comment that says how to call the method."""
     assert f"    # not an attribute in Python: client.call({name!a}, ...)" in lines(method(name))
     assert not any("def f(" in line or line == "import os" for line in lines(method(name)))
 
 
 @pytest.mark.parametrize("params", [[parameter("a-b")], [parameter("class")], [parameter("a"), parameter("a")]])
 def test_unspellable_parameters(params):
-    """A method with a parameter that Python can't spell is left out likewise."""
+    """A method with a parameter that can't be a name in Python is left out too."""
     assert "    # not an attribute in Python: client.call('f', ...)" in lines(method("f", *params))
 
 
@@ -182,14 +182,12 @@ ignore_missing_imports = True
 
 
 def check(folder, program):
-    """What mypy says of a program beside a stub; the lines that are errors."""
+    """Run mypy on a program and its stub; return the lines that it prints."""
     (folder / "program.py").write_text(program)
     (folder / "mypy.ini").write_text(CONFIG)
     command = [sys.executable, "-m", "mypy", "--config-file", "mypy.ini", "--cache-dir", "cache", "program.py", "api.pyi"]
     root = ROOT
-    path = (
-        {} if root.name == "site-packages" else {"MYPYPATH": str(root)}
-    )  # mypy knows the installed ones, and wants no second word
+    path = {} if root.name == "site-packages" else {"MYPYPATH": str(root)}  # mypy finds installed packages itself
     done = subprocess.run(command, cwd=folder, env=untraced(**path), capture_output=True, text=True, timeout=120, check=False)
     return done.stdout.splitlines()
 
@@ -227,7 +225,7 @@ def test_a_server_of_our_own(serve, tmp_path):
 
 
 def test_nothing_of_a_document_becomes_code():
-    """Names, texts and values of a document can't end a docstring, a comment or a literal, and have no character that acts."""
+    """Names, texts and values of a document can't end a docstring, a comment or a literal, and have no control characters."""
     bad = """x\n\\" \"\"\"\'\'\'\nimport os  # \x1b[2J\u202e\x9b\u2028\r\x0c"""
     schema = {"type": "object", "description": bad, "properties": {bad: {"enum": [bad, 1]}, "a": {"const": bad}}}
     described = {"description": bad, "deprecated": True}
@@ -258,7 +256,7 @@ def test_nothing_of_a_document_becomes_code():
 
 
 def test_many_names_that_are_alike():
-    """Named schemas whose names are the same word in Python get one each, and long dotted names are no attributes."""
+    """Named schemas that would have the same name in Python get one each, and long dotted names are not attributes."""
     names = [f"S{chr(0x2190 + number)}" for number in range(500)]
     schemas = {name: {"type": "object", "properties": {"a": True}} for name in names}
     references = [{"$ref": f"#/components/schemas/{name}"} for name in names]

@@ -26,7 +26,7 @@ def document(components=None):
 
 
 def doubt(part, whole, part_components=None, whole_components=None):
-    """What `misfit` says, with the components of both."""
+    """The answer of `misfit`, with the components of both documents."""
     return Comparer(document(part_components), document(whole_components)).misfit(part, whole)
 
 
@@ -141,10 +141,10 @@ DOES_NOT = [
     (POINT, {"type": "object", "propertyNames": {"minLength": 2}}, 'at .x: "x" does not fit minLength 2'),
     ({"type": "object"}, {"propertyNames": {"maxLength": 2}}, "at .*: string does not fit maxLength 2"),
     ({"type": "array", "items": [INTEGER]}, A_LIST, "can't be compared: Expected `bool | object`, got `array`"),
-    ({"type": "object", "$id": "x"}, POINT, "it moves its references"),
+    ({"type": "object", "$id": "x"}, POINT, "its $id changes"),
     (POINT, {"$ref": "other.json"}, "'other.json' points out of the document"),
     (POINT, {"$ref": "#/nope"}, "'#/nope' points to nothing in the document"),
-    (POINT, {"$ref": "#/info/title"}, "'#/info/title' is no schema"),
+    (POINT, {"$ref": "#/info/title"}, "'#/info/title' does not point to a schema"),
 ]
 
 
@@ -156,7 +156,7 @@ def test_fits(part, whole):
 
 @pytest.mark.parametrize(("part", "whole", "sentence"), DOES_NOT, ids=str)
 def test_does_not_fit(part, whole, sentence):
-    """A schema of which a value does not fit, or may not, is not said to fit, and the sentence says why."""
+    """If some value of a schema does not fit, or may not, the answer is a sentence that says why."""
     assert sentence in doubt(part, whole)
 
 
@@ -166,7 +166,7 @@ EMPTY_CIRCLE = {"anyOf": [STRING, ref("List")]}
 
 
 def test_references():
-    """A reference means what it points to in its own document."""
+    """A reference is resolved in its own document."""
     assert doubt(ref("A"), NUMBER, {"A": INTEGER}) is None
     assert doubt(INTEGER, ref("A"), {"A": STRING}, {"A": NUMBER}) is None
     assert doubt(ref("A"), ref("A"), {"A": INTEGER}, {"A": STRING}) == "integer does not fit string"
@@ -249,7 +249,7 @@ def typed(kind, **keywords):
 
 
 def objects(inner):
-    """Schemas of objects which say what holds for properties that they don't list."""
+    """Schemas of objects that restrict the properties which they don't list."""
     chosen = typed(
         "object",
         properties=st.dictionaries(NAMES, inner, max_size=2),
@@ -263,7 +263,7 @@ def objects(inner):
 
 
 def arrays(inner):
-    """Schemas of arrays which say what holds for items that they don't list."""
+    """Schemas of arrays that restrict the items which they don't list."""
     chosen = typed("array", prefixItems=st.lists(inner, max_size=2), minItems=COUNTS, maxItems=COUNTS, uniqueItems=st.booleans())
     return st.builds(lambda schema, further: {**schema, "items": further}, chosen, inner | st.booleans())
 
@@ -309,7 +309,7 @@ def relatives(draw):
     MANY_VALUES,
 )
 def test_sound_for_any_schemas(schemas, components, values):
-    """Where a schema is said to fit another, each value that jsonschema finds valid for the one is valid for the other."""
+    """If a schema fits another, each value that jsonschema finds valid for the one is valid for the other."""
     part, whole = schemas
     part_components, whole_components = components
     if Comparer(document(part_components), document(whole_components)).misfit(part, whole) is None:
@@ -323,7 +323,7 @@ COUNTER = itertools.count()
 
 
 class Declared:
-    """A type, and a strategy of its values in JSON; undeclared properties are there too, under a name that nobody declares."""
+    """A type, and a strategy for its values in JSON, including undeclared properties under a name that no type declares."""
 
     def __init__(self, kind, values):
         self.kind = kind
@@ -395,7 +395,7 @@ TYPES = st.recursive(st.sampled_from(PLAIN), made_of, max_leaves=4)
 
 @st.composite
 def evolutions(draw):
-    """A type and what might have become of it, a type that takes all the same in the first of three cases."""
+    """A type and a changed version of it, which in the first of three cases accepts all the same values."""
     old, other = draw(TYPES), draw(TYPES)
     name, required = draw(NAMES), draw(st.booleans())
     wider = [
@@ -417,7 +417,7 @@ def evolutions(draw):
 @SETTINGS
 @given(evolutions())
 def test_sound_for_types(evolution):
-    """Where a type is said to fit another, each value of the one is valid for the other; and a wider one is said to fit."""
+    """If a type fits another, each value of the one is valid for the other; and a type fits a wider one."""
     case, old, new, values = evolution
     try:
         (old_schema, old_components), (new_schema, new_components) = of_type(old.kind), of_type(new.kind)

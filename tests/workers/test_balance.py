@@ -1,4 +1,4 @@
-"""How workers share connections: the board; that they come out even is in `test_workers.py`."""
+"""How workers share connections: the board. `test_multiprocess.py` tests that they share evenly."""
 
 import subprocess
 import sys
@@ -7,14 +7,14 @@ from gjrpc.workers.balance import Board
 
 
 def test_alone():
-    """A worker without others never steps back."""
+    """A worker without others never pauses."""
     board = Board()
     board.sign(1, 1000)
     assert not board.ahead(1000)
 
 
 def test_steps_back():
-    """One that has clearly more connections than another steps back; a few more are no reason."""
+    """A worker that has clearly more connections than another pauses; a few more are no reason."""
     board = Board()
     board.sign(2, 16)
     board.sign(1, 0)
@@ -23,7 +23,7 @@ def test_steps_back():
 
 
 def test_one_that_left():
-    """One that accepts no more is not counted with, at once."""
+    """A worker that accepts no more connections no longer counts, at once."""
     board = Board()
     board.sign(2, 0)
     board.sign(1, 0)
@@ -35,7 +35,7 @@ def test_one_that_left():
 
 
 def test_one_that_hangs(monkeypatch):
-    """One that has not signed for long is not counted with."""
+    """A worker that has not signed for long no longer counts."""
     board = Board()
     monkeypatch.setattr("gjrpc.workers.balance.time.monotonic", lambda: 100.0)
     board.sign(2, 0)
@@ -45,7 +45,7 @@ def test_one_that_hangs(monkeypatch):
 
 
 def test_across_processes():
-    """What one process writes the other reads."""
+    """A process reads what another one has written."""
     program = """
 import os
 from gjrpc.workers.balance import Board

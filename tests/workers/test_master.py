@@ -1,10 +1,10 @@
-"""When workers begin again; what several processes live through is in `test_workers.py`."""
+"""When workers are started again. `test_multiprocess.py` tests the master with real processes."""
 
 from gjrpc.workers.master import Backoff
 
 
 def test_killed_is_replaced_at_once():
-    """As many workers as there are may end without delay."""
+    """As many crashes as there are workers cause no delay."""
     backoff = Backoff(free=2)
     assert backoff.left(0) == 0
     for _ in range(2):
@@ -25,7 +25,7 @@ def test_crashes_in_a_row():
 
 
 def test_a_long_life_ends_the_row():
-    """A worker that lived for long begins a new row."""
+    """A worker that ran for long starts a new row."""
     backoff = Backoff(free=1)
     for _ in range(5):
         backoff.ended(lived=1, now=10)

@@ -65,7 +65,7 @@ def gunicorn(launch, tmp_path):
 
 
 def test_serves(gunicorn, tmp_path):
-    """It serves by the short way, patched first, with gunicorn's access log and pid file, and stops in good order."""
+    """It serves, patched first, with gunicorn's access log and pid file, and stops gracefully."""
     pidfile = tmp_path / "pid"
     server = gunicorn(
         "-w", "2", "--access-logfile", "-", "--access-logformat", "%(t)s %(r)s %(s)s %({user-agent}i)s", "-p", str(pidfile)
@@ -85,7 +85,7 @@ def test_serves(gunicorn, tmp_path):
 
 
 def test_a_line_cannot_be_forged(gunicorn):
-    """Neither a header nor an exception's words begin a line of gunicorn's logs, or have control characters in them."""
+    """Neither a header nor an exception's text can begin a line of gunicorn's logs, or put control characters into it."""
     server = gunicorn("--access-logfile", "-", "--access-logformat", "<%({x-evil}i)s>")
     evil = "a\x85b\xa0"
     headers = {"X-Evil": evil.encode("latin-1")}
@@ -98,7 +98,7 @@ def test_a_line_cannot_be_forged(gunicorn):
 
 
 def test_a_page_behind_a_proxy(gunicorn):
-    """Proxies that gunicorn trusts say what the client speaks, so that their pages are of the same origin; others do not."""
+    """Proxies that gunicorn trusts report the scheme, so that pages behind them have the same origin; other peers do not."""
     page = {"Host": "rpc.example", "Origin": "https://rpc.example", "X-Forwarded-Proto": "https"}
     for allowed, status in (("127.0.0.1", 200), ("*", 200), ("10.0.0.1", 403)):
         server = gunicorn("--forwarded-allow-ips", allowed)
@@ -106,7 +106,7 @@ def test_a_page_behind_a_proxy(gunicorn):
 
 
 def test_any_wsgi(gunicorn):
-    """Any WSGI callable is served, and told that there are other processes."""
+    """Any WSGI callable is served, and its environ says that there are other processes."""
     server = gunicorn("-w", "2", target="app:wsgi")
     assert requests.get(server.url, timeout=60).text == f"True {server.url.rpartition(':')[2]}"
 
@@ -119,7 +119,7 @@ def test_tls(gunicorn, certificate):
 
 
 def test_max_requests(gunicorn):
-    """After `max_requests` answers a worker ends in good order, and another takes its place."""
+    """After `max_requests` answers a worker stops gracefully, and another replaces it."""
     server = gunicorn("--max-requests", "3")
     with requests.Session() as session:
         answers = [session.get(f"{server.url}/pid", timeout=60) for _ in range(3)]
@@ -129,7 +129,7 @@ def test_max_requests(gunicorn):
 
 
 def test_limits(gunicorn):
-    """gunicorn's limits and times hold, and settings that have no effect are named."""
+    """gunicorn's limits and timeouts hold, and there is a warning for each setting without effect."""
     server = gunicorn(
         "--limit-request-line",
         "100",
@@ -152,7 +152,7 @@ def test_limits(gunicorn):
 
 
 def closes(server):
-    """Whether a connection ends after the first of two requests; of an HTTP/1.1 client, and of a 1.0 one that wants it kept."""
+    """Whether a connection ends after the first of two requests: of HTTP/1.1, and of HTTP/1.0 with keep-alive."""
     told = []
     for version, extra in (("1.1", ""), ("1.0", "Connection: keep-alive\r\n"), ("1.1", "X-Id: 1\r\n")):
         with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=60) as connection:
@@ -165,13 +165,13 @@ def closes(server):
 
 @pytest.mark.parametrize("target", ["app:application", "app:wsgi"])
 def test_without_keep_alive(gunicorn, target):
-    """`--keep-alive 0` means that each answer ends its connection; any other number, that it does not."""
+    """With `--keep-alive 0` each answer ends its connection; with any other number it does not."""
     assert closes(gunicorn("--keep-alive", "0", target=target)) == [True] * 3
     assert closes(gunicorn("--keep-alive", "5", target=target)) == [False] * 3
 
 
 def test_zero_means_what_gunicorn_says(gunicorn):
-    """A limit of 0 on lines and fields means none, in as far as gunicorn has none, and for the times the same as there."""
+    """A limit or timeout of 0 means the same as in gunicorn: none, or its largest value."""
     server = gunicorn(
         "--limit-request-line",
         "0",
@@ -192,7 +192,7 @@ def test_zero_means_what_gunicorn_says(gunicorn):
 
 
 def test_reload_and_kill(gunicorn):
-    """gunicorn replaces a worker that is killed, and on SIGHUP all."""
+    """gunicorn replaces a killed worker, and on SIGHUP all workers."""
     server = gunicorn()
     (first,) = psutil.Process(server.process.pid).children()
     first.kill()
