@@ -41,7 +41,7 @@ class HTTPError(Exception):
 
 
 class URLError(Exception):
-    """No answer could be had; `reason` says why."""
+    """There was no answer; `reason` is the exception that says why."""
 
     def __init__(self, reason: BaseException) -> None:
         super().__init__(f"<urlopen error {reason}>")
@@ -57,7 +57,7 @@ class SimpleTCPRequestHandler(BaseHTTPRequestHandler):
 
     def __init__(self, server: "SimpleTCPServer", client_address: Any, head: Head) -> None:
         # BaseHTTPRequestHandler's own __init__ would read from a socket.
-        self.server = server  # type: ignore[assignment]  # no socketserver.BaseServer, but with what is asked of one here
+        self.server = server  # type: ignore[assignment]  # no socketserver.BaseServer, but it has the attributes that are used here
         self.client_address = client_address
         self.command = head.verb
         self.path = head.target
@@ -225,7 +225,7 @@ class _HandlerLog:
 
 
 class SimpleTCPClient:
-    """Calls methods by attribute: `client.add(1, 2)` gives the JSON *text* `{"add":3}`. `gjrpc.Client` gives decoded results.
+    """Calls methods by attribute: `client.add(1, 2)` returns the JSON *text* `{"add":3}`. `gjrpc.Client` returns decoded results.
 
     Args:
         host, port: of the server.
@@ -233,7 +233,7 @@ class SimpleTCPClient:
         verify: as in `requests`: True, False, or the path of a CA file.
 
     Raises:
-        URLError, HTTPError: on making one too, since it asks for the list of methods.
+        URLError, HTTPError: also when a client is made, since that requests the list of methods.
     """
 
     def __init__(self, host: str, port: int = 80, ssl: bool = False, verify: bool | str = True) -> None:

@@ -306,8 +306,8 @@ def answer(server, path, host="localhost"):
 
 def test_two_servers_of_one_application_do_not_disturb_each_other():
     """Of two servers on one application, one that stops is not ready; the other stays so, with its hosts and its threads."""
-    registry, gate = Registry(), threading.Event()
-    registry.register(lambda: gate.wait(TIMEOUT), "block", blocking=True)
+    registry, gate, entered = Registry(), threading.Event(), []
+    registry.register(lambda: entered.append(1) or gate.wait(TIMEOUT), "block", blocking=True)
     application = Application(registry)
     first, second = (Server(("127.0.0.1", 0), application, hosts=hosts) for hosts in (["localhost"], ["*"]))
     first.start()
@@ -317,6 +317,9 @@ def test_two_servers_of_one_application_do_not_disturb_each_other():
     blocked = [gevent.spawn(answer, server, "/block") for server in (first, second)]
     kept = gevent.socket.create_connection(first.address, timeout=TIMEOUT)
     kept.sendall(b"GET /-/ready HTTP/1.1\r\n")
+    with gevent.Timeout(TIMEOUT):
+        while len(entered) < 2:
+            gevent.sleep(0.01)
     stop = gevent.spawn(first.stop)
     gevent.sleep(0.1)
     kept.sendall(b"Host: a\r\n\r\n")

@@ -1,7 +1,7 @@
-"""The names of the methods that a request calls, from its text alone, for the access log.
+"""The names of the methods that a request calls, for the access log.
 
-Owns a second, shallow read of a body that keeps the names and skips the rest. It costs nothing without an access log. It knows
-no method and no registry.
+Owns a second, shallow reading of a body that keeps the names and skips everything else. Without an access log it never runs. It
+knows no method and no registry.
 """
 
 import msgspec
@@ -26,7 +26,7 @@ def called(request: Request) -> str | None:
         return None
     try:
         return _name(request.body) if head.target == "/" else excerpt(read_target(head.target).name)
-    except (CallError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # no call: its answer says why
+    except (CallError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # it is no call, and the response says why
         return None
 
 
@@ -42,7 +42,7 @@ def _name(body: bytes) -> str | None:
 def _entry(entry: msgspec.Raw) -> str | None:
     try:
         return _member(bytes(entry))
-    except msgspec.DecodeError:  # no call, among others: its answer says why
+    except msgspec.DecodeError:  # this entry is no call, and its response says why
         return None
 
 

@@ -1,6 +1,6 @@
-"""A request as a WSGI server tells of it (PEP 3333).
+"""A request as a WSGI server describes it (PEP 3333).
 
-Owns what is read from an environ: head, body, and who is at the other end. It knows no method and no answer.
+Owns what is read from an environ: head, body and peer. It knows no method and no response.
 """
 
 import re
@@ -21,7 +21,7 @@ _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
 class EnvironPeer:
-    """Who is at the other end, as the server in between says."""
+    """The client, as the WSGI server describes it; that server is always ready, and its hosts are its own to check."""
 
     __slots__ = ("_environ", "client_address", "peer", "scheme")
     server_hosts: frozenset[str] = frozenset()
@@ -37,7 +37,7 @@ class EnvironPeer:
 
     @property
     def certificate(self) -> Mapping[str, Any] | None:
-        """The client's certificate: from gunicorn's socket, or what mod_ssl and those like it say of one that they checked."""
+        """The client's certificate: from gunicorn's socket, or as mod_ssl and similar modules report one that they verified."""
         ask = getattr(self._environ.get("gunicorn.socket"), "getpeercert", None)
         if ask is not None:
             found: Mapping[str, Any] | None = ask()
@@ -49,7 +49,7 @@ class EnvironPeer:
 
 
 def read_head(environ: "WSGIEnvironment") -> Head:
-    """What stands before the body."""
+    """Return the head of the request."""
     headers = [(name[5:].replace("_", "-").lower(), value) for name, value in environ.items() if name.startswith("HTTP_")]
     if environ.get("CONTENT_TYPE"):
         headers.append(("content-type", environ["CONTENT_TYPE"]))
@@ -59,14 +59,14 @@ def read_head(environ: "WSGIEnvironment") -> Head:
 def _target(environ: "WSGIEnvironment") -> str:
     """Return path and query below the mount, as received.
 
-    PATH_INFO can't tell `;` from `%3B`, so the servers' own variables for the raw text are used, but only if they spell the same
-    path, as middleware may have changed PATH_INFO.
+    PATH_INFO does not distinguish `;` from `%3B`, so this uses the servers' own variables for the raw text, but only if they
+    decode to the same path: middleware may have changed PATH_INFO.
     """
     path, query = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
     told = f"?{query}" if query else ""
     for name in ("RAW_URI", "REQUEST_URI"):
         raw_path, question, raw_query = _origin_form(environ.get(name) or "").partition("?")
-        for mount in (environ.get("SCRIPT_NAME", ""), ""):  # "": a proxy in front took the mount off
+        for mount in (environ.get("SCRIPT_NAME", ""), ""):  # "": a proxy in front removed the mount
             if _decoded(raw_path) == mount + path:
                 return (_below(len(mount), raw_path) or "/") + (question + raw_query if raw_query == query else told)
     return (quote(path.encode("latin-1"), safe=_SAFE) or "/") + told
@@ -96,7 +96,7 @@ def _below(count: int, path: str) -> str:
 
 
 def may_have_body(environ: "WSGIEnvironment") -> bool:
-    """Whether the request may have a body to read."""
+    """Return whether the request may have a body."""
     length = environ.get("CONTENT_LENGTH")
     return (
         bool(length.strip("0")) if length else "HTTP_TRANSFER_ENCODING" in environ or bool(environ.get("wsgi.input_terminated"))
@@ -104,10 +104,11 @@ def may_have_body(environ: "WSGIEnvironment") -> bool:
 
 
 def read_body(environ: "WSGIEnvironment", limit: int) -> bytes:
-    """The request's body, of which no more than the limit is read, whatever length was announced.
+    """Return the request's body; read no more than the limit, whatever length the client announced.
 
     Raises:
-        TooLarge, InvalidRequest
+        TooLarge: the body is larger than the limit.
+        InvalidRequest: its length is malformed or wrong, or the server does not pass the body on.
     """
     announced = environ.get("CONTENT_LENGTH") or ""
     if announced and not (announced.isascii() and announced.isdigit() and len(announced) < 20):
@@ -119,7 +120,7 @@ def read_body(environ: "WSGIEnvironment", limit: int) -> bytes:
     if "HTTP_TRANSFER_ENCODING" not in environ:
         return b""
     if not (body := _read(environ["wsgi.input"], None, limit)):
-        # RFC 9110, 15.5.12. uWSGI gives a chunked body only to those who use its own calls.
+        # RFC 9110, 15.5.12. uWSGI hands out a chunked body only through functions of its own.
         raise errors.InvalidRequest("this server does not pass a chunked body on: send a Content-Length", status=411)
     return body
 

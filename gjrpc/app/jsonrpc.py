@@ -1,7 +1,8 @@
 """The JSON-RPC 2.0 dialect: message ⇄ call (CONVENTION, section 4).
 
 Owns the specification's request and response objects and its batches; "section N" below is https://www.jsonrpc.org/specification.
-Each slot of a batch is read, run and written on its own. It runs nothing itself, and it knows no HTTP.
+Each entry of a batch is read, run and written on its own. It runs nothing itself, and of HTTP it knows two statuses: 200 with a
+response object, 204 without one.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +13,7 @@ from msgspec import Raw
 from gjrpc.calls.call import Call
 from gjrpc.calls.disclosure import sendable_parts
 from gjrpc.errors import CallError, InvalidRequest, TooLarge
+from gjrpc.http.messages import Request, Response
 from gjrpc.limits import MAX_ANSWER, MAX_BATCH
 from gjrpc.values import codec
 
@@ -27,19 +29,19 @@ _PARAMS_TYPES = frozenset({list, dict, type(None), Raw})
 
 
 def looks_like_message(body: bytes) -> bool:
-    """Whether bytes that are not JSON were meant to be of this dialect."""
+    """Return whether a body that is not JSON was meant for this dialect."""
     return body.lstrip()[:1] == b"[" or b'"jsonrpc"' in body
 
 
-class Dialect:
-    """Answers the messages of one application.
+class JSONRPCDialect:
+    """Answers the JSON-RPC 2.0 messages of one application.
 
     Args:
-        run: runs a call and gives its result as JSON, or its error.
-        each: runs a function over the slots of a batch, perhaps concurrently, and returns the results in order.
-        max_batch: entries that a batch may have.
-        max_answer: bytes that its answers may have together. The first that does not fit becomes an error, although its call ran;
-            all further calls get an error without being run. Notifications still run, as they have no answers.
+        run: runs a call and returns its result as JSON, or its error.
+        each: runs a function over the entries of a batch, perhaps concurrently, and returns the results in order.
+        max_batch: entries of a batch at most.
+        max_answer: bytes of all responses to a batch at most. The first response that does not fit becomes an error, although its
+            call ran; all further calls get an error and do not run. Notifications still run, as they have no response.
     """
 
     def __init__(self, run: Run, each: Map, *, max_batch: int = MAX_BATCH, max_answer: int = MAX_ANSWER) -> None:
@@ -48,11 +50,21 @@ class Dialect:
         self._max_batch = max_batch
         self._max_answer = max_answer
 
-    def answer(self, message: Any) -> bytes | None:
-        """Answer a decoded message, single or batch; None where nothing is to be said (section 4.1)."""
-        if type(message) is list:
-            return self._batch(message)
-        return self._single(message)
+    def answer(self, message: Any, request: Request) -> Response | None:
+        """Answer a decoded message, single or batch; None if it is neither an array nor an object with a member `jsonrpc`."""
+        if type(message) is dict:
+            if "jsonrpc" not in message:
+                return None
+            answer = self._single(message)
+        elif type(message) is list:
+            answer = self._batch(message)
+        else:
+            return None
+        return Response(204, headers=()) if answer is None else Response(200, answer)
+
+    def answer_malformed(self, request: Request, error: CallError) -> Response | None:
+        """Answer a body that is not JSON, if it looks like a message of this dialect."""
+        return Response(200, write_error(error)) if looks_like_message(request.body) else None
 
     def _single(self, entry: Any) -> bytes | None:
         if type(entry) is not dict:
@@ -61,8 +73,9 @@ class Dialect:
         typed = type(params) in _PARAMS_TYPES and type(request_id) in _ID_TYPES
         if not typed or type(method) is not str or entry.get("jsonrpc") != "2.0":
             return write_error(_fault(entry), _echo(entry))
-        outcome = self._run(Call(method, [] if params is None else params))
-        if type(outcome) is bytes and type(request_id) is int:  # what nearly every call comes to, by the shortest way
+        run = self._run  # a call of an attribute is slower than one of a variable
+        outcome = run(Call(method, [] if params is None else params))
+        if type(outcome) is bytes and type(request_id) is int:  # the shortest way, for nearly every call
             return b'{"jsonrpc":"2.0","result":%b,"id":%d}' % (outcome, request_id)
         if request_id is _ABSENT:  # section 4.1: "The Server MUST NOT reply to a Notification"
             return None
@@ -80,20 +93,20 @@ class Dialect:
         def bounded(entry: Any) -> bytes | None:
             nonlocal room
             if room < 0 and type(entry) is dict and "id" in entry:
-                return self._too_large("this call was not run: send it in another batch", entry)
+                return self._too_large("this call did not run: send it in another batch", entry)
             answer = self._single(entry)
             if answer is None:
                 return None
             room -= len(answer)
             if room < 0:
-                return self._too_large("this call was run", entry)
+                return self._too_large("this call ran", entry)
             return answer
 
         answers = [answer for answer in self._each(bounded, entries) if answer is not None]
         return b"[%b]" % b",".join(answers) if answers else None
 
     def _too_large(self, what: str, entry: Any) -> bytes:
-        return write_error(TooLarge(f"the batch's answers have more than {self._max_answer} bytes; {what}"), _echo(entry))
+        return write_error(TooLarge(f"the responses to this batch have more than {self._max_answer} bytes; {what}"), _echo(entry))
 
 
 def write_error(error: CallError, request_id: bytes = _NULL) -> bytes:
@@ -108,15 +121,15 @@ def write_error(error: CallError, request_id: bytes = _NULL) -> bytes:
 
 
 def _echo(entry: Any) -> bytes:
-    """The id as JSON, for the answer; section 5: null "if there was an error in detecting the id in the Request object"."""
+    """Return the id as JSON; section 5: null "if there was an error in detecting the id in the Request object"."""
     request_id = entry.get("id") if type(entry) is dict else None
     return codec.encode(request_id) if type(request_id) in _ID_TYPES else _NULL
 
 
 def _fault(entry: dict[str, Any]) -> InvalidRequest:
-    """Say what is wrong with an object that is no request object (section 4)."""
+    """Return the error for an object that is no request object (section 4)."""
     if type(entry.get("id")) not in _ID_TYPES:
-        return InvalidRequest("the id is neither a string nor a number nor null")
+        return InvalidRequest("the id must be a string, a number or null")
     if entry.get("jsonrpc") != "2.0":
         return InvalidRequest('the member "jsonrpc" must be exactly "2.0"')
     if type(entry.get("method")) is not str:

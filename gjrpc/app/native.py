@@ -1,7 +1,7 @@
 """The native dialect: request ⇄ call (CONVENTION, sections 1 and 3).
 
-Owns how a path, a query and a one-key object name a method and its arguments, and how a result and a problem are written. It
-runs nothing, and it knows no HTTP status but the number that it is told to write.
+Owns how a path, a query and a one-key object name a method and its arguments, and how a result is written. `problems` writes the
+errors. It runs nothing itself, and knows no page.
 """
 
 from collections.abc import Callable
@@ -10,19 +10,23 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from gjrpc.calls.binding import Text
 from gjrpc.calls.call import Call
-from gjrpc.errors import InvalidRequest
+from gjrpc.calls.dispatch import Dispatcher
+from gjrpc.calls.exact import exact_arguments
+from gjrpc.errors import CallError, InvalidRequest
+from gjrpc.http.messages import Request, Response
+from gjrpc.http.problems import refusal
 from gjrpc.http.recent import Memo
 from gjrpc.texts import quoted
 from gjrpc.values import codec
 
 
 def read_target(target: str) -> Call:
-    """Read the call that a path and query spell: `/NAME`, `/NAME;VALUE` or `/NAME?p=v&q=w`.
+    """Read the call in a path and query: `/NAME`, `/NAME;VALUE` or `/NAME?p=v&q=w`.
 
-    A short one is remembered by its text, since a client asks for the same again and again.
+    Short targets are cached, since clients request the same ones again and again.
 
     Raises:
-        InvalidRequest: it is not UTF-8, has no name, has both a value and a query, or too many arguments.
+        InvalidRequest: the target is not UTF-8, has no name, has both a value and a query, or too many arguments.
     """
     return _targets[target]
 
@@ -31,48 +35,88 @@ def _read_target(target: str) -> Call:
     path, question, query = target.partition("?")
     name, semicolon, value = path[1:].partition(";")
     if not name:
-        raise InvalidRequest("no method is named: GET /NAME calls one, GET /list_methods lists them")
+        raise InvalidRequest("the path names no method: GET /NAME calls one, GET /list_methods lists them")
     if semicolon and question:
-        raise InvalidRequest("arguments came both as ;VALUE and as ?name=value: give one of them")
-    arguments: Text = _percent_decoded(value) if semicolon else _read_query(query) if query else None
+        raise InvalidRequest("the arguments are both in ;VALUE and in ?name=value: use only one")
+    arguments: Text = _percent_decoded(value) if semicolon else read_query(query) if query else None
     return Call(_percent_decoded(name), arguments, text=True)
 
 
-def read_message(message: Any) -> Call:
-    """Read `{"NAME": ARGS}`, already decoded.
+def read_name(target: str) -> Call:
+    """Read the call without arguments that a `POST /NAME` names.
 
     Raises:
-        InvalidRequest: it is not an object with exactly one key.
+        InvalidRequest: as `read_target`, or the path has arguments.
     """
-    if type(message) is dict and len(message) == 1:
+    call = read_target(target)
+    if call.arguments is not None:
+        raise InvalidRequest("a POST has its arguments in the body, and this path has some too: remove those in the path")
+    return call
+
+
+class NativeDialect:
+    """Answers the native calls of one application; as a dialect it recognizes every message.
+
+    Args:
+        dispatcher: runs the calls.
+        decode: decodes the body of a `POST /NAME`; it raises ParseError and TooLarge.
+    """
+
+    __slots__ = ("_decode", "_registry", "_run")
+
+    def __init__(self, dispatcher: Dispatcher, decode: Callable[[bytes], Any] = codec.decode) -> None:
+        self._run = dispatcher.run
+        self._registry = dispatcher.registry
+        self._decode = decode
+
+    def answer(self, message: Any, request: Request) -> Response:
+        """Answer `{"NAME": ARGS}`.
+
+        Raises:
+            InvalidRequest: it is not an object with exactly one key.
+        """
+        if type(message) is not dict or len(message) != 1:
+            raise _not_a_call(message)
         ((name, arguments),) = message.items()
-        return Call(name, arguments)
+        run = self._run  # a call of an attribute is slower than one of a variable
+        outcome = run(Call(name, arguments))
+        if isinstance(outcome, bytes):  # as in `run`, without the cost of a further call
+            return Response(200, _openings[name] + outcome + b"}")
+        return refusal(outcome, name)
+
+    def answer_malformed(self, request: Request, error: CallError) -> Response:
+        """Answer a body that is not JSON."""
+        return refusal(error)
+
+    def answer_named(self, name: str, body: bytes) -> Response:
+        """Answer a `POST /NAME`, whose body is the arguments; an empty one means none.
+
+        Raises:
+            ParseError, TooLarge: the body is malformed, or beyond a limit.
+        """
+        arguments = self._decode(body) if body else []
+        if self._registry.exact:
+            arguments = exact_arguments(arguments, body, name, self._registry.find)
+        return self.run(Call(name, arguments))
+
+    def run(self, call: Call) -> Response:
+        """Run a call, and write its result as `{"NAME": RESULT}`, or its error as a problem."""
+        run = self._run
+        outcome = run(call)
+        if isinstance(outcome, bytes):
+            return Response(200, _openings[call.name] + outcome + b"}")
+        return refusal(outcome, call.name)
+
+
+def _not_a_call(message: Any) -> InvalidRequest:
     what = f"an object with {len(message)} keys" if isinstance(message, dict) else _json_type(message)
-    raise InvalidRequest(
-        f'expected an object with exactly one key, {{"NAME": ARGS}}, got {what}; several calls go as a JSON-RPC 2.0 batch'
+    return InvalidRequest(
+        f'expected an object with exactly one key, {{"NAME": ARGS}}, got {what}; send several calls as a JSON-RPC 2.0 batch'
     )
-
-
-def read_named_body(target: str, body: bytes, decode: Callable[[bytes], Any] = codec.decode) -> Call:
-    """Read a `POST /NAME`, whose body is the arguments; an empty one means none.
-
-    Raises:
-        ParseError, TooLarge: the body is malformed, or beyond a limit.
-        InvalidRequest: the path has arguments too.
-    """
-    spelled = read_target(target)
-    if spelled.arguments is not None:
-        raise InvalidRequest("a POST takes its arguments from the body, and the path has some too: give one of them")
-    return Call(spelled.name, decode(body) if body else [])
 
 
 _targets = Memo(_read_target)
 _openings = Memo(lambda name: b"{" + codec.encode(name) + b":", entries=4096)
-
-
-def success(name: str, result: bytes) -> bytes:
-    """Write `{"NAME": RESULT}`; `result` is JSON already."""
-    return _openings[name] + result + b"}"
 
 
 _MOST_PAIRS = 256
@@ -85,9 +129,14 @@ def _percent_decoded(text: str) -> str:
         raise InvalidRequest(f"the path {quoted(text)} is not percent-encoded UTF-8") from None
 
 
-def _read_query(query: str) -> dict[str, list[str]]:
+def read_query(query: str) -> dict[str, list[str]]:
+    """Read the names and values of a query, in order.
+
+    Raises:
+        InvalidRequest: it is not percent-encoded UTF-8, or has too many arguments.
+    """
     arguments: dict[str, list[str]] = {}
-    if query.count("&") >= _MOST_PAIRS:  # urllib takes up to 10 µs for each
+    if query.count("&") >= _MOST_PAIRS:  # urllib needs up to 10 µs for each
         raise InvalidRequest(f"the query has more than {_MOST_PAIRS} arguments: send them in the body of a POST")
     try:
         text = query.encode("latin-1").decode()

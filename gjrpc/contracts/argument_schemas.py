@@ -1,7 +1,7 @@
-"""The forms of a method's arguments as JSON schemas: what a body may be, and what a query may have (CONVENTION, section 1).
+"""The forms of a method's arguments as JSON schemas: of a body, and of a query's parameters (CONVENTION, section 1).
 
-Owns the argument convention in the words of JSON Schema (draft 2020-12) and of OpenAPI's query parameters; what it allows is what
-`binding` takes. It knows neither paths nor answers.
+Owns the argument convention as JSON Schema (draft 2020-12) and as OpenAPI's query parameters; both allow what `binding` accepts.
+It knows neither paths nor responses.
 """
 
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ _TEXT: Schema = {"type": "string"}
 
 
 class Forms:
-    """The forms in which the arguments of one method can come.
+    """The forms in which the arguments of one method can be sent.
 
     Args:
         described: the method.
-        components: the schemas that its own refer to.
+        components: the schemas that its own schemas refer to, by name.
     """
 
     def __init__(self, described: Described, components: dict[str, Schema]) -> None:
@@ -40,15 +40,15 @@ class Forms:
 
     @property
     def takes_query(self) -> bool:
-        """Whether all that must be given can be given by name, in a query."""
+        """Whether all required parameters can be given by name, in a query."""
         return self._takes_object
 
     def body(self) -> Schema:
-        """What the body of a POST may be: an array, an object, or one value."""
+        """Return the schema of a POST's body: an array, an object, or one value."""
         return {"anyOf": list(self._bodies())}
 
     def query(self) -> list[dict[str, Any]]:
-        """The parameters of a GET, as OpenAPI describes them (3.1.1, section 4.8.12)."""
+        """Return the query parameters of a GET as OpenAPI describes them (3.1.1, section 4.8.12)."""
         parameters = [_query_parameter(value) for value in self._named]
         further = self._described.double_star
         if further is not None:
@@ -98,7 +98,7 @@ class Forms:
         return written
 
     def _scalar(self, schema: Schema) -> Schema | None:
-        """What of a schema's values is neither array nor object, which would be the arguments themselves; None if nothing is."""
+        """Return the part of a schema that is neither array nor object, as those are the arguments themselves; None if empty."""
         if "anyOf" in schema:
             options = [option for option in map(self._scalar, schema["anyOf"]) if option is not None]
             return {**schema, "anyOf": options} if options else None
@@ -125,7 +125,7 @@ def _query_parameter(value: Value) -> dict[str, Any]:
 
 
 def _text_schema(value: Value) -> Schema:
-    """What the text of a parameter may be, once it is read as its type is."""
+    """Return the schema of a parameter in a query, whose text is read as its type."""
     schema = value.schema
     if not value.typed:
         return _with_default(_TEXT, schema)

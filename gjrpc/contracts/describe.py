@@ -1,7 +1,7 @@
-"""What a method is, for people and machines: from its signature, its docstring, and what was declared of it.
+"""Describes methods for people and programs, from their signatures, their docstrings, and what was declared of them.
 
-Owns names, words and JSON schemas (draft 2020-12, as msgspec writes them). It knows no document: `openrpc` and `openapi` write
-those from what is found here. Nothing of it runs during a call.
+Owns names, descriptions and JSON schemas (draft 2020-12, as msgspec writes them). It knows no document: `openrpc` and `openapi`
+write those from its descriptions. Nothing here runs during a call.
 """
 
 import inspect
@@ -24,7 +24,7 @@ from gjrpc.values.class_fields import non_init_fields
 from gjrpc.values.conversion import every_type
 
 COMPONENTS = "#/components/schemas/"
-"""Where both documents keep the schemas of classes."""
+"""The place of the schemas of classes in both documents."""
 
 _TOLD_ELSEWHERE = (DocstringParam, DocstringReturns, DocstringRaises, DocstringDeprecated)
 
@@ -34,10 +34,10 @@ class Value(NamedTuple):
 
     Attributes:
         name: its name.
-        schema: what it may be, with its default.
-        description: words about it, or an empty text.
+        schema: its JSON schema, with its default.
+        description: a description, or an empty string.
         kind: as in `inspect.Parameter`.
-        required: whether each call must give it.
+        required: whether each call must have it.
         typed: whether it has an annotation.
         repeated: whether a query may repeat it, for a list.
         as_json: whether its text in a query is JSON.
@@ -53,7 +53,7 @@ class Value(NamedTuple):
     as_json: bool = False
 
     def words(self) -> dict[str, Any]:
-        """What both documents say beside the schema, in the same words; nothing of what goes without saying."""
+        """Return what both documents have beside the schema, in the same keywords, without empty ones."""
         told = {"description": self.description, "required": self.required}
         return {key: value for key, value in told.items() if value}
 
@@ -64,12 +64,12 @@ class Described(NamedTuple):
     Attributes:
         method: the method.
         summary: what it does, in one sentence.
-        description: more about it, or an empty text.
+        description: further paragraphs, or an empty string.
         deprecated: whether it should no longer be called.
-        parameters: its parameters, `*` and `**` not among them.
-        star: what further arguments by position may be (`*args`), or None.
-        double_star: what further arguments by name may be (`**kwargs`), or None.
-        taken: names that those can't have.
+        parameters: its parameters, without `*` and `**`.
+        star: the further positional arguments (`*args`), or None.
+        double_star: the further named arguments (`**kwargs`), or None.
+        taken: names that further named arguments can't have.
         result: what it returns.
     """
 
@@ -92,7 +92,7 @@ class Contract(NamedTuple):
 
 
 def describe(methods: Iterable[Method]) -> Contract:
-    """Describe methods; what can't be said in a schema is any value, and its description says so."""
+    """Describe methods; a type without a JSON schema accepts any value, and its description says so."""
     listed = sorted(methods, key=lambda method: method.name)
     signatures = [read_signature(method.function) for method in listed]
     notes = [note for signature in signatures for note in _annotations(signature)]
@@ -106,24 +106,24 @@ def describe(methods: Iterable[Method]) -> Contract:
 
 
 def _annotations(signature: inspect.Signature) -> list[Any]:
-    """The types of all parameters and of the result."""
+    """Return the types of all parameters and of the result."""
     notes = [*(parameter.annotation for parameter in signature.parameters.values()), signature.return_annotation]
     return [object if note is Parameter.empty else note for note in notes]
 
 
 def _left_out(signatures: Iterable[inspect.Signature]) -> dict[Any, list[str]]:
-    """The fields that no call can set, by class."""
+    """Return the fields that no call can set, by class."""
     parameters = [parameter for signature in signatures for parameter in signature.parameters.values()]
     types = every_type(*msgspec.inspect.multi_type_info(parameter.annotation for parameter in parameters if is_typed(parameter)))
     return {info.cls: non_init_fields(info.cls) for info in types if isinstance(info, msgspec.inspect.DataclassType)}
 
 
 def _express(annotations: list[Any], unset: dict[Any, list[str]]) -> tuple[list[Schema | None], dict[str, Schema]]:
-    """The schemas of types, None where there is none; those of classes once, by name."""
+    """Return the schemas of types, None for a type without one, and those of classes once, by name."""
     known = [_is_known(note) for note in annotations]
     types = [Any if note is object else note for note, is_known in zip(annotations, known, strict=True) if is_known]
     schemas, components = msgspec.json.schema_components(types, ref_template=COMPONENTS + "{name}")
-    keys.say(types, schemas, components, COMPONENTS, unset)
+    keys.add_key_schemas(types, schemas, components, COMPONENTS, unset)
     remaining = iter(schemas)
     found = [_refined(next(remaining)) if is_known else None for is_known in known]
     return found, {name: _refined(schema) for name, schema in sorted(components.items())}
@@ -134,13 +134,13 @@ def _is_known(annotation: Any) -> bool:
         return True
     try:
         codec.encode(msgspec.json.schema_components([annotation]))
-    except Exception:  # noqa: BLE001  msgspec raises several kinds for what is no type of its own, and reads people's classes
+    except Exception:  # noqa: BLE001  msgspec raises several kinds for a type that it does not know, and runs code of classes
         return False
     return True
 
 
 def _refined(schema: Any) -> Any:
-    """A schema that adds what msgspec checks but leaves out: it only names base64 and decimals, and takes numbers for these."""
+    """Return a schema with what msgspec checks but does not write: base64, and decimals, which may be numbers too."""
     if isinstance(schema, list):
         return [_refined(each) for each in schema]
     if not isinstance(schema, dict):
@@ -184,7 +184,7 @@ def _value(parameter: Parameter, schema: Schema | None, words: "_Words") -> Valu
 
 
 def _of(annotation: Any, schema: Schema | None, description: str) -> tuple[Schema, str]:
-    """The schema of a type and words about it; any value where the type has none."""
+    """Return the schema of a type and its description; a type without a schema accepts any value."""
     if schema is not None:
         return schema, description
     shown = f"Its type, {inspect.formatannotation(annotation)}, has no JSON schema."
@@ -192,7 +192,7 @@ def _of(annotation: Any, schema: Schema | None, description: str) -> tuple[Schem
 
 
 def _default(parameter: Parameter) -> Any:
-    """The default as JSON, or UNSET where there is none, JSON can't hold it, or it is not of the type that is asked for."""
+    """Return the default as JSON; UNSET if there is none, JSON can't hold it, or it is not of the annotated type."""
     if parameter.default is Parameter.empty:
         return UNSET
     try:
@@ -204,18 +204,18 @@ def _default(parameter: Parameter) -> Any:
 
 
 class _Words:
-    """What a method's text says: Google's, NumPy's and reST's sections of parameters and results, and the rest as it is.
+    """The parts of a method's docstring: sections of parameters and results (Google, NumPy, reST), and the rest as it is.
 
     Attributes:
         summary: its first paragraph, on one line.
-        description: what follows, and what to do instead of a deprecated method.
-        parameters: words about each, by name.
-        returns: words about the result.
-        deprecated: the text's own notice of that, or None.
+        description: the rest, and what to do instead of calling a deprecated method.
+        parameters: the description of each, by name.
+        returns: the description of the result.
+        deprecated: the docstring's deprecation notice, or None.
     """
 
     def __init__(self, method: Method) -> None:
-        # A comment above the function, which pydoc takes where there is no docstring, is none for its callers.
+        # Without a docstring pydoc returns the comment above the function, which is not meant for callers.
         text = "" if method.description.startswith("#") and not inspect.getdoc(method.function) else method.description
         parsed = _parsed(text)
         first, _, rest = (_prose(parsed) if parsed else text.strip()).partition("\n\n")
@@ -228,7 +228,7 @@ class _Words:
 
 
 def _parsed(text: str) -> Docstring | None:
-    """A docstring with its sections; None where it has none that are known, and is to be taken as it is."""
+    """Return a docstring with its sections; None if it has no known section and is to be used as it is."""
     try:
         parsed = docstring_parser.parse(text)
     except docstring_parser.ParseError:
@@ -237,7 +237,7 @@ def _parsed(text: str) -> Docstring | None:
 
 
 def _prose(parsed: Docstring) -> str:
-    """All that stands in no section of parameters or results."""
+    """Return the text outside of the sections of parameters and results."""
     gap = "\n\n" if parsed.blank_after_short_description else "\n"
     text = gap.join(part for part in (parsed.short_description, parsed.long_description) if part)
     others = [section for section in parsed.meta if not isinstance(section, _TOLD_ELSEWHERE)]
@@ -246,6 +246,6 @@ def _prose(parsed: Docstring) -> str:
 
 
 def _sections(parsed: Docstring | None) -> Iterable[tuple[list[str], str]]:
-    """The names that stand before each parameter's words; NumPy's style puts several before one."""
+    """Yield the names and the description of each entry; in NumPy's style several parameters share one."""
     for parameter in parsed.params if parsed else ():
         yield [name.strip().lstrip("*\\") for name in parameter.arg_name.split(",")], (parameter.description or "").strip()

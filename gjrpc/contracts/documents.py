@@ -1,7 +1,7 @@
 """The documents of one application: OpenRPC and OpenAPI.
 
-Owns when they are written, which is at the first request and again once methods were added, and that each caller finds in them
-what it may call. What stands in them is `openrpc`'s and `openapi`'s to know; it knows no request.
+Owns when they are written: at the first request, and again after methods were added. Each caller finds in them what it may call.
+`openrpc` and `openapi` own their content. It knows no request.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,18 +18,18 @@ from gjrpc.contracts.describe import Contract, describe
 from gjrpc.contracts.openapi import StatusOf
 from gjrpc.values import codec
 
-_KINDS = 32  # of callers, by their rights, whose documents are kept
+_KINDS = 32  # sets of rights whose documents are kept
 
 
 class Contracts:
-    """What the methods of a registry promise, as documents that machines read.
+    """The contract of a registry's methods, as documents that programs read.
 
     Args:
         registry: the methods.
         title: the application's name.
         version: the version of its methods.
-        status_of: gives the HTTP status of an error.
-        schemes: how callers can say who they are, by OpenAPI's Security Scheme Objects.
+        status_of: returns the HTTP status of an error.
+        schemes: how callers can authenticate, as OpenAPI's Security Scheme Objects by name.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Contracts:
 
 
 class _Kept:
-    """A document of a registry, kept as JSON for each kind of callers until that grows; methods are only ever added."""
+    """A document of a registry, kept as JSON for callers with the same rights until a method is added; none is ever removed."""
 
     def __init__(self, registry: Registry, write: Callable[[], dict[str, Any]]) -> None:
         self._registry = registry

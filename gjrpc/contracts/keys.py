@@ -1,7 +1,7 @@
-"""Describes the keys of objects in schemas.
+"""Adds the form of objects' keys to schemas.
 
-Owns the form of the keys of dicts whose keys are not strings: JSON Schema's `propertyNames` (draft 2020-12,
-section 10.3.2.4), about which msgspec says nothing. It walks a type and the schema that msgspec made of it side by side.
+Owns the form of the keys of dicts whose keys are not strings: JSON Schema's `propertyNames` (draft 2020-12, section 10.3.2.4),
+which msgspec does not write. It walks a type and the schema that msgspec made of it side by side.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,7 +27,7 @@ _NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"  # RFC 8259,
 _CLASSES = (inspect.StructType, inspect.DataclassType, inspect.TypedDictType, inspect.NamedTupleType)
 _ARRAYS = (inspect.CollectionType, inspect.TupleType)
 
-# What a key of each type looks like.
+# The schema of a key of each type.
 _KEYS: dict[type, Callable[[Any], Schema]] = {
     inspect.IntType: lambda info: {"pattern": _INTEGER},
     inspect.FloatType: lambda info: {"pattern": _NUMBER},
@@ -43,20 +43,21 @@ _KEYS: dict[type, Callable[[Any], Schema]] = {
 }
 
 
-def say(
+def add_key_schemas(
     types: Iterable[Any],
     schemas: Iterable[Any],
     components: dict[str, Schema],
     prefix: str,
     unset: Mapping[Any, Iterable[str]] = MappingProxyType({}),
 ) -> None:
-    """Add the form of their objects' keys to schemas and to the components that they refer to.
+    """Add `propertyNames` to schemas and to the components that they refer to; both are changed.
 
     Args:
         types: annotations.
-        schemas: what msgspec made of each.
-        components: by name; a reference is `prefix` and the name.
-        unset: fields that are no keys, by class.
+        schemas: the schema that msgspec made of each.
+        components: the schemas of classes by name; a reference is `prefix` and the name.
+        prefix: the start of each reference.
+        unset: fields by class that no object has as a key; they are removed.
     """
     _Walk(components, prefix, unset).all(zip(inspect.multi_type_info(types), schemas, strict=True))
 
@@ -109,12 +110,12 @@ def _item_type(info: Any) -> list[Any]:
 
 
 def _is_of(component: Schema, cls: Any) -> bool:
-    """Whether a component is of this class, where several are in one union: msgspec gives it the class's name as a title."""
+    """Return whether a component is of this class: of several in one union, msgspec titles each with its class's name."""
     return bool(component.get("title", "").partition("[")[0] == getattr(cls, "__origin__", cls).__name__)
 
 
 def _options(schema: Any) -> Iterator[Schema]:
-    """A schema, and those of which one holds."""
+    """Yield a schema and the alternatives in its `anyOf`."""
     if isinstance(schema, dict):
         yield schema
         for option in schema.get("anyOf", ()):
@@ -122,7 +123,7 @@ def _options(schema: Any) -> Iterator[Schema]:
 
 
 def _names(key: Any) -> Schema:
-    """What the names of an object's members look like; empty where any text is one, and for texts, about which msgspec speaks."""
+    """Return the schema of an object's keys; empty if any string is a key, and for strings, which msgspec describes."""
     members = alternatives(key)
     known = [_KEYS[type(member)](member) for member in members if type(member) in _KEYS]
     free = any(isinstance(member, (inspect.StrType, inspect.AnyType)) for member in members)

@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document of described methods (https://spec.openapis.org/oas/v3.1.1).
 
-Owns how methods are paths and operations: `POST /NAME`, `GET /NAME?…`, what they answer and how they fail (CONVENTION, sections
-1 and 3), and the pages that machines ask for their health. It knows no function. JSON-RPC 2.0 on `POST /` is `openrpc`'s.
+Owns how methods become paths and operations: `POST /NAME`, `GET /NAME?…`, their results and errors (CONVENTION, sections 1 and
+3), and the health probes. It knows no function. JSON-RPC 2.0 on `POST /` is described by `openrpc`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -26,41 +26,41 @@ _PROBLEM_REF = {"$ref": f"#/components/schemas/{_PROBLEM_SCHEMA}"}
 
 _PROBLEM: Schema = {
     "title": "Problem details",
-    "description": "How an error is told (RFC 9457).",
+    "description": "The body of an error (RFC 9457).",
     "type": "object",
     "properties": {
         "type": {"type": "string", "format": "uri-reference"},
         "title": {"type": "string", "description": "The status in words."},
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
         "detail": {"type": "string", "description": "What happened."},
-        "method": {"type": "string", "description": "The method's name, where one is known."},
-        "ref": {"type": "string", "description": "The reference under which the server's log has more."},
-        "data": {"description": "What the method has to add."},
+        "method": {"type": "string", "description": "The method's name, if it is known."},
+        "ref": {"type": "string", "description": "The reference under which the server's log has the details."},
+        "data": {"description": "What the method added to the error."},
     },
     "required": ["type", "title", "status", "detail"],
 }
 
 _ANYWHERE = {
-    403: "The web page that sent this may not call: its origin is not allowed.",
-    408: "The request came too slowly.",
+    403: "The origin of the calling web page is not allowed.",
+    408: "The request arrived too slowly.",
     431: "The request's head is too large.",
 }
-_MISDIRECTED = {421: "This server does not answer for the host that was asked for."}
-_OVERLOADED = {503: "The server can't take the call now; it may later."}
+_MISDIRECTED = {421: "This server does not answer for the requested host."}
+_OVERLOADED = {503: "The server is overloaded or stopping; try again later."}
 _ANY_CALL = {
     **_ANYWHERE,
     **_OVERLOADED,
     400: "The arguments do not fit, or the request is malformed.",
     500: "The method failed, or its result is not JSON; the server's log has the details under `ref`.",
-    504: "The method did not end within its deadline, or before the server stopped; it may have taken effect.",
+    504: "The method exceeded its deadline, or the server stopped before it ended; it may have taken effect.",
 }
-_UNKNOWN = {401: "The credentials are missing or wrong.", 429: "There were too many wrong credentials from this address."}
+_UNKNOWN = {401: "The credentials are missing or wrong.", 429: "Too many failed logins from this address."}
 _BY_VERB = {"get": {414: "The path and query are too long."}, "post": {413: "The body is too large."}}
 _REFUSALS = {**_ANY_CALL, **_BY_VERB["get"], **_BY_VERB["post"], **_MISDIRECTED}
 
 _PAGES = {
-    "healthy": ("Whether the process answers", _ANYWHERE),
-    "ready": ("Whether new calls are welcome", {**_ANYWHERE, **_OVERLOADED}),
+    "healthy": ("Report whether the process answers", _ANYWHERE),
+    "ready": ("Report whether the server accepts new calls", {**_ANYWHERE, **_OVERLOADED}),
 }
 
 StatusOf = Callable[[DeclaredError], int]
@@ -81,9 +81,9 @@ def document(
         contract: the methods, described.
         title: the application's name.
         version: the version of its methods, not of OpenAPI.
-        status_of: gives the HTTP status of an error.
+        status_of: returns the HTTP status of an error.
         guards_hosts: whether requests for other hosts are refused.
-        schemes: how callers can say who they are, by Security Scheme Objects; any of them will do.
+        schemes: how callers can authenticate, as Security Scheme Objects by name; each of them is enough.
     """
     schemes = schemes or {}
     operations = _Operations(contract.components, status_of, _MISDIRECTED if guards_hosts else {}, schemes)
@@ -93,7 +93,7 @@ def document(
     return {
         "openapi": VERSION,
         "info": {"title": title, "version": version},
-        # The document lies one level below the methods, wherever the application is mounted.
+        # The document is one level below the methods, wherever the application is mounted.
         "servers": [{"url": ".."}],
         "paths": paths,
         "components": {
@@ -105,12 +105,12 @@ def document(
 
 
 def path(name: str) -> str:
-    """The path of a method."""
+    """Return the path of a method."""
     return "/" + quote(name, safe="")
 
 
 class _Operations:
-    """Writes what can be asked for at a path."""
+    """Writes the operations of paths."""
 
     def __init__(
         self, components: dict[str, Schema], status_of: StatusOf, further: dict[int, str], schemes: Iterable[str]
@@ -121,7 +121,7 @@ class _Operations:
         self._schemes = list(schemes)
 
     def of(self, described: Described) -> dict[str, Any]:
-        """The operations of a method's path."""
+        """Return the operations of a method's path."""
         forms = Forms(described, self._components)
         body: dict[str, Any] = {"schema": forms.body()}
         examples = [example.arguments for example in described.method.examples]
@@ -134,9 +134,9 @@ class _Operations:
         return operations
 
     def page(self, name: str, summary: str, refusals: dict[int, str]) -> dict[str, Any]:
-        """The operation of a page under `/-/`."""
+        """Return the operation of a page under `/-/`."""
         schema = {"type": "object", "properties": {name: {"const": True}}, "required": [name], "additionalProperties": False}
-        responses = {"200": _success("It is so.", {"schema": schema}), **_references({**refusals, **self._further})}
+        responses = {"200": _success("Yes.", {"schema": schema}), **_references({**refusals, **self._further})}
         return {"operationId": name, "summary": summary, "responses": responses}
 
     def _operation(self, verb: str, described: Described) -> dict[str, Any]:
@@ -152,7 +152,7 @@ class _Operations:
         return {**operation, **self._security(described.method), "responses": dict(sorted(responses.items()))}
 
     def _security(self, method: Method) -> dict[str, Any]:
-        """Any of the schemes will do; of what is not OAuth's, the list "MAY contain a list of role names" (section 4.8.30)."""
+        """Each scheme is enough; for those other than OAuth, the list "MAY contain a list of role names" (section 4.8.30)."""
         roles = [] if method.options.scope is None else [method.options.scope]
         return {"security": [{scheme: roles} for scheme in self._schemes]} if self._schemes else {}
 
@@ -165,7 +165,7 @@ class _Operations:
         return _success(result.description or "The result.", content)
 
     def _declared(self, described: Described, refusals: dict[int, str]) -> dict[str, Any]:
-        """The method's own errors, by status, each with an answer as it would be."""
+        """Return the method's own errors by status, each with an example of the response."""
         found: dict[int, list[CallError]] = {}
         for error in described.method.errors:
             found.setdefault(self._status_of(error), []).append(_instance(error))
@@ -180,7 +180,7 @@ class _Operations:
 
 
 def _instance(error: DeclaredError) -> CallError:
-    """An error as it would be raised; a class may want more than this knows, so its own words stand for it."""
+    """Return an error as a method would raise it; a class may need unknown arguments, so its own words are used for it."""
     return error if isinstance(error, CallError) else CallError(error.message, code=error.code)
 
 

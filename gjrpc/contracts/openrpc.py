@@ -1,10 +1,10 @@
 """The OpenRPC 1.3.2 document of described methods (https://spec.open-rpc.org).
 
-Owns how a method is said in OpenRPC, whose schemas are of JSON Schema's draft 7. It knows neither functions nor HTTP.
+Owns how OpenRPC describes a method; its schemas are in JSON Schema's draft 7. It knows neither functions nor HTTP.
 
-What the format can't say stands beside it: further arguments (`*args`, `**kwargs`) in the extensions `x-args` and `x-kwargs`,
-content descriptors of each one of them; how callers say who they are in `x-security-schemes`, and a method's scope in `x-scope`.
-`paramStructure` is the form in which all listed parameters can be given.
+Extensions hold what the format can't express: `x-args` and `x-kwargs` are content descriptors of each further argument (`*args`,
+`**kwargs`), `x-security-schemes` is how callers authenticate, and `x-scope` a method's scope. `paramStructure` is the form in
+which all listed parameters can be given.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ def document(contract: Contract, title: str, version: str, schemes: Mapping[str,
         contract: the methods, described.
         title: the application's name.
         version: the version of its methods, not of OpenRPC.
-        schemes: how callers can say who they are, by OpenAPI's Security Scheme Objects.
+        schemes: how callers can authenticate, as OpenAPI's Security Scheme Objects by name.
     """
     written: dict[str, Any] = {
         "openrpc": VERSION,
@@ -63,7 +63,7 @@ def _method(described: Described) -> dict[str, Any]:
 
 
 def _structure(described: Described) -> tuple[str, list[Value]]:
-    """How the arguments can be given, and those that can be given so; Python's rules are finer than the format's three words."""
+    """Return `paramStructure` and the parameters that can be given so; Python's rules are finer than the format's three words."""
     kinds = {value.kind for value in described.parameters}
     if any(value.required and value.kind is Parameter.KEYWORD_ONLY for value in described.parameters):
         return "by-name", [value for value in described.parameters if value.kind in NAMED]
@@ -73,7 +73,7 @@ def _structure(described: Described) -> tuple[str, list[Value]]:
 
 
 def _description(described: Described, listed: list[Value]) -> str:
-    """The method's description, and what its parameters can't say."""
+    """Return the method's description, and what its parameters can't express."""
     notes = [described.description]
     if described.star is not None:
         notes.append(f"Takes further arguments by position (`*{described.star.name}`, see `x-args`).")
@@ -81,7 +81,7 @@ def _description(described: Described, listed: list[Value]) -> str:
         notes.append(f"Takes further arguments by name (`**{described.double_star.name}`, see `x-kwargs`).")
     missing = [value for value in described.parameters if value not in listed]
     if missing:
-        notes.append(f"Not to be had together with those listed: {', '.join(f'`{value.name}`' for value in missing)}.")
+        notes.append(f"Can't be combined with the listed parameters: {', '.join(f'`{value.name}`' for value in missing)}.")
     return "\n\n".join(note for note in notes if note)
 
 
@@ -104,7 +104,7 @@ def _example(described: Described, number: int, example: Example) -> dict[str, A
 
 
 def _named(described: Described, arguments: Any) -> list[tuple[str, Any]]:
-    """The arguments of an example with their parameters' names, by the argument convention."""
+    """Return the arguments of an example with their parameters' names, by the argument convention."""
     if isinstance(arguments, dict):
         return list(arguments.items())
     if not isinstance(arguments, list):

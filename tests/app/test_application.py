@@ -267,7 +267,7 @@ REFUSALS = {
     # Not an object with exactly one key.
     "no key": ("POST", "/", b"{}", 400, KEYS),
     "two keys": ("POST", "/", b'{"ping":"","add":[1,2]}', 400, KEYS),
-    "a text": ("POST", "/", b'"ping"', 400, "got a string; several calls go as a JSON-RPC 2.0 batch"),
+    "a text": ("POST", "/", b'"ping"', 400, "got a string; send several calls as a JSON-RPC 2.0 batch"),
     "a number": ("POST", "/", b"5", 400, KEYS),
     "null": ("POST", "/", b"null", 400, KEYS),
     # Arguments that do not fit.
@@ -280,11 +280,11 @@ REFUSALS = {
     "one of two": ("GET", "/plus?a=1", b"", 400, "missing argument 'b'"),
     "given twice": ("GET", "/plus?a=1&a=2&b=3", b"", 400, "argument 'a': given 2 times"),
     # A target that is no call.
-    "no name": ("GET", "/", b"", 400, "no method is named"),
-    "a query for nothing": ("POST", "/?a=1", b'{"ping":""}', 400, "POST / takes no query"),
-    "a value and a query": ("GET", "/echo;a?x=b", b"", 400, "give one of them"),
-    "a value and a body": ("POST", "/echo;a", b'["b"]', 400, "give one of them"),
-    "a GET with a body": ("GET", "/echo", b'["b"]', 400, "a GET takes its arguments from the path"),
+    "no name": ("GET", "/", b"", 400, "the path names no method"),
+    "a query for nothing": ("POST", "/?a=1", b'{"ping":""}', 400, "POST / accepts no query"),
+    "a value and a query": ("GET", "/echo;a?x=b", b"", 400, "use only one"),
+    "a value and a body": ("POST", "/echo;a", b'["b"]', 400, "remove those in the path"),
+    "a GET with a body": ("GET", "/echo", b'["b"]', 400, "a GET has its arguments in the path"),
     "a name in latin-1": ("GET", "/gr%F6%DFe", b"", 400, "not percent-encoded UTF-8"),
     # Unknown.
     "an unknown method": ("GET", "/pong", b"", 404, "no method 'pong'; did you mean 'ping'?"),
@@ -296,7 +296,7 @@ REFUSALS = {
     # Other verbs.
     "PUT": ("PUT", "/ping", b"", 405, "PUT is not supported here"),
     "a verb in lower case": ("get", "/ping", b"", 405, "get is not supported here"),
-    "a POST to a page": ("POST", "/-/healthy", b"", 405, "nothing to POST to under /-/"),
+    "a POST to a page": ("POST", "/-/healthy", b"", 405, "the page /-/healthy does not support POST"),
     # What a method raises.
     "an exception": ("GET", "/broken", b"", 500, "the method failed"),
     "a TypeError inside": ("GET", "/mistyped", b"", 500, "the method failed"),
@@ -521,6 +521,19 @@ def test_observers_and_the_runtime_are_handed_on(registry):
     ask(application, "GET", "/ping")
     assert application.dispatcher.runtime is runtime
     assert [finished.method for finished in told] == ["ping"]
+
+
+@pytest.mark.parametrize(
+    "name", ["guard", "registry", "dispatcher", "max_body", "options", "max_depth", "allowed_hosts", "open_to_all", "ready"]
+)
+def test_parts_can_not_be_assigned(application, name):
+    """What an application is made of can't be assigned later, when heads have been admitted without it."""
+    assert ask(application, "GET", "/ping").status == 200
+    with pytest.raises(AttributeError, match=name):
+        setattr(application, name, None)
+    with pytest.raises(AttributeError):
+        delattr(application, name)
+    assert ask(application, "GET", "/ping").status == 200
 
 
 # The WSGI door.
@@ -857,7 +870,7 @@ def test_a_coded_body_is_not_read(application, verb, target, coding, status, bod
             answered, headers, text = response.status, dict(response.headers), response.body
         assert answered == status
         assert headers.get("Accept-Encoding") == ("identity" if status == 415 else None)
-        assert status != 415 or b"send it without one" in text
+        assert status != 415 or b"send the body without one" in text
 
 
 def test_a_second_coding_counts_too(application):

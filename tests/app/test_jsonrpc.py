@@ -15,7 +15,7 @@ from conftest import ROOT, assert_response_object, on_a_hub
 
 from gjrpc import errors
 from gjrpc.app.application import Application
-from gjrpc.app.jsonrpc import Dialect, write_error
+from gjrpc.app.jsonrpc import JSONRPCDialect, write_error
 from gjrpc.calls.registry import Registry
 from gjrpc.calls.runtime import Plain
 from gjrpc.errors import CallError, InvalidRequest, TooLarge
@@ -337,7 +337,7 @@ def test_each_slot_fails_alone(application, notes, caplog):
     ("entry", "words"),
     [
         (1, "expected a request object"),
-        (call("echo", id=True), "the id is neither a string nor a number nor null"),
+        (call("echo", id=True), "the id must be a string, a number or null"),
         ({"method": "echo", "id": 1}, 'the member "jsonrpc" must be exactly "2.0"'),
         ({"jsonrpc": "2.0", "id": 1}, 'the member "method" must be a string'),
         (call("echo", 1, id=1), 'the member "params" must be an array or an object'),
@@ -438,9 +438,9 @@ def test_the_limit_of_bytes(registry, notes):
     assert [answer["id"] for answer in answers] == [*map(str, sizes), "late", None]
     assert [answer["result"] for answer in answers if "result" in answer] == ["x" * 10, "x" * 200]
     assert {kind(answer)[0] for answer in answers[2:]} == {TooLarge.code}
-    assert answers[2]["error"]["message"] == "the batch's answers have more than 450 bytes; this call was run"
+    assert answers[2]["error"]["message"] == "the responses to this batch have more than 450 bytes; this call ran"
     assert {answer["error"]["message"].rpartition("; ")[2] for answer in answers[3:]} == {
-        "this call was not run: send it in another batch"
+        "this call did not run: send it in another batch"
     }
     assert len(notes) == 1
 
@@ -734,12 +734,25 @@ def test_a_dialect_runs_nothing_itself():
         seen.append(len(items))
         return [function(item) for item in items]
 
-    dialect = Dialect(run, each)
-    assert dialect.answer(call("a", {"x": 1}, id=1)) == b'{"jsonrpc":"2.0","result":[ 1 ],"id":1}'
-    assert dialect.answer([call("a"), call("b", [2], id="x")]) == (
+    dialect, request = JSONRPCDialect(run, each), Request(Head("POST", "/"))
+    assert dialect.answer(call("a", {"x": 1}, id=1), request).body == b'{"jsonrpc":"2.0","result":[ 1 ],"id":1}'
+    assert dialect.answer([call("a"), call("b", [2], id="x")], request).body == (
         b'[{"jsonrpc":"2.0","error":{"code":-32600,"message":"no"},"id":"x"}]'
     )
     assert seen == [("a", {"x": 1}, False), 2, ("a", [], False), ("b", [2], False)]
+
+
+@pytest.mark.parametrize("message", [{}, {"add": [1]}, "jsonrpc", 1, None])
+def test_a_message_of_another_dialect_is_not_answered(message):
+    """A message that is neither an array nor an object with a member `jsonrpc` is left to another dialect."""
+    assert JSONRPCDialect(None, None).answer(message, Request(Head("POST", "/"))) is None
+
+
+@pytest.mark.parametrize(("body", "answered"), [(b" [1,", True), (b'{"jsonrpc":', True), (b'{"add":', False), (b"", False)])
+def test_a_malformed_message_is_answered_if_it_was_meant_for_json_rpc(body, answered):
+    """A body that can't be decoded is answered if it begins as an array or names the member `jsonrpc`."""
+    response = JSONRPCDialect(None, None).answer_malformed(Request(Head("POST", "/"), body), errors.ParseError("no"))
+    assert (response is not None) == answered
 
 
 def test_an_error_object_has_what_there_is():

@@ -4,9 +4,11 @@ import json
 
 import pytest
 
-from gjrpc.app.native import read_message, read_named_body, read_target, success
+from gjrpc.app.native import NativeDialect, read_name, read_query, read_target
 from gjrpc.calls.call import Call
-from gjrpc.errors import InvalidRequest, ParseError
+from gjrpc.calls.registry import Registry
+from gjrpc.errors import InvalidArguments, InvalidRequest, ParseError
+from gjrpc.http.messages import Head, Request
 from gjrpc.values.codec import Decoder
 
 TARGETS = {
@@ -49,11 +51,11 @@ def test_a_target_is_read_once():
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("/", "no method is named"),
-        ("/;x", "no method is named"),
-        ("/?a=1", "no method is named"),
-        ("*", "no method is named"),
-        ("/a;b?c=d", "both as ;VALUE and as ?name=value"),
+        ("/", "the path names no method"),
+        ("/;x", "the path names no method"),
+        ("/?a=1", "the path names no method"),
+        ("*", "the path names no method"),
+        ("/a;b?c=d", "both in ;VALUE and in ?name=value"),
         ("/%FF", "the path '%FF' is not percent-encoded UTF-8"),
         ("/\xff", "the path 'ÿ' is not percent-encoded UTF-8"),
         ("/echo;%C3", "the path '%C3' is not percent-encoded UTF-8"),
@@ -72,11 +74,29 @@ def test_a_target_that_spells_no_call_is_refused(target, words):
     assert words in caught.value.message
 
 
+class Noted:
+    """A dispatcher that notes the calls that it is given."""
+
+    def __init__(self, outcome=b"1"):
+        self.registry = Registry()
+        self.outcome = outcome
+        self.calls = []
+
+    def run(self, call):
+        """Note a call."""
+        self.calls.append((call.name, call.arguments, call.text))
+        return self.outcome
+
+
+POST = Request(Head("POST", "/"))
+
+
 @pytest.mark.parametrize("arguments", [[1, 2], {"a": 1}, 0, False, "", None, "text"], ids=repr)
 def test_a_message_has_one_key(arguments):
     """The one key of an object is the method's name, and its value the arguments, whatever that is."""
-    call = read_message({"add": arguments})
-    assert (call.name, call.arguments, call.text) == ("add", arguments, False)
+    noted = Noted()
+    assert NativeDialect(noted).answer({"add": arguments}, POST).body == b'{"add":1}'
+    assert noted.calls == [("add", arguments, False)]
 
 
 @pytest.mark.parametrize(
@@ -95,45 +115,68 @@ def test_a_message_has_one_key(arguments):
 def test_another_message_is_refused(message, what):
     """What is not an object with one key is refused by what it is, with the way for several calls."""
     with pytest.raises(InvalidRequest) as caught:
-        read_message(message)
+        NativeDialect(Noted()).answer(message, POST)
     assert caught.value.message == (
-        f'expected an object with exactly one key, {{"NAME": ARGS}}, got {what}; several calls go as a JSON-RPC 2.0 batch'
+        f'expected an object with exactly one key, {{"NAME": ARGS}}, got {what}; send several calls as a JSON-RPC 2.0 batch'
     )
 
 
-@pytest.mark.parametrize(
-    ("target", "body", "arguments"), [("/add", b"[1,2]", [1, 2]), ("/add", b"", []), ("/add?", b"null", None), ("/add", b"0", 0)]
-)
-def test_a_body_is_the_arguments(target, body, arguments):
+@pytest.mark.parametrize(("body", "arguments"), [(b"[1,2]", [1, 2]), (b"", []), (b"null", None), (b"0", 0)])
+def test_a_body_is_the_arguments(body, arguments):
     """The body of a POST to a name is its arguments, and an empty one means none."""
-    call = read_named_body(target, body)
-    assert (call.name, call.arguments, call.text) == ("add", arguments, False)
+    noted = Noted()
+    assert NativeDialect(noted).answer_named("add", body).body == b'{"add":1}'
+    assert noted.calls == [("add", arguments, False)]
+
+
+@pytest.mark.parametrize(("body", "words"), [(b"[1", "ends too early"), (b"[[[1]]]", "deeper than 2 levels")])
+def test_a_body_that_is_no_arguments_is_refused(body, words):
+    """A malformed body, and one beyond the depth, are refused."""
+    with pytest.raises(ParseError, match=words):
+        NativeDialect(Noted(), Decoder(max_depth=2).decode).answer_named("add", body)
+
+
+@pytest.mark.parametrize("target", ["/add", "/add?", "/a%64d"])
+def test_a_path_names_a_method(target):
+    """The path of a POST is a name."""
+    assert read_name(target).name == "add"
 
 
 @pytest.mark.parametrize(
-    ("target", "body", "kind", "words"),
+    ("target", "words"),
     [
-        ("/add?a=1", b"", InvalidRequest, "give one of them"),
-        ("/add;1", b"[1]", InvalidRequest, "give one of them"),
-        ("/add;", b"[1]", InvalidRequest, "give one of them"),
-        ("/;1", b"[1]", InvalidRequest, "no method is named"),
-        ("/add", b"[1", ParseError, "ends too early"),
-        ("/add", b"[[[1]]]", ParseError, "deeper than 2 levels"),
+        ("/add?a=1", "remove those in the path"),
+        ("/add;1", "remove those in the path"),
+        ("/add;", "remove those in the path"),
+        ("/;1", "the path names no method"),
     ],
 )
-def test_a_body_that_is_no_arguments_is_refused(target, body, kind, words):
-    """A malformed body, one beyond the depth, and arguments in the path too are refused."""
-    with pytest.raises(kind, match=words):
-        read_named_body(target, body, Decoder(max_depth=2).decode)
+def test_a_path_with_arguments_names_no_method_to_post_to(target, words):
+    """A POST whose path has arguments too, or no name, is refused."""
+    with pytest.raises(InvalidRequest, match=words):
+        read_name(target)
+
+
+def test_a_query_is_read_by_name():
+    """Each name of a query has its values, in order."""
+    assert read_query("a=1&b=%C3%A4&a=&c") == {"a": ["1", ""], "b": ["ä"], "c": [""]}
+    assert read_query("") == {}
 
 
 @pytest.mark.parametrize("name", ["ping", "größe", 'a"b\\'])
 def test_a_success_is_an_object_with_the_name(name):
     """A success is the method's name and its result on one line, however the name is spelled."""
-    written = success(name, b"[1]")
-    assert json.loads(written) == {name: [1]}
-    assert b"\n" not in written
-    assert success("ping", b'"pong"') == b'{"ping":"pong"}'
+    response = NativeDialect(Noted(b"[1]")).run(Call(name, []))
+    assert (response.status, json.loads(response.body)) == (200, {name: [1]})
+    assert b"\n" not in response.body
+
+
+def test_an_error_is_a_problem():
+    """An error is written with its own status and the method's name."""
+    response = NativeDialect(Noted(InvalidArguments("no"))).run(Call("add", []))
+    assert (response.status, json.loads(response.body)["method"]) == (400, "add")
+    malformed = NativeDialect(Noted()).answer_malformed(POST, ParseError("malformed JSON"))
+    assert (malformed.status, json.loads(malformed.body)["detail"]) == (400, "malformed JSON")
 
 
 def test_a_call_shows_what_it_is():
