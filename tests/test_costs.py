@@ -322,7 +322,7 @@ def test_the_checks_see_every_package():
 
 # Each cache that only `functools` bounds, if anything: what its keys are, and why no client can choose them.
 CACHED = {
-    ("server.connection", "cached_property"): "of a connection, freed with it",
+    ("server.peers", "cached_property"): "of a connection's peer, freed with it",
     ("calls.instances", "cached_property"): "only looked for",
     ("values.typed_decoder", "lru_cache"): "by the types of annotations",
     ("calls.signatures", "lru_cache"): "only looked for",
