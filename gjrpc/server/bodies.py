@@ -1,6 +1,6 @@
 """Bounds the bytes of request bodies that arrive in pieces, for the whole process.
 
-Owns their count, from the first piece to the end of the call, and which body makes room: the one that has held the most bytes for
+Owns their count, from the first piece to the end of the call, and which body makes room: the one that has held most bytes for
 longest. It knows no sockets. A body that arrives in one piece with its head is never counted.
 """
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Holder(Protocol):
-    """Something with a body that arrives in pieces."""
+    """A connection whose request has a body that arrives in pieces."""
 
     @property
     def body_cost(self) -> float | None:
@@ -17,7 +17,7 @@ class Holder(Protocol):
 
     @property
     def has_body(self) -> bool:
-        """Whether it still has that body: it awaits further pieces, or its call runs."""
+        """Whether it still has that body: it waits for further pieces, or its call runs."""
         ...
 
     def evict(self) -> None:
@@ -29,7 +29,7 @@ class Bodies:
     """Counts the bytes of bodies.
 
     Args:
-        most: bytes that bodies may have, in all.
+        most: bytes that all bodies may have together.
 
     Attributes:
         total: bytes counted now; those of ended calls may be included until there is no room.
@@ -43,7 +43,7 @@ class Bodies:
         self._counts: dict[Holder, int] = {}
 
     def note(self, holder: Holder, count: int) -> bool:
-        """Note how many bytes of its body a holder has; return whether it may go on. Others may have to make room."""
+        """Note how many bytes of its body a holder has; return whether it may go on. Others may be closed to make room."""
         self.total += count - self._counts.get(holder, 0)
         self._counts[holder] = count
         return self.total <= self.most or self._make_room(holder)
@@ -67,5 +67,5 @@ class Bodies:
         return True
 
     def _cost(self, holder: Holder, newest: Holder) -> float | None:
-        """What its body has cost so far; the server works for the newest, but only to read it."""
+        """Return what its body has cost so far, None for those that stay; the newest is dropped last."""
         return 0.0 if holder is newest else holder.body_cost

@@ -1,7 +1,7 @@
 """The open connections of a server: how many are allowed, which have timed out, and which is closed for a new one.
 
-Owns the set, and the one rule by which a connection is closed for a newcomer: the lowest `Open.rank` goes first. What a
-connection does is `connection`'s.
+Owns the set, and the one rule by which a connection is closed for a newcomer: the one with the lowest `Open.rank` goes first. It
+knows connections only as `Open`.
 """
 
 import heapq
@@ -12,10 +12,10 @@ from typing import Protocol, TypeAlias
 import gevent.event
 
 Rank: TypeAlias = tuple[bool, float]
-"""How far a client has got; the lowest is closed first: whether it owes nothing (it has its answer and sends no request), and the
-server's time at which it times out.
+"""The order in which connections are closed to make room, the lowest first: whether the client owes nothing (it has its answer and
+sends no request), and the server's time at which it times out.
 
-So clients that owe bytes are closed before idle ones, and of equals the one with the least time left. Each whole step (a
+So clients that owe bytes are closed before idle ones, and among equals the one with the least time left. Each whole step (a
 handshake, a head) renews that time, the bytes of a body extend it at the minimum rate, and single bytes add nothing.
 """
 
@@ -35,11 +35,11 @@ class Open(Protocol):
 
     @property
     def rank(self) -> Rank | None:
-        """The client's rank; None while the server works for it, and so does not close it."""
+        """Its rank; None while the server works for it, and so does not close it."""
         ...
 
     def loses_nothing(self) -> bool:
-        """Whether closing it loses no unread bytes."""
+        """Return whether closing it loses no unread request."""
         ...
 
     def evict(self) -> None:
@@ -51,15 +51,15 @@ class Open(Protocol):
         ...
 
     def expire(self) -> None:
-        """End it: the client has taken too long."""
+        """Close it: the client has taken too long."""
         ...
 
     def drain(self) -> None:
-        """End it if that loses no request."""
+        """Close it if that loses no request."""
         ...
 
     def abandon(self) -> None:
-        """End it in the middle of whatever it does."""
+        """Close it in the middle of whatever it does."""
         ...
 
 
@@ -67,7 +67,7 @@ class Connections:
     """The open connections.
 
     Args:
-        most: how many there may be.
+        most: how many may be open.
 
     Attributes:
         evicted: how many were closed so far to make room.
@@ -79,11 +79,11 @@ class Connections:
         self.evicted = 0
         self.changed: Callable[[int], None] | None = None
         self._open: dict[Open, None] = {}  # in the order in which they came
-        # A heap of who goes first, as far as known; made where room is needed. Ranks rise unnoticed, so the first entry is
-        # looked at again before it counts; who falls is entered again by `note`. An entry costs O(log n), a search is rare.
+        # A heap of the ranks as far as they are known; made when room is needed. Ranks rise unnoticed, so the first entry is
+        # checked before it counts; a rank that falls is entered again by `note`. An entry costs O(log n), a search is rare.
         self._order: list[tuple[Rank, int, Open]] = []
         self._searched = self._until_search = 0
-        self._number = itertools.count().__next__  # never are two connections compared
+        self._number = itertools.count().__next__  # so that two connections are never compared
         self._empty = gevent.event.Event()
         self._empty.set()
 
@@ -91,11 +91,11 @@ class Connections:
         return len(self._open)
 
     def __iter__(self) -> Iterator[Open]:
-        """Those open now; they may be closed meanwhile."""
+        """Iterate over those that are open now; some may be closed meanwhile."""
         return iter(list(self._open))
 
     def add(self, connection: Open) -> None:
-        """Keep one."""
+        """Add one that is open."""
         self._open[connection] = None
         self.note(connection)
         if self.changed is not None:
@@ -103,7 +103,7 @@ class Connections:
         self._empty.clear()
 
     def note(self, connection: Open) -> None:
-        """Enter a connection that now owes bytes: it is new, or its rank has fallen."""
+        """Note that a connection now owes bytes: it is new, or its rank has fallen."""
         if not self._order:
             return
         if len(self._order) > 2 * len(self._open) + self._searched:  # most of them are closed
@@ -114,7 +114,7 @@ class Connections:
     def discard(self, connection: Open) -> None:
         """Forget one that is closed."""
         self._open.pop(connection, None)
-        if len(self._open) < self._searched // 2:  # room enough; and so many must come again before the next search
+        if len(self._open) < self._searched // 2:  # there is room; as many must come again before the next search
             self._order.clear()
         if not self._open:
             self._empty.set()
@@ -122,26 +122,26 @@ class Connections:
             self.changed(len(self._open))
 
     def wait_empty(self, timeout: float) -> bool:
-        """Wait until none is open, for so many seconds; say whether it is so."""
+        """Wait up to `timeout` seconds until none is open; return whether that is so."""
         return bool(self._empty.wait(timeout))
 
     def overdue(self, now: float) -> list[Open]:
-        """Those whose time is over."""
+        """Return those that have timed out."""
         return [connection for connection in self._open if connection.expires < now]
 
     def make_room(self) -> bool:
-        """Close the connection with the lowest rank, unless its first bytes have just come; return whether there was one."""
+        """Close the connection with the lowest rank, unless its first bytes have just arrived; return whether there was one."""
         connection = self.first_to_close()
         if connection is not None and connection.loses_nothing():
             connection.evict()
             self.evicted += 1
             self._until_search -= 1
-            if self._until_search <= 0:  # those for which the server was at work then are to have their place
+            if self._until_search <= 0:  # those for which the server worked then get their place
                 self._order.clear()
         return connection is not None
 
     def first_to_close(self) -> Open | None:
-        """The connection to close first when room is needed; None if the server is at work for all."""
+        """Return the connection to close first when room is needed; None if the server works for all."""
         return self._first() or (self._search() and self._first()) or None
 
     def _first(self) -> Open | None:

@@ -1,8 +1,9 @@
-"""Starts few TLS handshakes in each turn of the event loop, so that a flood leaves room for the calls of connected clients.
+"""Starts only a few TLS handshakes in each turn of the event loop, so that a flood leaves room for the calls of connected clients.
 
 Owns whose turn it is, and how many handshakes are in progress. The first step costs the server a signature, up to milliseconds,
-and the client nothing. Of the waiting clients the newest goes first and the oldest are dropped: if more come than can be served,
-a client is greeted at once or soon told to try again, instead of all being greeted too late. It knows no TLS.
+and the client nothing. The newest of the waiting clients goes first, and the oldest are dropped: if more clients come than can
+be served, each is either served at once or soon disconnected and free to try again, instead of all being served too late. It
+knows no TLS.
 """
 
 import itertools
@@ -10,13 +11,13 @@ import time
 from typing import Any, Protocol
 
 AT_A_TURN = 2
-"""Handshakes that begin in one turn of the loop."""
+"""Handshakes that start in one turn of the loop."""
 
 MOST = 500
 """Handshakes in progress at the same time; each takes some 60 KiB. One more ends the oldest."""
 
 PATIENCE = 2.0
-"""Seconds that a client waits for its turn; while a call holds the loop no time passes."""
+"""Seconds that a client waits for its turn; time in which a call holds the loop does not count."""
 
 _LONGEST_TURN = 0.1  # seconds that count for one turn of the loop
 
@@ -25,11 +26,11 @@ class Client(Protocol):
     """A client whose first bytes have come."""
 
     def greet(self) -> None:
-        """Begin its handshake."""
+        """Start its handshake."""
         ...
 
     def evict(self) -> None:
-        """End it."""
+        """Disconnect it."""
         ...
 
 
@@ -41,7 +42,7 @@ class Handshakes:
         most: handshakes that may be in progress.
 
     Attributes:
-        begun: how many handshakes have begun so far.
+        begun: how many handshakes have started so far.
     """
 
     def __init__(self, loop: Any, most: int = MOST) -> None:
@@ -54,7 +55,7 @@ class Handshakes:
         self._watchers: tuple[Any, ...] = ()
 
     def add(self, client: Client) -> None:
-        """Queue a client, whose handshake begins when its turn comes."""
+        """Queue a client; its handshake starts when its turn comes."""
         self._waiting[client] = self._time
         if not self._watchers:
             self._last = time.monotonic()
@@ -64,7 +65,7 @@ class Handshakes:
             self._watchers[1].start(_nothing)
 
     def discard(self, client: Client) -> None:
-        """Forget a client whose handshake is done or who is gone."""
+        """Forget a client whose handshake is done, or which is gone."""
         self._waiting.pop(client, None)
         self._at_work.pop(client, None)
 
@@ -93,4 +94,4 @@ class Handshakes:
 
 
 def _nothing() -> None:
-    """A watcher that runs when the loop is idle."""
+    """Do nothing when the loop is idle."""

@@ -1,6 +1,7 @@
-"""Greenlets that run tasks and are kept for the next: a connection that only waits has none.
+"""Runs tasks in greenlets, which are kept for the next tasks: an idle connection has no greenlet.
 
-Owns who runs what, and how many tasks may wait in the middle at the same time; it knows neither sockets nor requests.
+Owns which greenlet runs which task, and how many tasks may wait in the middle at the same time. It knows neither sockets nor
+requests.
 """
 
 import time
@@ -15,41 +16,41 @@ from gevent.hub import get_hub
 from gjrpc.limits import MAX_CALLS
 
 _LONG = 0.0005
-"""Seconds beyond which a task computes for long."""
+"""Seconds of computing after which a task counts as a long one."""
 
 _AFTER_IO = -2
-"""libev's lowest priority: of what is pending after a poll, it comes last."""
+"""libev's lowest priority: of the watchers that are pending after a poll, this one runs last."""
 
 
 class Task(Protocol):
     """Something to be done when it is ready."""
 
     def advance(self) -> None:
-        """Do it; raises nothing but what ends the greenlet."""
+        """Do it; raise nothing but what ends the greenlet."""
         ...
 
     def refuse(self) -> None:
-        """Do it without beginning anything that may wait: there are too many waiting already."""
+        """Do it without beginning anything that may wait: too many tasks wait already."""
         ...
 
     def waits(self) -> None:
-        """Note that it waits for the first time; called in the hub, where nothing may wait."""
+        """Note that it waits for the first time; runs in the hub, where nothing may wait."""
         ...
 
 
 class Greenlets:
-    """Runs the tasks that are ready once the loop has seen them all: one greenlet runs one after another, as long as none waits.
+    """Runs the tasks that are ready, after each poll: one greenlet runs them one after another, as long as none waits.
 
-    Like the threads of a pool, a greenlet is used for many tasks: what one leaves behind in greenlet-local storage or in a
-    context variable, a later one finds.
+    As in a pool of threads, one greenlet runs many tasks: a later task finds what an earlier one has left in greenlet-local
+    storage or in a context variable.
 
     Args:
-        most: tasks that may wait in the middle at the same time; further ones are refused. Where tasks compute for long, those
+        most: tasks that may wait in the middle at the same time; further ones are refused. While tasks compute for long, those
             that are ready count too.
         keep: idle greenlets to keep for tasks to come.
 
     Attributes:
-        ready: tasks to be run; `ready.append` is a watcher's callback.
+        ready: tasks to run; `ready.append` is a watcher's callback.
     """
 
     def __init__(self, most: int = MAX_CALLS, keep: int = 64) -> None:
@@ -67,12 +68,12 @@ class Greenlets:
         return self._count - len(self._idle)
 
     def start(self) -> None:
-        """Begin to run what is ready, whenever the loop has polled."""
+        """Run what is ready after each poll of the loop, from now on."""
         self._watcher = get_hub().loop.check(ref=False, priority=_AFTER_IO)
         self._watcher.start(self._run)
 
     def run_later(self, task: Task) -> None:
-        """Run a task after others that are ready by then."""
+        """Run a task after the others that are ready by then."""
         get_hub().loop.run_callback(self._run_now, task)
 
     def _run_now(self, task: Task) -> None:
@@ -81,7 +82,7 @@ class Greenlets:
             self._run()
 
     def refuse_all(self, refuse: bool) -> None:
-        """Whether to refuse every task that becomes ready from now on; the usual path of a task does not check this."""
+        """Refuse every task that becomes ready from now on, or run them again; the usual path of a task does not check this."""
         if refuse:
             self._next = self._refusing  # type: ignore[method-assign]  # in the place of the class's own
         else:
@@ -89,7 +90,7 @@ class Greenlets:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Wait for somebody else in here without being counted: what a client makes wait is not what the server has to do."""
+        """In this block, do not count the current task among those that wait: it waits for a client, and the server has no work."""
         greenlet = gevent.getcurrent()
         counted = isinstance(greenlet, _Greenlet) and greenlet.task is not None
         self._count -= counted
@@ -99,7 +100,7 @@ class Greenlets:
             self._count += counted
 
     def stop(self) -> None:
-        """Run no more, and end the idle greenlets."""
+        """Run no more tasks, and end the idle greenlets."""
         if self._watcher is not None:
             self._watcher.stop()
             self._watcher.close()
@@ -108,17 +109,17 @@ class Greenlets:
         gevent.killall(idle, block=False)
 
     def disown(self) -> None:
-        """In a forked child, make the current greenlet the last one: the tasks are the parent's."""
+        """In a forked child, run nothing after the current task: the others belong to the parent."""
         self.ready.clear()
         self._keep = -1
 
     def _run(self) -> None:
-        """Run all that is ready; in the hub, to which a greenlet comes back when it waits or has done everything."""
+        """Run all that is ready. Runs in the hub, to which a greenlet returns when it waits or when nothing is left."""
         count = len(self.ready)
         if not count:
             return
         surplus = count + self.waiting - self.most
-        if surplus > 0 and self._average > _LONG:  # they compute: the last of them would wait for long
+        if surplus > 0 and self._average > _LONG:  # they compute: the last ones would wait for long
             count -= min(surplus, count)
             _Greenlet(self._refuse, len(self.ready) - count).switch()
         begin = time.perf_counter()
@@ -150,7 +151,7 @@ class Greenlets:
         task: Task | None
         try:
             while True:
-                # After a wait it is not `run` that comes back here, and nobody would see that a further task waits.
+                # After a wait it is not `_run` that resumes this greenlet, and a further task that waits would go unnoticed.
                 while ready and not greenlet.waited:
                     greenlet.task = task = ready.popleft()
                     task.advance()
@@ -163,7 +164,7 @@ class Greenlets:
             self._count -= 1
 
     def _refuse(self, count: int) -> None:
-        """Refuse so many tasks, those that came last."""
+        """Refuse this many tasks, those that came last."""
         for task in [self.ready.pop() for _ in range(count)][::-1]:
             task.refuse()
 

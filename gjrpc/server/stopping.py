@@ -1,7 +1,7 @@
-"""Stops a server in the main thread at SIGINT and SIGTERM, and logs that it serves and stops.
+"""Stops a server at SIGINT and SIGTERM, in the main thread, and logs when it starts and stops.
 
-Owns the two signals while a server serves: the first one drains the calls in flight, a second one does not wait for them. It
-knows the server only as something that can be stopped.
+Owns the two signals while a server runs: the first signal drains it, a second one stops it without waiting. It knows the server
+only as something that can be stopped.
 """
 
 import logging
@@ -53,9 +53,8 @@ def nothing() -> None:
 def on_signals(server: Stoppable, stopping: Callable[[], object] = nothing) -> Iterator[None]:
     """In this block, let SIGINT and SIGTERM stop a server.
 
-    A signal is left alone if the application handles it by `signal.signal` or ignores it, and outside of the main thread, where
-    Python gets no signals. If a call holds the event loop, so that the server can't stop in good order, a second signal ends the
-    process.
+    It leaves a signal alone that the application handles by `signal.signal` or ignores, and both outside of the main thread, where
+    Python gets no signals. If a call holds the event loop, so that the server can't drain, a second signal ends the process.
 
     Args:
         server: the server to stop.
@@ -76,7 +75,7 @@ def on_signals(server: Stoppable, stopping: Callable[[], object] = nothing) -> I
 
 
 class _Signals:
-    """Python handlers of the two signals: the event loop's own would not run while a call holds the loop."""
+    """Python handlers for the two signals: the event loop's own would not run while a call holds the loop."""
 
     def __init__(self) -> None:
         self._before: dict[signal.Signals, Any] = {}
@@ -84,13 +83,13 @@ class _Signals:
         self._since: float | None = None  # the time of a signal that the event loop has not seen yet
 
     def take(self) -> None:
-        """Set the handlers that nobody else has set."""
+        """Set a handler for each signal that has none yet."""
         self._process = os.getpid()
         for number in SIGNALS:
             if signal.getsignal(number) in _UNTOUCHED:
                 try:
                     self._before[number] = signal.signal(number, self._hear)
-                except ValueError:  # gevent takes the thread that imports it for the main one, and Python knows that it is not
+                except ValueError:  # gevent takes the thread that imports it for the main one, and Python knows better
                     return
 
     def give_back(self) -> None:
@@ -102,12 +101,12 @@ class _Signals:
 
     def _hear(self, number: int, _: object) -> None:
         """Handle a signal; runs in the main thread, between any two instructions."""
-        if os.getpid() != self._process:  # forked, and no server any more
+        if os.getpid() != self._process:  # forked: this process does not serve
             self.give_back()
             os.kill(os.getpid(), number)
         elif self._since is not None and time.monotonic() - self._since > _HELD:
             os.write(2, b"%b again while a call holds the event loop: exiting at once\n" % signal.Signals(number).name.encode())
-            os._exit(128 + number)  # as of a process that the signal has ended
+            os._exit(128 + number)  # as if the signal had ended the process
         else:
             self._since = self._since or time.monotonic()
             get_hub().loop.run_callback(self._tell, signal.Signals(number).name)

@@ -1,7 +1,7 @@
 """Counts the bytes of answers that wait for their clients, and bounds them for the whole process.
 
-Owns their count, what happens if there are too many, and whom the server disconnects then: the slowest clients. It knows no
-sockets.
+Owns their count, and what happens when there are too many: further calls are refused, and the slowest clients are disconnected.
+It knows no sockets.
 """
 
 from collections.abc import Callable
@@ -12,15 +12,15 @@ class Sender(Protocol):
     """Something that waits for a client to take an answer."""
 
     def look(self, now: float) -> None:
-        """Note how far the client has got by the server's time."""
+        """Check how far the client is, at the server's time `now`."""
         ...
 
     def rate(self, now: float) -> float | None:
-        """Bytes a second that the client has taken of this answer; None while it is too early to say."""
+        """Return the bytes per second that the client has taken of this answer; None while it is too early to know."""
         ...
 
     def give_up(self) -> None:
-        """Stop waiting, and give the answer up."""
+        """Stop waiting, and abandon the answer."""
         ...
 
 
@@ -34,7 +34,7 @@ class Unsent:
     Attributes:
         total: bytes that wait now.
         full: whether there are too many.
-        given_up: how many answers were given up so far, to make room.
+        given_up: how many answers were abandoned so far, to make room.
     """
 
     def __init__(self, most: int, changed: Callable[[bool], None]) -> None:
@@ -46,7 +46,7 @@ class Unsent:
         self._counts: dict[Sender, int] = {}
 
     def note(self, sender: Sender, count: int) -> None:
-        """Note how many bytes a sender has left; 0 forgets it."""
+        """Note how many bytes a sender still has to send; 0 forgets the sender."""
         self.total += count - self._counts.pop(sender, 0)
         if count:
             self._counts[sender] = count
@@ -56,14 +56,14 @@ class Unsent:
             self._changed(full)
 
     def look(self, now: float) -> None:
-        """Check all waiting answers; to be called a few times a second."""
+        """Check all waiting answers; the sweep calls this a few times a second."""
         for sender in self._counts:
             sender.look(now)
         if self.full:
             self._give_up(now)
 
     def _give_up(self, now: float) -> None:
-        """Give up the answers of the slowest clients until half of the room is free; meanwhile new calls are refused."""
+        """Abandon the answers of the slowest clients until half of the room is free; meanwhile new calls are refused."""
         left = self.total
         rates = [(rate, index, sender) for index, sender in enumerate(self._counts) if (rate := sender.rate(now)) is not None]
         for _, _, sender in sorted(rates):

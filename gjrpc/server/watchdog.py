@@ -1,6 +1,6 @@
-"""Notices a method that holds the event loop, so that nobody else is served, and names it.
+"""Notices a method that holds the event loop, so that no other call is served, and logs its name.
 
-Owns the thread that looks, what it counts, and what it does about a method that stalls again and again. A call pays nothing for
+Owns the thread that watches, its counts, and what it does about a method that holds it again and again. A call pays nothing for
 it: the thread looks at the stack of the loop's thread from outside, a few times in each span of the limit.
 """
 
@@ -22,7 +22,7 @@ from gjrpc.server import foreign
 
 log = logging.getLogger("gjrpc.server")
 
-# The ones below gevent's patches: a greenlet could not look while the loop stands still.
+# The functions below gevent's patches: a greenlet could not watch while a call holds the loop.
 _start_thread = monkey.get_original("_thread", "start_new_thread")
 _thread_ident = monkey.get_original("_thread", "get_ident")
 _sleep = monkey.get_original("time", "sleep")
@@ -38,10 +38,10 @@ class Watchdog:
 
     Args:
         limit: seconds that a call may hold the loop.
-        offload: whether a method that has held it three times is run in a thread from then on, as if it were `blocking`.
+        offload: whether a method that has held it three times runs in a thread from then on, as if it were `blocking`.
 
     Attributes:
-        stalls: how often each method held the loop for longer.
+        stalls: how often each method held the loop for longer than that.
     """
 
     def __init__(self, limit: float = STALL_LIMIT, *, offload: bool = False) -> None:
@@ -51,19 +51,19 @@ class Watchdog:
         self._alive = False
 
     def start(self, loop: Any) -> None:
-        """Begin to watch the loop that runs in this thread."""
+        """Start watching the loop that runs in this thread."""
         self._alive = True
         _start_thread(self._watch, (loop, _thread_ident()))
 
     def stop(self) -> None:
-        """Watch no more; the thread ends with its next look."""
+        """Stop watching; the thread ends at its next look."""
         self._alive = False
 
     def _watch(self, loop: Any, thread: int) -> None:
         try:
             self._look_again_and_again(loop, thread)
         except ValueError:
-            if self._alive:  # else the loop is gone that it still looked at
+            if self._alive:  # else the loop is gone that it was looking at
                 raise
 
     def _look_again_and_again(self, loop: Any, thread: int) -> None:
@@ -90,8 +90,8 @@ class Watchdog:
         self.stalls[name] += 1
         if self.stalls[name] == 1:
             words = (
-                "%s holds the event loop for more than %g s, and nobody else is served meanwhile: register it with "
-                "blocking=True, or let it wait by gevent's means. It is here:"
+                "%s holds the event loop for more than %g s, and no other call is served meanwhile: register it with "
+                "blocking=True, or make it wait through gevent. It is here:"
             )
             _warn(_stack(call, top), words, name, self.limit)
         elif self._offload and method is not None and method.plain and self.stalls[name] >= _OFTEN:
