@@ -1,7 +1,7 @@
 """py-jrpc's own names, on this project's parts.
 
-Owns what a program written for py-jrpc 2.1.1 finds: its four classes and two exceptions. Nothing else here depends on it. The
-answers on the wire are this project's (CONVENTION, section 8, lists the differences).
+Owns the four classes and two exceptions that programs written for py-jrpc 2.1.1 use. Nothing else depends on it. The answers on
+the wire are this project's (CONVENTION, section 8, lists the differences).
 """
 
 import socket
@@ -32,7 +32,7 @@ TIMEOUT = 30.0
 
 
 class HTTPError(Exception):
-    """The server answered with an error; `code` is the HTTP status, `body` the text of the answer."""
+    """The server answered with an error; `code` is the HTTP status, `body` the answer's text."""
 
     def __init__(self, response: requests.Response) -> None:
         super().__init__(f"HTTP Error {response.status_code}: {reason_phrase(response.status_code)}")
@@ -49,10 +49,10 @@ class URLError(Exception):
 
 
 class SimpleTCPRequestHandler(BaseHTTPRequestHandler):
-    """Notes answers; a subclass may note them in its own way by `log_request` and `log_error`.
+    """Logs answers; a subclass may override `log_request` and `log_error`.
 
-    One is made for each answer, with `client_address`, `requestline`, `command`, `path` and `server`; requests are read and
-    answered elsewhere, so there is nothing else to override.
+    The server makes one for each answer, with `client_address`, `requestline`, `command`, `path` and `server`. It reads and
+    answers requests elsewhere, so nothing else can be overridden.
     """
 
     def __init__(self, server: "SimpleTCPServer", client_address: Any, head: Head) -> None:
@@ -65,7 +65,7 @@ class SimpleTCPRequestHandler(BaseHTTPRequestHandler):
         self.requestline = f"{self.command} {self.path} {self.request_version}"
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Note an answer, unless the server was made with `logging=False`."""
+        """Log an answer, unless the server was made with `logging=False`."""
         if self.server.logging:  # type: ignore[attr-defined]  # the server is a SimpleTCPServer
             super().log_request(code, size)
 
@@ -103,15 +103,15 @@ class SimpleTCPDispatcher:
         return self.registry.list_methods()
 
     def method_signature(self, method_name: str) -> dict[str, Any]:
-        """Give the parameter names of a method."""
+        """Return the parameter names of a method."""
         return self.registry.method_signature(method_name)
 
     def method_help(self, method_name: str) -> str:
-        """Give the documentation of a method."""
+        """Return the documentation of a method."""
         return self.registry.method_help(method_name)
 
     def _dispatch(self, method: str, params: Any) -> Any:
-        """Call a method in this process and give its result, by the argument convention.
+        """Call a method in this process by the argument convention, and return its result.
 
         Raises:
             NameError: there is no such method, as in py-jrpc.
@@ -132,8 +132,8 @@ class SimpleTCPServer(SimpleTCPDispatcher):
 
     Args:
         address: `(host, port)`.
-        request_handler: a subclass of `SimpleTCPRequestHandler`, for its way of logging.
-        logging: whether answers are noted on standard error.
+        request_handler: a subclass of `SimpleTCPRequestHandler`, which logs the answers.
+        logging: whether answers are logged to standard error.
         bind_and_activate: whether to bind and listen at once, or on `serve_forever`.
 
     Attributes:
@@ -153,7 +153,7 @@ class SimpleTCPServer(SimpleTCPDispatcher):
         bind_and_activate: bool = True,
     ) -> None:
         super().__init__()
-        # Threads in py-jrpc were what let two functions run at once; here it is the pool for blocking methods that does.
+        # In py-jrpc threads let two functions run at once; here the pool for blocking methods does.
         self._blocking = isinstance(self, socketserver.ThreadingMixIn)
         self.logging = logging
         self.RequestHandlerClass = request_handler
@@ -194,7 +194,7 @@ class SimpleTCPServer(SimpleTCPDispatcher):
             self._stopped.set()
 
     def shutdown(self) -> None:
-        """Let `serve_forever`, in another thread, end its calls and return; wait for that."""
+        """Stop `serve_forever` in another thread, and wait until it has ended its calls and returned."""
         if self._wake is not None:
             self._wake.send()
         self._stopped.wait()
@@ -212,7 +212,7 @@ class SimpleTCPServer(SimpleTCPDispatcher):
 
 
 class _HandlerLog:
-    """Tells a request handler of the user's about each answer; takes the place of `gjrpc.http.access_log.AccessLog`."""
+    """Logs each answer by the server's request handler; replaces `gjrpc.http.access_log.AccessLog`."""
 
     def __init__(self, server: SimpleTCPServer) -> None:
         self._server = server
@@ -242,15 +242,15 @@ class SimpleTCPClient:
         self.methods: list[str] = codec.decode(self.get("list_methods").encode())["list_methods"]
 
     def get(self, url: str) -> str:
-        """The body of a GET of a path below the server's URL."""
+        """Return the body of a GET of a path below the server's URL."""
         return _text(lambda: self._transport.get(url.lstrip("/"), repeatable=False))
 
     def post(self, data: Any) -> str:
-        """The body of a POST of any value as JSON, as in `post({"add": [1, 2]})`."""
+        """POST any value as JSON, as in `post({"add": [1, 2]})`, and return the body of the answer."""
         return _text(lambda: self._transport.post("", codec.encode(data), repeatable=False))
 
     def geturl(self) -> str:
-        """The server's URL."""
+        """Return the server's URL."""
         return self.url
 
     def __getattr__(self, name: str) -> "_Method":
@@ -263,7 +263,7 @@ class SimpleTCPClient:
 
 
 class _Method:
-    """A method of the server by its name, dotted where attributes follow."""
+    """A method of the server by its name; further attributes make it a dotted name."""
 
     def __init__(self, client: SimpleTCPClient, name: str) -> None:
         self._client = client
@@ -279,7 +279,7 @@ class _Method:
 
 
 def _text(ask: Callable[[], requests.Response]) -> str:
-    """Return the text of an answer; like the client, follow no redirect and bound time and size."""
+    """Return the text of an answer; like the client, follow no redirect and limit time and size."""
     try:
         response = ask()
     except ClientError as error:
@@ -291,7 +291,7 @@ def _text(ask: Callable[[], requests.Response]) -> str:
 
 
 def _unwrapped(listener: Any) -> tuple[Any, ssl.SSLContext | None]:
-    """A listening socket without its TLS layer, and the context of that layer."""
+    """Return a listening socket without its TLS layer, and the context of that layer."""
     if not hasattr(listener, "context"):
         return listener, None
     return socket.socket(fileno=listener.detach()), listener.context

@@ -125,7 +125,7 @@ def started(launch, tmp_path, script):
 
 
 def test_plain_example(launch, tmp_path):
-    """The server and client examples talk, the answers are noted, and Ctrl-C ends the server."""
+    """py-jrpc's server and client examples work, answers are logged, and Ctrl-C ends the server."""
     program, port = started(launch, tmp_path, SERVER.format(functions=FUNCTIONS, wrap=""))
     assert call(port) == ANSWERS
     program.wait_for(r'"POST / HTTP/1.1" 200')
@@ -136,7 +136,7 @@ def test_plain_example(launch, tmp_path):
 
 
 def test_threaded_example(launch, tmp_path):
-    """A server with ThreadingMixIn and a request handler of its own notes answers and errors in its own way."""
+    """A server with ThreadingMixIn and its own request handler logs answers and errors by that handler."""
     program, port = started(launch, tmp_path, THREADED.format(functions=FUNCTIONS))
     assert call(port) == ANSWERS
     program.wait_for(r"127\.0\.0\.1 - POST / HTTP/1\.1 200 15")
@@ -168,7 +168,7 @@ def test_tls_in_this_process(run, certificate):
 
 
 def test_client(run):
-    """The client gives JSON texts, lists what it can do, and has py-jrpc's exceptions."""
+    """The client returns JSON texts, lists the methods, and raises py-jrpc's exceptions."""
     server = SimpleTCPServer(("localhost", 0), logging=False)
     server.register_function(ping)
     server.register_function(lambda a, b=10: a + b, "add")
@@ -224,7 +224,7 @@ def test_a_host_of_another_name(run):
 
 
 def test_instances(run):
-    """Dotted names reach into a registered instance, and an instance's own _dispatch gets what is not registered."""
+    """Dotted names reach into a registered instance, and an instance's `_dispatch` gets calls of unregistered names."""
     server = SimpleTCPServer(("localhost", 0), logging=False)
     server.register_instance(Host())
     server.register_instance(Own())
@@ -236,7 +236,7 @@ def test_instances(run):
 
 
 def test_dispatcher():
-    """The dispatcher answers in the process too, and a taken name is an error at once."""
+    """The dispatcher also calls methods in the process, and a taken name is an error at once."""
     dispatcher = SimpleTCPDispatcher()
     dispatcher.register_function(ping)
     dispatcher.register_instance(Own())
@@ -257,7 +257,7 @@ def test_dispatcher():
 
 
 def test_threads_run_at_the_same_time(run):
-    """With ThreadingMixIn, functions that wait in C wait at the same time."""
+    """With ThreadingMixIn, functions that block in C run at the same time."""
     everyone = threading.Barrier(4)
 
     class Server(socketserver.ThreadingMixIn, SimpleTCPServer):
@@ -296,7 +296,7 @@ def test_life():
 
 
 def test_the_client_goes_nowhere_else(serve, tmp_path, monkeypatch):
-    """A redirect is an HTTPError and no second call; no password of .netrc is sent, and an answer is bounded."""
+    """A redirect is an HTTPError and no second call; no password of .netrc is sent, and the size of an answer is limited."""
     heard = []
 
     def application(environ, start_response):

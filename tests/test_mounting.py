@@ -218,7 +218,7 @@ class Mounted:
 
 @pytest.fixture(scope="module", params=SERVERS)
 def mounted(request, tmp_path_factory):
-    """Each server in turn, started once for the tests that change nothing in it."""
+    """Each server in turn, started once for the tests that change nothing on it."""
     folder = tmp_path_factory.mktemp("mounted")
     (folder / "app.py").write_text(APP, encoding="utf-8")
     with launcher() as launch:
@@ -246,7 +246,7 @@ def test_each_server_answers_the_same(mounted):
 
 
 def test_a_chunked_body(mounted):
-    """A chunked body is read to its end and no further than the limit; uWSGI, which keeps it back, is told so honestly."""
+    """A chunked body is read to its end, at most to the limit; under uWSGI, which withholds it, the client is told so."""
     if mounted.name == "uwsgi":
         answer = mounted.ask(CHUNKED)
         assert (answer.status, "Content-Length" in answer.json()["detail"]) == (411, True)
@@ -261,7 +261,7 @@ def test_a_chunked_body(mounted):
 
 @pytest.mark.parametrize("name", ["own", "gunicorn gevent", "uwsgi", LATE])
 def test_blocking_methods_and_deadlines_under_gevent(launch, folder, name):
-    """Where gevent runs, blocking methods run in its threads and stall nobody, and deadlines hold."""
+    """Under gevent, blocking methods run in its threads and block no other call, and deadlines hold."""
     # uWSGI's other option, which most of its examples have, patches when the application has been loaded.
     mounted = Mounted(uwsgi("--gevent-monkey-patch") if name == LATE else SERVERS[name], launch, folder)
     assert mounted.ask(request("GET", "/runtime")).json() == {"runtime": "Green"}
@@ -281,7 +281,7 @@ def test_blocking_methods_and_deadlines_under_gevent(launch, folder, name):
 
 @pytest.mark.parametrize("name", ["gunicorn sync", "gunicorn gthread", "waitress"])
 def test_blocking_methods_without_gevent(launch, folder, name):
-    """Where gevent does not run, a blocking method runs where it is called."""
+    """Without gevent, a blocking method runs where it is called."""
     mounted = Mounted(SERVERS[name], launch, folder)
     Path(folder, "opened").touch()
     assert mounted.ask(request("GET", "/runtime")).json() == {"runtime": "Plain"}
@@ -290,14 +290,14 @@ def test_blocking_methods_without_gevent(launch, folder, name):
 
 
 def test_the_failure_is_in_each_log(launch, folder):
-    """What a client is not told stands in the log of a foreign server, under the ref that the client got."""
+    """On other servers, too, the log has the details of an error under the ref that the client got."""
     mounted = Mounted(SERVERS["gunicorn sync"], launch, folder)
     ref = json.loads(mounted.ask(request("GET", "/fail")).body)["ref"]
     mounted.program.wait_for(rf"ref {ref}: method fail(?s:.*)ZeroDivisionError: a secret")
 
 
 def answer(server, path, host="localhost"):
-    """The status of a GET, and its JSON, asked by a greenlet of this hub."""
+    """The status of a GET from a greenlet of this hub, and its JSON."""
     with gevent.socket.create_connection(server.address, timeout=TIMEOUT) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
         head, _, body = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")

@@ -211,21 +211,21 @@ ANSWERS = {
 
 @pytest.mark.parametrize(("verb", "target", "body", "answer"), ANSWERS.values(), ids=ANSWERS)
 def test_a_success(application, verb, target, body, answer):
-    """A call that succeeds is answered 200 with the name and the result as JSON on one line."""
+    """A successful call is answered with 200, and the name and the result as JSON on one line."""
     response = ask(application, verb, target, body)
     assert (response.status, response.body) == (200, answer)
     assert response.headers == (("Content-Type", "application/json"),)
 
 
 def test_all_methods_are_listed(application):
-    """list_methods gives the sorted names of all methods, the three of introspection included."""
+    """`list_methods` returns the sorted names of all methods, including the three for introspection."""
     names = json.loads(ask(application, "GET", "/list_methods").body)["list_methods"]
     expected = {*METHODS, "stats.cpu.percent", "list_methods", "method_signature", "method_help"}
     assert names == sorted(expected)
 
 
 def test_head_is_answered_as_get(application):
-    """A HEAD is answered as the GET would be; the body is left out where it is written."""
+    """A HEAD is answered as a GET; the server leaves the body out."""
     for target in ("/ping", "/nope", "/plus?a=x&b=1", "/-/healthy"):
         asked, told = ask(application, "HEAD", target), ask(application, "GET", target)
         assert (asked.status, asked.headers, asked.body) == (told.status, told.headers, told.body)
@@ -241,7 +241,7 @@ def test_head_is_answered_as_get(application):
     ],
 )
 def test_options(application, target, allowed):
-    """OPTIONS is answered 204 with the verbs that are allowed, and any other verb 405 with the same."""
+    """OPTIONS is answered with 204 and the allowed verbs, any other verb with 405 and the same verbs."""
     response = ask(application, "OPTIONS", target)
     assert (response.status, response.body, response.headers) == (204, b"", (("Allow", allowed),))
     refused = ask(application, "DELETE", target)
@@ -342,7 +342,7 @@ def test_an_error(application, verb, target, body, status, words):
     ],
 )
 def test_an_error_has_what_is_known(application, target, members):
-    """A problem names the method where one is known, the log's reference where there is more, and the method's data."""
+    """A problem has the method's name if it is known, the reference if the log has details, and the method's data."""
     told = json.loads(ask(application, "GET", target).body)
     assert told.keys() - {"type", "title", "status", "detail"} == members
     assert told.get("method", target[1:]) == target[1:]
@@ -365,13 +365,13 @@ HEADERS = [
 
 @pytest.mark.parametrize(("target", "name", "value"), HEADERS)
 def test_an_error_has_the_headers_of_its_status(application, target, name, value):
-    """A 401 names the challenge and a 503 says when to come back, and other errors say neither."""
+    """A 401 has the challenge and a 503 the time to retry; other errors have neither."""
     assert header(ask(application, "GET", target), name) == value
     assert header(ask(application, "GET", "/nope"), name) is None
 
 
 def test_a_method_that_is_overloaded_has_begun(application):
-    """A 503 of a method does not invite the client to repeat the call, unless the method says so."""
+    """A 503 of a method has no Retry-After, which would invite a retry, unless the method sets it."""
     answered = ask(application, "GET", "/overloaded")
     assert (answered.status, header(answered, "Retry-After")) == (503, None)
 
@@ -381,7 +381,7 @@ ERRORS = [kind for kind in vars(errors).values() if isinstance(kind, type) and i
 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
 def test_each_error_has_a_status(kind):
-    """Each kind of error stands in the table or has a status of its own, which can be written."""
+    """Each class of errors has a status in the table or of its own."""
     assert kind in STATUS or kind.status is not None
     options = {errors.InternalError: {"ref": "abc"}, errors.VerbNotAllowed: {"allow": "GET"}}.get(kind, {})
     response = refusal(kind("no", **options))
@@ -390,7 +390,7 @@ def test_each_error_has_a_status(kind):
 
 
 def test_the_depth_limit_is_an_option(registry):
-    """The depth that JSON may have is the application's to say, for the body of each form."""
+    """The limit of nesting is an option of the application, and holds for each form of a body."""
     application = Application(registry, max_depth=3)
     assert ask(application, "POST", "/", b'{"echo":[[1]]}').status == 200
     for target, body in (("/", b'{"echo":[[[1]]]}'), ("/echo", b"[[[[1]]]]")):
@@ -420,7 +420,7 @@ def test_the_other_dialect_has_the_same_door(application, body, status, answer):
 
 
 def test_pages(registry):
-    """What is not a method lives under /-/: the index, and whether the server is healthy and ready."""
+    """The index and the two probes are under /-/."""
     application = Application(registry)
     index = json.loads(ask(application, "GET", "/-/").body)
     pages = ["/-/", "/-/healthy", "/-/openapi.json", "/-/openrpc.json", "/-/ready"]
@@ -430,7 +430,7 @@ def test_pages(registry):
 
 
 def test_a_server_that_shuts_down_is_not_ready(registry):
-    """While the server shuts down it is healthy but not ready, and says when to ask again."""
+    """A server that is stopping is healthy but not ready, and says when to retry."""
     application = Application(registry)
     peer = SimpleNamespace(server_ready=False, server_hosts=frozenset())
     response = application.respond(Request(Head("GET", "/-/ready")), peer)
@@ -439,7 +439,7 @@ def test_a_server_that_shuts_down_is_not_ready(registry):
 
 
 def test_no_method_s_name_is_taken_by_a_page():
-    """Methods may be called as the pages are."""
+    """Methods may have the names of pages."""
     registry = Registry()
     for name in ("healthy", "ready", "-", "metrics"):
         registry.register(lambda: 1, name)
@@ -467,14 +467,14 @@ def test_any_content_type_will_do(application, content_type):
     ],
 )
 def test_a_web_page_needs_an_origin_and_json(registry, headers, status):
-    """A request with an Origin needs one that is allowed and application/json."""
+    """A request with an Origin needs an allowed one, and the content type application/json."""
     application = Application(registry, allowed_origins=["http://page.example"])
     assert ask(application, "POST", "/", b'{"ping":""}', host="here", **headers).status == status
 
 
 @pytest.mark.parametrize("target", ["/-/healthy", "/-/ready"])
 def test_a_probe_of_http_1_0_needs_no_host(serve, registry, target):
-    """A load balancer's HTTP/1.0 without Host is told of the health, and any other such request what is missing."""
+    """A probe of HTTP/1.0 without Host is answered; any other such request is told what is missing."""
     served = serve(Application(registry, allowed_hosts=["localhost"]))
     assert served.exchange(f"GET {target} HTTP/1.0\r\n\r\n".encode()).startswith(b"HTTP/1.1 200 ")
     refused = served.exchange(b"GET /ping HTTP/1.0\r\n\r\n")
@@ -488,7 +488,7 @@ def test_a_probe_of_http_1_0_needs_no_host(serve, registry, target):
     [("https", None, 200), ("http", None, 403), ("https", "same-origin", 200), ("https", "cross-site", 403)],
 )
 def test_a_page_under_another_server(registry, scheme, site, status):
-    """Under any WSGI server the same origin has the scheme of the environ."""
+    """Under any WSGI server the scheme of the server's own origin is that of the environ."""
     page = {"HTTP_HOST": "here", "HTTP_ORIGIN": "https://here", "wsgi.url_scheme": scheme}
     fetched = {"HTTP_SEC_FETCH_SITE": site} if site else {}
     assert through_wsgi(Application(registry), **page, **fetched)[0].startswith(f"{status} ")
@@ -497,7 +497,7 @@ def test_a_page_under_another_server(registry, scheme, site, status):
 @pytest.mark.parametrize(("host", "status"), [("localhost:9999", 200), ("127.0.0.1", 200), ("evil.example", 421)])
 @pytest.mark.parametrize("target", ["/ping", "/-/", "/nope"])
 def test_a_host_that_is_not_on_the_list_is_misdirected(registry, host, status, target):
-    """A host that is not on the list gets 421 and is told the option, for methods and pages alike."""
+    """A host that is not on the list gets 421 and the name of the option, for methods and pages alike."""
     application = Application(registry, allowed_hosts=["localhost", "127.0.0.1"])
     response = ask(application, "GET", target, host=host)
     assert response.status == (404 if target == "/nope" and status == 200 else status)
@@ -505,7 +505,7 @@ def test_a_host_that_is_not_on_the_list_is_misdirected(registry, host, status, t
 
 
 def test_any_host_is_answered_for_by_default(application):
-    """The application's default is any host."""
+    """By default the application answers for any host."""
     assert ask(application, "GET", "/ping", host="evil.example").status == 200
     assert ask(application, "GET", "/ping").status == 200
 
@@ -514,7 +514,7 @@ def test_any_host_is_answered_for_by_default(application):
 
 
 def test_observers_and_the_runtime_are_handed_on(registry):
-    """The application's runtime runs what is not plain, and its observers are told of each call."""
+    """The application's runtime runs methods that are not plain, and its observers see each call."""
     told = []
     runtime = Plain()
     application = Application(registry, runtime=runtime, observers=[told.append])
@@ -527,7 +527,7 @@ def test_observers_and_the_runtime_are_handed_on(registry):
     "name", ["guard", "registry", "dispatcher", "max_body", "options", "max_depth", "allowed_hosts", "open_to_all", "ready"]
 )
 def test_parts_can_not_be_assigned(application, name):
-    """What an application is made of can't be assigned later, when heads have been admitted without it."""
+    """The parts of an application can't be assigned, since heads were admitted without the new ones."""
     assert ask(application, "GET", "/ping").status == 200
     with pytest.raises(AttributeError, match=name):
         setattr(application, name, None)
@@ -540,7 +540,7 @@ def test_parts_can_not_be_assigned(application, name):
 
 
 class Stream:
-    """A body that counts what is read of it, in pieces as a socket gives them; endless where no length is given."""
+    """A body that counts the bytes read from it, in pieces as from a socket; endless without a length."""
 
     def __init__(self, data=None, piece=1000):
         self.data = data
@@ -613,7 +613,7 @@ def test_a_status_without_a_phrase_is_valid_wsgi():
 
 
 def test_headers_come_through(registry):
-    """Host, origin and content type are looked at through WSGI too."""
+    """Host, origin and content type are checked through WSGI too."""
     application = Application(registry, allowed_hosts=["here"], allowed_origins=["http://page.example"])
     page = {"HTTP_HOST": "here", "HTTP_ORIGIN": "http://page.example"}
     call = {"verb": "POST", "path": "/", "body": b'{"ping":""}'}
@@ -651,7 +651,7 @@ def test_a_target_is_the_same_from_each_server(application, target, path, query,
 @pytest.mark.parametrize("raw", ["RAW_URI", "REQUEST_URI"])
 @pytest.mark.parametrize(("target", "answer"), [("/echo;a%3Bb", {"echo": "a;b"}), ("/a%2Fb%3Bc%3Fd%25", {"a/b;c?d%": "marks"})])
 def test_a_coded_semicolon_is_not_a_semicolon(application, raw, target, answer):
-    """Where the server keeps the raw target, a percent-encoded mark is part of the name or the value."""
+    """If the server keeps the raw target, a percent-encoded mark is part of the name or the value."""
     _, _, got = through_wsgi(application, path=unquote(target), **{raw: target})
     assert json.loads(got) == answer
 
@@ -660,7 +660,7 @@ def test_a_coded_semicolon_is_not_a_semicolon(application, raw, target, answer):
     "raw", ["*", "/other/ping", "/rpcs/ping", "http://here/rpcs/ping", "/rpc/ping/", "/rpc//ping", "/ping?", "x"]
 )
 def test_a_raw_target_of_another_path_is_passed_over(application, raw):
-    """Where the raw target is not the path below the mount, the decoded path counts."""
+    """If the raw target is not the path below the mount, the decoded path counts."""
     assert through_wsgi(application, RAW_URI=raw, SCRIPT_NAME="/rpc")[2] == b'{"ping":"pong"}'
 
 
@@ -684,7 +684,7 @@ def test_a_raw_target_of_another_path_is_passed_over(application, raw):
     ],
 )
 def test_what_middleware_puts_into_the_environ_counts(application, raw, target, path, query, answer):
-    """Where middleware has written another path or query, that one is called, whatever the raw target says."""
+    """If middleware has written another path or query, that one counts, whatever the raw target is."""
     _, _, got = through_wsgi(application, path=path, QUERY_STRING=query, **{raw: target})
     assert json.loads(got) == answer
 
@@ -694,14 +694,14 @@ def test_what_middleware_puts_into_the_environ_counts(application, raw, target, 
     "encode", [quote, lambda text: "".join(f"%{byte:02x}" for byte in text.encode())], ids=["as needed", "all"]
 )
 def test_a_mount_in_any_encoding(application, mount, encode):
-    """The raw target below a mount is found however the mount is encoded in it, and also where a proxy has taken it off."""
+    """The raw target below a mount is found however the mount is encoded, and also if a proxy has removed the mount."""
     for raw in (encode(mount) + "/echo;a%3Bb", "/echo;a%3Bb"):
         _, _, got = through_wsgi(application, path="/echo;a;b", SCRIPT_NAME=mount, RAW_URI=raw)
         assert json.loads(got) == {"echo": "a;b"}
 
 
 def test_middleware_in_front_of_the_server_s_own_door(serve, registry):
-    """Middleware that rewrites the path, on this project's server, decides what runs."""
+    """On this project's server, too, middleware that rewrites the path decides what runs."""
     application = Application(registry)
 
     def middleware(environ, start_response):
@@ -735,14 +735,14 @@ def limited(registry):
 @pytest.mark.parametrize("environ", NO_LENGTH, ids=["input terminated", "chunked"])
 @pytest.mark.parametrize("piece", [1, 7, 10**9], ids=["byte by byte", "in pieces", "at once"])
 def test_a_body_without_a_length_is_read_to_its_end(limited, environ, piece):
-    """A body that ends by itself is read to its end, however it comes."""
+    """A body without an announced length is read to its end, in any pieces."""
     stream = Stream(b'{"add":[1,2]}', piece)
     _, _, answer = through_wsgi(limited, "POST", "/", **environ, **{"wsgi.input": Adapter(stream)})
     assert answer == b'{"add":3}'
 
 
 class Adapter:
-    """What wsgiref's validator wants of an input, around a stream."""
+    """A stream with the methods that wsgiref's validator requires of an input."""
 
     def __init__(self, stream):
         self.read = stream.read
@@ -799,7 +799,7 @@ def test_a_body_that_ends_early_is_refused(limited):
 
 @pytest.mark.parametrize("length", [None, "", "0"])
 def test_without_a_length_there_is_no_body(limited, length):
-    """Where no body is announced none is waited for."""
+    """The application does not wait for a body that was not announced."""
     stream = Stream()
     environ = {"wsgi.input": Adapter(stream)} | ({} if length is None else {"CONTENT_LENGTH": length})
     assert through_wsgi(limited, "POST", "/ping", **environ)[0] == "200 OK"
@@ -808,7 +808,7 @@ def test_without_a_length_there_is_no_body(limited, length):
 
 @pytest.mark.parametrize("body", [{"CONTENT_LENGTH": "9"}, *NO_LENGTH], ids=["with a length", "input terminated", "chunked"])
 def test_a_stranger_s_body_is_not_read(registry, body, tmp_path):
-    """Who may not call is refused before the body is read, whatever the server says of its length."""
+    """A caller without credentials is refused before the body is read, whatever its announced length."""
     (tmp_path / "tokens").write_text("# nobody's\n")
     application = Application(registry, guard=guard(token_file=str(tmp_path / "tokens")), allowed_hosts=["here"])
     for host, status in (("here", "401 "), ("there", "421 ")):
@@ -818,14 +818,14 @@ def test_a_stranger_s_body_is_not_read(registry, body, tmp_path):
 
 
 def test_no_more_is_read_than_was_announced(limited):
-    """What stands behind the announced length is left in the stream."""
+    """Bytes beyond the announced length are left in the stream."""
     stream = io.BytesIO(b'{"ping":""}{"add":[1,2]}')
     through_wsgi(limited, "POST", "/", CONTENT_LENGTH="11", **{"wsgi.input": stream})
     assert stream.tell() == 11
 
 
 def test_a_chunked_body_that_the_server_keeps():
-    """Where the WSGI server passes no chunked body on, as uWSGI does not, the client is told with 411 to send a length."""
+    """If the WSGI server passes no chunked body on, as uWSGI, the client gets 411 and is told to send a length."""
     environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/ping", "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": io.BytesIO()}
     told = []
     registry = Registry()
@@ -855,7 +855,7 @@ CODED = [
 )
 @pytest.mark.parametrize("door", ["respond", "WSGI", "head"])
 def test_a_coded_body_is_not_read(application, verb, target, coding, status, body, door):
-    """A body with a content coding is refused with the only one that is read, by each way in, before it is read, each time."""
+    """A coded body is refused with the only supported coding, through each door, before it is read, each time."""
     sent = b"" if verb in ("GET", "HEAD") else body if target == "/" else b"[1]"
     for _ in range(2):
         head = Head(verb, target, [("host", "a"), ("content-encoding", coding)])
@@ -874,7 +874,7 @@ def test_a_coded_body_is_not_read(application, verb, target, coding, status, bod
 
 
 def test_a_second_coding_counts_too(application):
-    """Where the header comes on several lines, each of them is looked at."""
+    """If the header has several lines, each of them counts."""
     head = Head("POST", "/", [("content-encoding", "identity"), ("content-encoding", "gzip")])
     assert application.respond(Request(head, b"{}")).status == 415
 
@@ -905,7 +905,7 @@ LONG_TEXTS = {
 
 @pytest.mark.parametrize(("verb", "target", "headers", "message"), LONG_TEXTS.values(), ids=LONG_TEXTS)
 def test_an_error_is_not_as_long_as_what_was_sent(verb, target, headers, message, caplog):
-    """Whatever text is refused, the answer and the log show its beginning at most."""
+    """The answer to a refused text, and the log, show at most its beginning."""
     registry = Registry()
     registry.register(add)
     registry.register(lambda n, /: n, "by_position")
@@ -920,7 +920,7 @@ def test_an_error_is_not_as_long_as_what_was_sent(verb, target, headers, message
 
 
 def test_what_one_application_let_in_another_still_looks_at():
-    """A head that an application has let in, and reads no more closely, is looked at anew by another one."""
+    """A head that one application has admitted is checked again by another one."""
     registry = Registry()
     registry.register(lambda: "pong", "ping")
     registry.register(lambda a: a, "echo")
@@ -933,7 +933,7 @@ def test_what_one_application_let_in_another_still_looks_at():
 
 
 def test_a_head_that_comes_again_is_answered_alike():
-    """The same head with other bodies is answered by what the body says, and a GET with a body is refused each time."""
+    """The same head with another body is answered by its body, and a GET with a body is refused each time."""
     registry = Registry()
     registry.register(lambda a: a, "echo")
     registry.register(lambda: "pong", "ping")

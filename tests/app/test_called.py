@@ -39,10 +39,10 @@ from gjrpc.http.messages import Head, Request
     ],
 )
 def test_the_name(verb, target, body, name):
-    """A call is named in each dialect and of a batch the first few, whatever stands beside; what is no call has no name."""
+    """A call is named in each dialect, and the first few of a batch; a request that is no call has no name."""
     assert called(Request(Head(verb, target), body.encode())) == name
 
 
 def test_invalid_utf8():
-    """A name that is not UTF-8 is none."""
+    """A name that is not UTF-8 is no name."""
     assert called(Request(Head("POST", "/"), b'{"\xff": 1}')) is None

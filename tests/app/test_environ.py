@@ -20,13 +20,13 @@ class Socket:
     ("environ", "peer"), [({"REMOTE_ADDR": "192.0.2.1"}, "192.0.2.1"), ({"REMOTE_ADDR": ""}, "unix"), ({}, "unix")]
 )
 def test_the_address(environ, peer):
-    """The address is the server's to tell, and without one it is a unix socket."""
+    """The peer's address is the server's REMOTE_ADDR; without one it is a Unix socket."""
     assert EnvironPeer(environ).peer == peer
 
 
 @pytest.mark.parametrize(("environ", "scheme"), [({"wsgi.url_scheme": "https"}, "https"), ({}, "http")])
 def test_the_scheme(environ, scheme):
-    """What the client speaks is the server's to tell."""
+    """The client's scheme is the server's wsgi.url_scheme."""
     assert EnvironPeer(environ).scheme == scheme
 
 
@@ -45,6 +45,6 @@ def test_the_scheme(environ, scheme):
     ],
 )
 def test_the_certificate(environ, name):
-    """A certificate is taken from gunicorn's socket, or as mod_ssl tells it where it was checked, and never from a header."""
+    """A certificate is read from gunicorn's socket or mod_ssl's variables if it was verified, never from a header."""
     certificate = EnvironPeer(environ).certificate
     assert (certificate_name(certificate) if certificate else None) == name

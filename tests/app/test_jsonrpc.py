@@ -91,7 +91,7 @@ def post(application, body):
 
 
 def ask(application, message):
-    """What is answered to a message, given as JSON text or as a value; None where there is no content."""
+    """The decoded response to a message, which is JSON text or a value; None if there is no content."""
     response = post(application, message if isinstance(message, (str, bytes)) else json.dumps(message))
     if response.status == 204:
         assert (response.body, response.headers) == (b"", ())
@@ -116,7 +116,7 @@ def result(value, request_id):
 
 
 def kind(answer):
-    """An answer with its errors brought down to code and id, of which the specification speaks."""
+    """A response with its errors reduced to code and id, which the specification defines."""
     if type(answer) is list:
         return [kind(one) for one in answer]
     return (answer["error"]["code"], answer["id"]) if answer and "error" in answer else answer
@@ -177,7 +177,7 @@ EXAMPLES = {
 
 @pytest.mark.parametrize(("message", "answer"), EXAMPLES.values(), ids=EXAMPLES)
 def test_an_example_of_the_specification(application, message, answer):
-    """Each example of the specification's section 7 is answered as it stands there."""
+    """Each example of the specification's section 7 has the response given there."""
     assert kind(ask(application, message)) == answer
 
 
@@ -268,14 +268,14 @@ def test_a_row_of_the_convention(application, message, answer):
 
 @pytest.mark.parametrize("body", ["1", "null", '"jsonrpc"', "true", "{}", '{"echo":[],"x":1}', "", '{"x', '{"echo":"[jsonrpc]"'])
 def test_what_is_neither_array_nor_marked_is_native(application, body):
-    """What has no member jsonrpc and is no array is the native dialect's, with its statuses and problems."""
+    """A message that is no array and has no member jsonrpc is native, with its statuses and problems."""
     response = post(application, body)
     assert (response.status, response.headers) == (400, (("Content-Type", "application/problem+json"),))
 
 
 @pytest.mark.parametrize("method", ["jsonrpc", "rpc.", "rpc.discover", "rpc.x.y"])
 def test_the_specification_s_names_can_not_be_taken(registry, application, method):
-    """A method can't be named jsonrpc or begin with rpc., and a call of such a name finds nothing but OpenRPC's own."""
+    """No method can be named jsonrpc or begin with rpc., and calls of such names find only OpenRPC's own."""
     with pytest.raises(ValueError, match="reserved"):
         registry.register(subtract, method)
     answer = ask(application, call(method, id=1))
@@ -296,7 +296,7 @@ IDS = [
 @pytest.mark.parametrize("text", IDS, ids=lambda text: text[:20])
 @pytest.mark.parametrize("method", ["echo", "nope"])
 def test_an_id_is_echoed(application, text, method):
-    """An id of any kind comes back as the same value with each digit, with a result and with an error, alone and in a batch."""
+    """An id of any kind is echoed with all digits, with a result and with an error, alone and in a batch."""
     message = f'{{"jsonrpc":"2.0","method":"{method}","id":{text}}}'
     alone, (batched,) = ask(application, message), ask(application, f"[{message}]")
     for answer in (alone, batched):
@@ -304,7 +304,7 @@ def test_an_id_is_echoed(application, text, method):
 
 
 def test_an_id_is_text_where_it_was(application):
-    """Where an id is a number or a text, the bytes of the usual spelling come back too."""
+    """An id that is a number or a string in the usual spelling is echoed byte for byte."""
     for text in ("0", "-0.0", "1.5", str(2**70), '""', '"ä"'):
         assert post(application, f'{{"jsonrpc":"2.0","method":"echo","id":{text}}}').body.endswith(f',"id":{text}}}'.encode())
 
@@ -313,7 +313,7 @@ def test_an_id_is_text_where_it_was(application):
 
 
 def test_each_slot_fails_alone(application, notes, caplog):
-    """An entry that fails in whatever way takes nothing from the others, of which all are run and answered in order."""
+    """An entry that fails in any way changes nothing for the others: all run and are answered in order."""
     broken = {
         -32601: call("nope", id="nope"),
         -32602: call("subtract", [1], id="misfit"),
@@ -355,13 +355,13 @@ def test_an_error_says_what_is_wrong(application, entry, words):
 
 
 def test_the_errors_of_a_whole_batch_say_what_is_wrong(application):
-    """An empty batch and malformed JSON are told as what they are."""
+    """An empty batch and malformed JSON each have their own message."""
     assert ask(application, "[]")["error"]["message"] == "the batch is empty"
     assert ask(application, "[1,")["error"]["message"].startswith("malformed JSON: ")
 
 
 def test_an_exception_is_told_by_its_reference(application, caplog):
-    """What a method raises is in the log under the reference that the client gets, and its text stays there."""
+    """A method's exception is in the log under the reference that the client gets, and only there."""
     first, second = ask(application, [call("fails", id=1), call("fails", [1], id=2)])
     refs = [answer["error"]["data"]["ref"] for answer in (first, second)]
     assert len(set(refs)) == 2
@@ -374,7 +374,7 @@ def test_an_exception_is_told_by_its_reference(application, caplog):
 
 @pytest.mark.parametrize("data", [{"a": [1]}, [], "", 0, False], ids=json.dumps)
 def test_the_library_s_own_error_is_told_whole(application, data):
-    """Code, message and data of an error that the method means for the client are what it gave; HTTP's status stays 200."""
+    """An error that a method means for the client has its code, message and data; the HTTP status stays 200."""
     answer = ask(application, call("refuses", [data], id=1))
     assert answer["error"] == {"code": 17, "message": "the disk is full", "data": data}
     assert "data" not in ask(application, call("refuses", id=1))["error"]
@@ -382,7 +382,7 @@ def test_the_library_s_own_error_is_told_whole(application, data):
 
 @pytest.mark.parametrize("odd", [{"code": object()}, {"data": object()}, {"data": float("nan")}], ids=["code", "data", "NaN"])
 def test_an_error_that_is_not_json_is_an_internal_error(application, registry, odd, caplog):
-    """An error of a method that JSON can't hold is its entry's internal error, and is in the log."""
+    """An error whose data JSON can't hold is an internal error of its entry, and is logged."""
 
     def raises():
         raise CallError("no", **odd)
@@ -399,7 +399,7 @@ def test_a_failing_notification_is_in_the_log(application, caplog):
 
 
 def test_notifications_are_run(application, notes):
-    """Notifications are run, alone and in a batch, with either kind of arguments, in order."""
+    """Notifications run alone and in a batch, with either kind of arguments, in order."""
     ask(application, call("note", [1]))
     ask(application, [call("note", {"b": 2}), call("echo", id=1), call("note"), call("note", [4])])
     assert notes == [(1,), {"b": 2}, None, (4,)]
@@ -409,7 +409,7 @@ def test_notifications_are_run(application, notes):
 
 
 def test_the_limit_of_entries(registry, notes):
-    """A batch of as many entries as the limit is answered, and one more gets a single error that names it; nothing has run."""
+    """A batch with as many entries as the limit is answered; with one more, nothing runs, and one error names the limit."""
     application = Application(registry, max_batch=3)
     assert len(ask(application, [call("note", id=n) for n in range(3)])) == 3
     notes.clear()
@@ -421,7 +421,7 @@ def test_the_limit_of_entries(registry, notes):
 
 
 def test_the_limit_of_entries_has_a_default(application, notes):
-    """By default 1,000 entries are the limit."""
+    """The default limit is 1,000 entries."""
     assert MAX_BATCH == 1000
     assert len(ask(application, [call("note", id=1)] * 1000)) == 1000
     notes.clear()
@@ -430,7 +430,7 @@ def test_the_limit_of_entries_has_a_default(application, notes):
 
 
 def test_the_limit_of_bytes(registry, notes):
-    """From the first answer that goes over the limit on, calls are errors with their ids and are not run; notifications are."""
+    """After the first response beyond the limit, calls get errors with their ids and do not run; notifications do."""
     application = Application(registry, max_answer=450)
     sizes = [10, 200, 1000, 50]
     rest = [call("note", id="late"), call("note"), {"jsonrpc": "2.0", "method": "note", "id": None}]
@@ -446,7 +446,7 @@ def test_the_limit_of_bytes(registry, notes):
 
 
 def test_the_limit_of_bytes_has_a_default(registry):
-    """By default the answers to a batch have 4 MiB at the most, whatever it asks for; what is more is not made."""
+    """By default the responses to a batch have at most 4 MiB, and no more are made."""
     ran = []
 
     def large() -> str:
@@ -463,19 +463,19 @@ def test_the_limit_of_bytes_has_a_default(registry):
 
 @pytest.mark.parametrize("runtime", [Plain(), Green()], ids=["one after the other", "concurrently"])
 def test_the_limit_of_bytes_holds_for_every_slot(registry, runtime):
-    """Where nothing fits each slot is still answered once, also one that is junk or has an id that can't be read."""
+    """If nothing fits, each entry is still answered once, even one that is junk or has an unreadable id."""
     application = Application(registry, max_answer=1, runtime=runtime)
     answers = ask(application, [1, call("echo", id=True), call("echo", id="a"), call("echo"), call("nope", id=2)])
     assert kind(answers) == [(TooLarge.code, None), (TooLarge.code, None), (TooLarge.code, "a"), (TooLarge.code, 2)]
 
 
 def test_a_single_answer_is_not_limited(registry):
-    """The limit is a batch's: a call alone may answer more."""
+    """The limit holds for batches: a single call may have a larger response."""
     assert ask(Application(registry, max_answer=1), call("text", [100], id=1)) == result("x" * 100, 1)
 
 
 def test_a_batch_counts_as_its_entries(registry):
-    """Observers are told of each entry of a batch, notifications and failures included; junk is no call."""
+    """Observers see each entry of a batch, including notifications and failures; junk is no call."""
     told = []
     application = Application(registry, observers=[told.append])
     ask(application, [call("echo", id=1), call("note"), 5, call("fails", id=2), call("nope", id=3)])
@@ -489,7 +489,7 @@ def test_a_batch_counts_as_its_entries(registry):
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, GeneratorExit, SystemExit, BaseException])
 def test_an_entry_may_raise_anything(registry, kind):
-    """Whatever an entry raises, it alone is an internal error."""
+    """Any exception of an entry is an internal error of that entry alone."""
 
     def interrupt():
         raise kind
@@ -500,7 +500,7 @@ def test_an_entry_may_raise_anything(registry, kind):
 
 
 def test_an_interrupt_of_the_process_passes(registry):
-    """A SIGINT that comes in an entry ends what runs the batch, and is no answer."""
+    """A SIGINT during an entry ends what runs the batch, and is not a response."""
     registry.register(lambda: signal.raise_signal(signal.SIGINT), "interrupt")
     with pytest.raises(KeyboardInterrupt):
         ask(Application(registry, runtime=Plain()), [call("interrupt", id=1), call("echo", id=2)])
@@ -516,7 +516,7 @@ def concurrent(registry):
 
 
 def test_entries_wait_at_the_same_time(concurrent, registry):
-    """64 entries that each wait 0.1 s take two turns of 32, and their answers come in the order of the entries."""
+    """64 entries that each wait 0.1 s run in two rounds of 32, and the responses have the order of the entries."""
     running, most = 0, 0
 
     def nap(n):
@@ -537,7 +537,7 @@ def test_entries_wait_at_the_same_time(concurrent, registry):
 
 
 def test_entries_that_do_not_wait_share_a_greenlet(concurrent, registry):
-    """A batch of entries that need not wait runs in one greenlet, in order."""
+    """A batch whose entries do not wait runs in one greenlet, in order."""
     seen = []
     registry.register(lambda n: seen.append((n, gevent.getcurrent())), "see")
     on_a_hub(lambda: ask(concurrent, [call("see", [n], id=n) for n in range(100)]))
@@ -547,7 +547,7 @@ def test_entries_that_do_not_wait_share_a_greenlet(concurrent, registry):
 
 @pytest.mark.parametrize("width", [1, 2, 3, 31, 32, 33, 100])
 def test_no_entry_is_lost(concurrent, registry, notes, width):
-    """Whichever of the entries wait, each is run once and each request answered in its place."""
+    """Whichever entries wait, each runs once, and each response is in its place."""
 
     def maybe(n):
         notes.append(n)
@@ -564,7 +564,7 @@ def test_no_entry_is_lost(concurrent, registry, notes, width):
 
 
 def test_entries_can_wait_for_each_other(concurrent, registry):
-    """An entry that waits for a later one is no deadlock, and one that is answered later keeps its place."""
+    """An entry may wait for a later one without a deadlock, and its response keeps its place."""
     event = gevent.event.Event()
     registry.register(lambda: event.wait(60), "wait")
     registry.register(event.set, "release")
@@ -618,14 +618,14 @@ def test_an_entry_that_is_killed_fails_alone(concurrent, registry, method, waiti
 
 
 def test_a_killed_notification_loses_nothing(concurrent, registry):
-    """A notification whose greenlet is killed is still no answer, and the others are there."""
+    """A notification whose greenlet is killed has no response, and the others have theirs."""
     registry.register(die)
     answers = on_a_hub(lambda: ask(concurrent, [call("die"), call("echo", [1], id=1), call("die"), call("echo", [2], id=2)]))
     assert answers == [result(1, 1), result(2, 2)]
 
 
 def test_a_killed_batch_stops(concurrent, registry, notes):
-    """Killing the greenlet that asked for a batch ends the entry that it runs, or, where it waits for the others, all of them."""
+    """Killing the greenlet of a batch ends the entry that it runs, or all of them if it waits for the others."""
     waiting = gevent.event.Event()
 
     def hang(n):
@@ -650,7 +650,7 @@ def test_a_killed_batch_stops(concurrent, registry, notes):
 
 
 def test_a_batch_of_one_is_run_in_place(concurrent, registry):
-    """A batch of one entry needs no greenlet but the caller's, and is a batch all the same."""
+    """A batch of one entry runs in the caller's greenlet, and is still a batch."""
     seen = []
     registry.register(lambda: seen.append(gevent.getcurrent()), "see")
     caller = []
@@ -664,7 +664,7 @@ def test_a_batch_of_one_is_run_in_place(concurrent, registry):
 
 
 def test_blocking_methods_run_at_the_same_time(concurrent, registry):
-    """Blocking entries run in threads beside each other, and the other entries do not wait for them."""
+    """Blocking entries run in threads at the same time, and the other entries do not wait for them."""
     barrier = threading.Barrier(4, timeout=60)
     order, threads = [], []
 
@@ -691,7 +691,7 @@ def test_blocking_methods_run_at_the_same_time(concurrent, registry):
 
 
 def test_a_blocking_entry_fails_alone(concurrent, registry, caplog):
-    """An exception in a thread is the error of its entry, and a notification of a blocking method is run."""
+    """An exception in a thread is the error of its entry, and notifications of blocking methods run."""
     notified = threading.Event()
     registry.register(fails, "fails_in_a_thread", blocking=True)
     registry.register(notified.set, "notify", blocking=True)
@@ -702,7 +702,7 @@ def test_a_blocking_entry_fails_alone(concurrent, registry, caplog):
 
 
 def test_a_deadline_is_an_entry_s_own(concurrent, registry):
-    """An entry that is over its deadline has an error of its own that says so; the others are answered."""
+    """An entry that exceeds its deadline has an error that says so; the others are answered."""
     registry.register(lambda seconds: gevent.sleep(seconds) or seconds, "nap", deadline=0.05)
     entries = [call("nap", [20], id=1), call("nap", [0], id=2), call("nap", [20]), call("echo", ["x"], id=3)]
     answers = on_a_hub(lambda: ask(concurrent, entries))
@@ -711,7 +711,7 @@ def test_a_deadline_is_an_entry_s_own(concurrent, registry):
 
 
 def test_a_batch_within_a_batch(concurrent, registry):
-    """A method may ask the application for a batch itself."""
+    """A method may itself send a batch to the application."""
     inner = [call("nap", [n], id=n) for n in range(3)]
     registry.register(lambda n: gevent.sleep(0.001) or n, "nap")
     registry.register(lambda: ask(concurrent, inner), "outer")
@@ -723,7 +723,7 @@ def test_a_batch_within_a_batch(concurrent, registry):
 
 
 def test_a_dialect_runs_nothing_itself():
-    """Calls go to what was given to run them, the slots of a batch to what was given for several."""
+    """A dialect runs calls, and the entries of a batch, by the functions that it was given."""
     seen = []
 
     def run(one):
@@ -774,7 +774,7 @@ CODES = {
 
 @pytest.mark.parametrize("code", CODES)
 def test_each_code_is_in_the_docs(code):
-    """Each code that the library uses stands in the README's table, with the HTTP status of native calls."""
+    """Each code that the library uses is in the README's table, with the HTTP status of native calls."""
     status = CODES[code].status or STATUS[CODES[code]]
     assert re.search(rf"^\| {code} \| {status} \| .+ \|$", README.read_text(encoding="utf-8"), re.MULTILINE)
 

@@ -44,7 +44,7 @@ def test_a_target_spells_a_call(target, name, arguments):
 
 
 def test_a_target_is_read_once():
-    """The reading of a target is remembered."""
+    """A target is read once."""
     assert read_target("/once?a=1") is read_target("/once?a=1")
 
 
@@ -68,7 +68,7 @@ def test_a_target_is_read_once():
     ],
 )
 def test_a_target_that_spells_no_call_is_refused(target, words):
-    """A target without a name, with arguments twice, or in another coding is an InvalidRequest that says so."""
+    """A target without a name, with arguments twice, or in another encoding is an InvalidRequest that says so."""
     with pytest.raises(InvalidRequest) as caught:
         read_target(target)
     assert words in caught.value.message
@@ -113,7 +113,7 @@ def test_a_message_has_one_key(arguments):
     ],
 )
 def test_another_message_is_refused(message, what):
-    """What is not an object with one key is refused by what it is, with the way for several calls."""
+    """Any other message is refused with what it is, and how to send several calls."""
     with pytest.raises(InvalidRequest) as caught:
         NativeDialect(Noted()).answer(message, POST)
     assert caught.value.message == (
@@ -123,7 +123,7 @@ def test_another_message_is_refused(message, what):
 
 @pytest.mark.parametrize(("body", "arguments"), [(b"[1,2]", [1, 2]), (b"", []), (b"null", None), (b"0", 0)])
 def test_a_body_is_the_arguments(body, arguments):
-    """The body of a POST to a name is its arguments, and an empty one means none."""
+    """The body of a POST to a name is its arguments; an empty one means none."""
     noted = Noted()
     assert NativeDialect(noted).answer_named("add", body).body == b'{"add":1}'
     assert noted.calls == [("add", arguments, False)]

@@ -40,7 +40,7 @@ VALUES = [None, "", "x", 0, True, [], [1], [1, 2], [1, 2, 3], {}, {"a": 1}, {"b"
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 @pytest.mark.parametrize("number", range(len(FUNCTIONS)))
 def test_a_body_fits_its_schema_just_if_it_is_a_call(number, value):
-    """What the schema of a body allows is what the method's binding takes, and nothing else."""
+    """The schema of a body allows exactly what the method's binding accepts."""
     written, binding = forms(FUNCTIONS[number])
     try:
         binding.bind(value)
@@ -51,7 +51,7 @@ def test_a_body_fits_its_schema_just_if_it_is_a_call(number, value):
 
 
 def test_queries():
-    """A query has each parameter that can be named, with its schema and whether it must be there."""
+    """A query has each parameter that can be named, with its schema and whether it is required."""
 
     def f(a: int, b: list[str] | None = None, **more: str): ...
 
@@ -64,6 +64,6 @@ def test_queries():
 
 
 def test_what_can_not_be_named_has_no_query():
-    """A method whose required parameter has no name for its callers is not asked for by a query."""
+    """A method with a required positional-only parameter can't be called by a query."""
     assert not forms(lambda a, /: 0)[0].takes_query
     assert forms(lambda a=1, /: 0)[0].takes_query

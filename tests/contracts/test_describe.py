@@ -46,7 +46,7 @@ REST = """Add two numbers.
 
 
 def described(function, **options):
-    """A function as it is described."""
+    """The description of a function."""
     registry = Registry()
     registry.register(function, "f", **options)
     return next(each for each in describe(registry).methods if each.method.name == "f")
@@ -54,7 +54,7 @@ def described(function, **options):
 
 @pytest.mark.parametrize("text", [GOOGLE, NUMPY, REST], ids=["Google", "NumPy", "reST"])
 def test_docstring_styles(text):
-    """Summary, description, parameters and result come from a docstring in each of the three styles."""
+    """Summary, description, parameters and result are read from a docstring in each of the three styles."""
 
     def add(a, b):
         return a + b
@@ -67,7 +67,7 @@ def test_docstring_styles(text):
 
 
 def test_unannotated_is_any_value():
-    """Of a parameter or a result without annotation it is said that it may be anything."""
+    """A parameter or a result without an annotation is described as any value."""
     found = described(lambda x, y=None: x)
     assert [(value.name, value.schema, value.required) for value in found.parameters] == [
         ("x", {}, True),
@@ -77,7 +77,7 @@ def test_unannotated_is_any_value():
 
 
 def test_a_type_without_schema_is_said_to_be_one():
-    """A result type that no schema can express is any value, and the words name the type."""
+    """A result type that no schema can express is described as any value, and the description names the type."""
 
     class Odd:
         pass
@@ -90,7 +90,7 @@ def test_a_type_without_schema_is_said_to_be_one():
 
 
 def test_defaults_that_json_can_not_hold_are_left_out():
-    """A default that is no JSON, or not of its parameter's type, is not described."""
+    """A default that JSON can't hold, or that is not of its parameter's type, is left out."""
 
     def f(a: int = None, b=object(), c: int = 3): ...  # noqa: B008, RUF013  what people write
 
@@ -109,7 +109,7 @@ def test_stars_stand_apart():
 
 
 def test_classes_are_described_once():
-    """A class that several methods use is one schema, which refers to itself where it holds itself."""
+    """A class that several methods use has one schema, which refers to itself if the class contains itself."""
     contract = describe(contract_app.registry)
     assert contract.components["Node"]["properties"]["next"]["anyOf"][0] == {"$ref": "#/components/schemas/Node"}
     assert [each.method.name for each in contract.methods] == contract_app.registry.list_methods()
@@ -117,7 +117,7 @@ def test_classes_are_described_once():
 
 @pytest.mark.parametrize(("options", "text"), [({"deprecated": "use g"}, "Deprecated: use g"), ({"deprecated": True}, "")])
 def test_deprecation(options, text):
-    """A deprecated method is marked, with the words of what to do instead."""
+    """A deprecated method is marked, and its description says what to do instead."""
     found = described(lambda: None, **options)
     assert found.deprecated
     assert found.description == text

@@ -9,7 +9,7 @@ from gjrpc.http.problems import status_of
 
 
 def test_documents_are_kept_until_a_method_is_added():
-    """The same document is given again, and a new one once there is a new method."""
+    """The same document is returned again until a method is added."""
     registry = Registry()
     contracts = Contracts(registry, "title", "7", status_of)
     for give in (contracts.openrpc, partial(contracts.openapi, False), partial(contracts.openapi, True)):

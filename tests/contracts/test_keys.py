@@ -44,7 +44,7 @@ NAMES = {
 
 @pytest.mark.parametrize("name", NAMES)
 def test_schemas_say_what_keys_look_like(name):
-    """The schema of a dict says what its keys look like, in each place where a dict can be."""
+    """The schema of a dict describes its keys, wherever a dict can be."""
     key, _, _ = KEYS[name]
 
     @dataclass
@@ -76,7 +76,7 @@ def found(schema):
 
 @pytest.mark.parametrize("name", KEYS)
 def test_each_key_that_is_accepted_is_described(name):
-    """A key that a call may have is one by the schema."""
+    """The schema allows each key that a call may have."""
     key, text, _ = KEYS[name]
     names = contract(dict[key, int])[0].get("propertyNames", {})
     options = names.get("anyOf", [names])
@@ -84,7 +84,7 @@ def test_each_key_that_is_accepted_is_described(name):
 
 
 def test_a_union_of_classes_keeps_them_apart():
-    """Of several classes in a union each has the names of its own keys."""
+    """Each class of a union has the names of its own keys."""
     by_number = msgspec.defstruct("ByNumber", [("inner", dict[int, int])], tag=True)
     by_word = msgspec.defstruct("ByWord", [("inner", dict[Literal["a"], int])], tag=True)
     _, components, _ = contract(by_number | by_word)
@@ -100,7 +100,7 @@ def test_further_arguments_have_schemas_too():
 
 
 def test_fields_without_init_are_not_described():
-    """What no constructor takes is neither required nor accepted by the schema; of a result it is told."""
+    """A field that no constructor accepts is not in the schema of a parameter, but in that of a result."""
 
     @dataclass
     class Given:

@@ -29,7 +29,7 @@ def page(registry, **options):
 
 @pytest.mark.parametrize("options", [{}, {"allowed_hosts": ["localhost"]}], ids=["any host", "one host"])
 def test_valid(options):
-    """The document is an OpenAPI 3.1 document; that hosts can be refused stands in it where they can be."""
+    """The document is valid OpenAPI 3.1, and lists 421 if hosts can be refused."""
     written = page(contract_app.registry, **options)
     openapi_spec_validator.validate(written)
     assert written["openapi"] == "3.1.1"
@@ -38,7 +38,7 @@ def test_valid(options):
 
 
 def test_valid_with_credentials(tmp_path):
-    """The document of an application that asks for credentials is valid too, and says which will do."""
+    """The document of an application with a guard is valid too, and lists the accepted credentials."""
     token, line = make("alice")
     (tmp_path / "tokens").write_text(line)
     head = Head("GET", "/-/openapi.json", [("authorization", f"Bearer {token}")])
@@ -63,7 +63,7 @@ def test_schemathesis(launch, tmp_path):
 
 
 def test_operations():
-    """A method can be posted to, and asked for by a query where all that it needs has a name."""
+    """Each method has a POST, and a GET if all its required parameters can be named."""
     paths = page(contract_app.registry)["paths"]
     assert set(paths["/add"]) == {"get", "post"}
     assert set(paths["/walk"]) == {"post"}
@@ -74,7 +74,7 @@ def test_operations():
 
 
 def test_a_method_that_no_query_reaches_allows_no_get():
-    """A GET of a method whose arguments go by position only is a 405, and OPTIONS says the same; the form with ; works."""
+    """A GET of a method with positional-only arguments is a 405, and OPTIONS agrees; the form with `;` works."""
     registry = Registry()
     registry.register(lambda a, /: a, "same")
     application = Application(registry)
@@ -85,7 +85,7 @@ def test_a_method_that_no_query_reaches_allows_no_get():
 
 
 def test_declared_errors():
-    """Declared errors stand at their status, each with an answer as it would be."""
+    """Declared errors are listed under their status, each with an example of the response."""
     responses = page(contract_app.registry)["paths"]["/load"]["get"]["responses"]
     assert {"403", "404", "409"} <= set(responses)
     example = responses["403"]["content"]["application/problem+json"]["examples"]["example 1"]["value"]
@@ -93,13 +93,13 @@ def test_declared_errors():
 
 
 def test_the_status_of_a_class_is_that_of_its_errors():
-    """A class of errors has the status that an error of it has."""
+    """A class of errors has the same status as its instances."""
     for kind in (contract_app.NoSuchHost, Forbidden):
         assert status_of(kind) == status_of(kind("no"))
 
 
 def test_a_document_that_can_not_be_written(monkeypatch, caplog):
-    """Where an annotation raises something the page is a 500 with a ref, and the log has the exception."""
+    """If an annotation raises an exception, the page is a 500 with a ref, and the log has the exception."""
     application = Application(Registry())
     monkeypatch.setattr("gjrpc.contracts.documents.describe", lambda registry: 1 / 0)
     response = application.respond(Request(Head("GET", "/-/openapi.json")))

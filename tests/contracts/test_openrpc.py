@@ -24,7 +24,7 @@ def methods(registry):
 
 
 def of(function, **options):
-    """A function as the document has it."""
+    """The Method Object of a function in the document."""
     registry = Registry()
     registry.register(function, "f", **options)
     return methods(registry)["f"]
@@ -43,7 +43,7 @@ def meta_schema(npm):
 
 
 def test_meta_schema(meta_schema):
-    """The document of an application with all kinds of methods keeps to the meta-schema, which a wrong one does not."""
+    """The document of an application with all kinds of methods is valid by the meta-schema, and a wrong one is not."""
     registry = Registry()
     registry.include(contract_app.registry)
     registry.register(lambda: None, "wipe", scope="admin")
@@ -58,7 +58,7 @@ def test_meta_schema(meta_schema):
 
 
 def test_discover():
-    """`rpc.discover` and the page give the same document; neither lists `rpc.discover` among the methods."""
+    """`rpc.discover` and the page return the same document; neither lists `rpc.discover` among the methods."""
     application = Application(contract_app.registry, title="example", version="7")
     page = application.respond(Request(Head("GET", "/-/openrpc.json")))
     answer = application.respond(Request(Head("POST", "/"), b'{"jsonrpc":"2.0","method":"rpc.discover","id":1}'))
@@ -70,7 +70,7 @@ def test_discover():
 
 
 def test_a_method():
-    """A method has its words, its parameters with defaults, its result and its examples."""
+    """A method has its description, its parameters with defaults, its result and its examples."""
     add = methods(contract_app.registry)["add"]
     assert add["summary"] == "Add two numbers."
     assert add["params"] == [
@@ -83,7 +83,7 @@ def test_a_method():
 
 
 def test_declared_errors():
-    """The errors that a method declares stand there with code, message, and the data of an instance."""
+    """The errors that a method declares are listed with code, message, and the data of an instance."""
     assert methods(contract_app.registry)["load"]["errors"] == [
         {"code": 7, "message": "no such host"},
         {"code": 8, "message": "busy"},
@@ -102,13 +102,13 @@ def test_declared_errors():
     ],
 )
 def test_structure(function, structure, names):
-    """`paramStructure` is the form in which all parameters that are listed can be given."""
+    """`paramStructure` is the form in which all listed parameters can be given."""
     written = of(function)
     assert (written["paramStructure"], [value["name"] for value in written["params"]]) == (structure, names)
 
 
 def test_further_arguments():
-    """Further arguments, for which the format has no word, stand in extensions, and the description names them."""
+    """Further arguments, which the format can't express, are in extensions, and the description names them."""
 
     def f(*rest: int, **more: str): ...
 
