@@ -72,6 +72,7 @@ class Dispatcher:
         guarded: bool = False,
     ) -> None:
         self.registry = registry
+        self._find = registry.find  # called from a local, below: Python is slow to call an attribute that is not a method
         self._anyone = anyone
         self._guarded = guarded
         self._answer: Callable[[Call], Outcome] = self._permitted if guarded else self._run
@@ -113,12 +114,14 @@ class Dispatcher:
             self.registry.replace(method.in_thread())
 
     def _run(self, call: Call) -> Outcome:
-        method = self.registry.find(call.name) or self._own.get(call.name) or self.registry.find_dispatched(call.name)
+        find = self._find
+        method = find(call.name) or self._own.get(call.name) or self.registry.find_dispatched(call.name)
         if method is None:
             return self._no_such_method(call.name)
         try:
             if method.plain and not call.text:
-                return codec.encode(method.call(call.arguments))
+                bind_and_run = method.call
+                return codec.encode(bind_and_run(call.arguments))
             if not method.plain:
                 self._check_scope(method)
             binding = method.binding
