@@ -12,8 +12,8 @@ from typing import Protocol, TypeAlias
 import gevent.event
 
 Rank: TypeAlias = tuple[bool, float]
-"""The order in which connections are closed to make room, the lowest first: whether the client owes nothing (it has its answer and
-sends no request), and the server's time at which it times out.
+"""The order in which connections are closed to make room, the lowest first: whether the client owes nothing (it has its answer
+and sends no request), and the server's time at which it times out.
 
 So clients that owe bytes are closed before idle ones, and among equals the one with the least time left. Each whole step (a
 handshake, a head) renews that time, the bytes of a body extend it at the minimum rate, and single bytes add nothing.

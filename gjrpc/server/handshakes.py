@@ -1,4 +1,4 @@
-"""Starts only a few TLS handshakes in each turn of the event loop, so that a flood leaves room for the calls of connected clients.
+"""Starts only a few TLS handshakes in each turn of the event loop, so that a flood leaves room for the calls of other clients.
 
 Owns whose turn it is, and how many handshakes are in progress. The first step costs the server a signature, up to milliseconds,
 and the client nothing. The newest of the waiting clients goes first, and the oldest are dropped: if more clients come than can

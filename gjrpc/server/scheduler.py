@@ -90,7 +90,7 @@ class Greenlets:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """In this block, do not count the current task among those that wait: it waits for a client, and the server has no work."""
+        """In this block, do not count the current task among those that wait: it waits for a client, not for the server."""
         greenlet = gevent.getcurrent()
         counted = isinstance(greenlet, _Greenlet) and greenlet.task is not None
         self._count -= counted

@@ -53,8 +53,9 @@ def nothing() -> None:
 def on_signals(server: Stoppable, stopping: Callable[[], object] = nothing) -> Iterator[None]:
     """In this block, let SIGINT and SIGTERM stop a server.
 
-    It leaves a signal alone that the application handles by `signal.signal` or ignores, and both outside of the main thread, where
-    Python gets no signals. If a call holds the event loop, so that the server can't drain, a second signal ends the process.
+    It leaves a signal alone that the application handles by `signal.signal` or ignores, and both signals outside of the main
+    thread, where Python gets no signals. If a call holds the event loop, so that the server can't drain, a second signal ends
+    the process.
 
     Args:
         server: the server to stop.
