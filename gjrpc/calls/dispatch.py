@@ -89,10 +89,6 @@ class Dispatcher:
             self._runtime = running()
         return self._runtime
 
-    @runtime.setter
-    def runtime(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-
     def run_by(self, runtime: Runtime) -> None:
         """Use this runtime, unless the application was given another one than `Plain`."""
         if self._runtime is None or isinstance(self._runtime, Plain):
