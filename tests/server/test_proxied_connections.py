@@ -1,9 +1,10 @@
-"""Connections that begin with a PROXY protocol header."""
+"""Connections through trusted proxies, which add headers to requests or begin with a PROXY protocol header."""
 
 import ssl
 import struct
 
 import pytest
+import requests
 from conftest import wait_until
 
 from gjrpc import Application, Registry
@@ -122,3 +123,34 @@ def test_a_header_that_does_not_come(serve, application, caplog):
         wire.send(IPV4[:5])
         assert wire.rest() == b""
     assert "no PROXY protocol header: not done within 0.2 s" in caplog.text
+
+
+def test_a_page_behind_a_proxy_that_speaks_tls(launch):
+    """Behind a trusted proxy that terminates TLS, a page at https has the same origin, and one at http does not."""
+    url = launch("-m", "gjrpc.serve", "--bind", "127.0.0.1:0", "--trusted-proxies", "127.0.0.1").wait_url()
+
+    def status(origin, **headers):
+        return requests.get(
+            f"{url}/list_methods", headers={"Host": "localhost", "Origin": origin, **headers}, timeout=60
+        ).status_code
+
+    https = {"X-Forwarded-Proto": "https"}
+    assert (status("https://localhost", **https), status("http://localhost", **https)) == (200, 403)
+    assert (status("https://localhost"), status("http://localhost")) == (403, 200)
+
+
+def test_failures_are_counted_for_the_client(launch, tmp_path):
+    """Behind a trusted proxy a client that fails too often gets 429, and the proxy's other clients do not."""
+    (tmp_path / "tokens").write_text("# nobody's\n")
+    (tmp_path / "tokens").chmod(0o600)
+    options = ["--token-file", str(tmp_path / "tokens"), "--htpasswd", str(tmp_path / "users"), "--max-failures", "1"]
+    (tmp_path / "users").write_text("me:$2b$04$" + "." * 53 + "\n")
+    (tmp_path / "users").chmod(0o600)
+    url = launch("-m", "gjrpc.serve", "--bind", "127.0.0.1:0", "--trusted-proxies", "127.0.0.1", *options).wait_url()
+
+    def call(client):
+        headers = {"X-Forwarded-For": client}
+        return requests.get(f"{url}/list_methods", headers=headers, auth=("me", "wrong"), timeout=60).status_code
+
+    assert [call("192.0.2.1") for _ in range(3)][-1] == 429
+    assert call("192.0.2.2") == 401
