@@ -8,11 +8,11 @@ import pytest
 
 import gjrpc
 from gjrpc import limits
-from gjrpc.app.application import Application
-from gjrpc.app.jsonrpc import Dialect
+from gjrpc.app.jsonrpc import JSONRPCDialect
+from gjrpc.app.options import Options as ApplicationOptions
 from gjrpc.auth import credentials
 from gjrpc.client.client import Client
-from gjrpc.client.options import Options
+from gjrpc.client.options import Options as ClientOptions
 from gjrpc.commands.settings import Settings
 from gjrpc.limits import Limits, Timeouts
 from gjrpc.process.threads import Threads
@@ -25,10 +25,10 @@ from gjrpc.values.codec import Decoder
 
 # Where the limit behind an option can be set in Python: (option, callable, its parameter).
 PARAMETERS = [
-    ("max_answer", Application, "max_answer"),
-    ("max_depth", Application, "max_depth"),
-    ("max_values", Application, "max_values"),
-    ("max_answer", Dialect, "max_answer"),
+    ("max_answer", ApplicationOptions, "max_answer"),
+    ("max_depth", ApplicationOptions, "max_depth"),
+    ("max_values", ApplicationOptions, "max_values"),
+    ("max_answer", JSONRPCDialect, "max_answer"),
     ("max_depth", Decoder, "max_depth"),
     ("max_values", Decoder, "max_values"),
     ("max_bodies", Server, "max_bodies"),
@@ -49,17 +49,17 @@ PARAMETERS = [
 
 # Limits without an option: (default, callable, its parameter).
 OTHERS = [
-    (limits.MAX_BODY, Application, "max_body"),
-    (limits.MAX_BATCH, Application, "max_batch"),
-    (limits.MAX_BATCH, Dialect, "max_batch"),
+    (limits.MAX_BODY, ApplicationOptions, "max_body"),
+    (limits.MAX_BATCH, ApplicationOptions, "max_batch"),
+    (limits.MAX_BATCH, JSONRPCDialect, "max_batch"),
     (limits.CLIENT_TIMEOUT, Client, "timeout"),
     (limits.CLIENT_RETRIES, Client, "retries"),
     (limits.CLIENT_POOL, Client, "pool"),
     (limits.CLIENT_MAX_ANSWER, Client, "max_answer"),
-    (limits.CLIENT_TIMEOUT, Options, "timeout"),
-    (limits.CLIENT_RETRIES, Options, "retries"),
-    (limits.CLIENT_POOL, Options, "pool"),
-    (limits.CLIENT_MAX_ANSWER, Options, "max_answer"),
+    (limits.CLIENT_TIMEOUT, ClientOptions, "timeout"),
+    (limits.CLIENT_RETRIES, ClientOptions, "retries"),
+    (limits.CLIENT_POOL, ClientOptions, "pool"),
+    (limits.CLIENT_MAX_ANSWER, ClientOptions, "max_answer"),
 ]
 
 FILES = sorted(path for path in Path(gjrpc.__file__).parent.rglob("*.py") if path.name != "limits.py")
