@@ -24,14 +24,13 @@ from gjrpc.errors import SettingsError
 from gjrpc.process import outlets
 from gjrpc.process.systemd import Notifier
 from gjrpc.texts import printable
+from gjrpc.workers.backoff import Backoff
 from gjrpc.workers.worker import Worker
 
 log = logging.getLogger("gjrpc.workers")
 
 _TICK = 0.02  # seconds between two looks at a generation that is starting
 _SOON = 0.1  # seconds in which buffered lines of the log are written if something reads them
-_STEADY = 3.0  # seconds after which the end of a worker starts a new row: only quick crashes would make a hot loop
-_LONGEST = 30.0  # seconds between the starts of workers that crash
 
 
 class ReportingWorker(Worker):
@@ -67,34 +66,6 @@ class ReportingWorker(Worker):
     def reported(self) -> str:
         """What the worker reported last: nothing yet, `LOADED`, `SERVES`, or why it can't serve."""
         return os.pread(self.tmp.fileno(), 10_000, 0).decode(errors="replace")
-
-
-class Backoff:
-    """Delays the start of workers after others have crashed: the more in a row, the longer.
-
-    Args:
-        free: crashes in a row without a delay, so that workers that were killed are replaced at once.
-    """
-
-    def __init__(self, free: int) -> None:
-        self._free = free
-        self._row = 0
-        self._until = 0.0
-
-    def ended(self, lived: float, now: float) -> None:
-        """Note that a worker has ended by itself.
-
-        Args:
-            lived: seconds for which it ran.
-            now: the time, in seconds.
-        """
-        self._row = self._row + 1 if lived < _STEADY else 1
-        over = self._row - self._free
-        self._until = now + min(_LONGEST, 0.5 * 2 ** min(over - 1, 16)) if over > 0 else now
-
-    def left(self, now: float) -> float:
-        """Seconds until the next worker may start."""
-        return max(0.0, self._until - now)
 
 
 class QuietLogger(Logger):  # type: ignore[misc]  # gunicorn has no types

@@ -1,33 +1,38 @@
-"""When workers are started again. `test_multiprocess.py` tests the master with real processes."""
+"""The master's parts that need no processes; `test_multiprocess.py` tests it with real workers."""
 
-from gjrpc.workers.master import Backoff
+import logging
+from types import SimpleNamespace
 
+import pytest
 
-def test_killed_is_replaced_at_once():
-    """As many crashes as there are workers cause no delay."""
-    backoff = Backoff(free=2)
-    assert backoff.left(0) == 0
-    for _ in range(2):
-        backoff.ended(lived=1, now=10)
-        assert backoff.left(10) == 0
+from gjrpc.workers.master import QuietLogger, ReportingWorker
 
 
-def test_crashes_in_a_row():
-    """Further ends in a row double the delay, up to half a minute."""
-    backoff = Backoff(free=1)
-    delays = []
-    for _ in range(9):
-        backoff.ended(lived=1, now=10)
-        delays.append(backoff.left(10))
-    assert delays == [0, 0.5, 1, 2, 4, 8, 16, 30, 30]
-    assert backoff.left(15) == 25
-    assert backoff.left(100) == 0
+@pytest.fixture
+def worker(tmp_path):
+    """A worker that has not been forked, with the file in which it reports."""
+    made = object.__new__(ReportingWorker)
+    with (tmp_path / "tmp").open("w+b") as made.tmp:
+        yield made
 
 
-def test_a_long_life_ends_the_row():
-    """A worker that ran for long starts a new row."""
-    backoff = Backoff(free=1)
-    for _ in range(5):
-        backoff.ended(lived=1, now=10)
-    backoff.ended(lived=60, now=100)
-    assert backoff.left(100) == 0
+def test_a_report_replaces_the_one_before(worker):
+    """The master reads what the worker has reported last, even if that is shorter, and nothing at first."""
+    assert worker.reported == ""
+    for words in (worker.LOADED, "target 'größe': it is an int", worker.SERVES):
+        worker.report(words)
+        assert worker.reported == words
+
+
+def test_remarks_of_gunicorn_are_for_debugging(caplog):
+    """gunicorn's messages of level info are logged as debug, and its warnings as they are."""
+    logger = object.__new__(QuietLogger)
+    logger.error_log = logging.getLogger("gunicorn.error")
+    logger.setup(SimpleNamespace())
+    with caplog.at_level(logging.DEBUG):
+        logger.info("Booting worker with pid: %s", 7)
+        logger.warning("a warning")
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("DEBUG", "Booting worker with pid: 7"),
+        ("WARNING", "a warning"),
+    ]
