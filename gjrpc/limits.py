@@ -99,7 +99,7 @@ class Timeouts:
 
     Attributes:
         handshake: for the TLS handshake.
-        head: from a request's first byte, or from the connect, to the end of its head; then 408.
+        head: from a request's first byte to the end of its head, else 408; also until a new connection sends its first byte.
         body: until the body starts; after that its bytes must arrive at `rate`; else 408.
         idle: between two requests; then the server closes the connection.
         write: for a client that does not read its answer at once: in each span of this length it must read at `rate`.

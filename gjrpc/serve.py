@@ -44,7 +44,10 @@ Each option can also be set by the environment variable shown with it, and in th
 line takes precedence over the environment, and the environment over the file.
 """
 
-_EPILOG = 'Completion in bash: eval "$(_GJRPC_SERVE_COMPLETE=bash_source gjrpc-serve)"; for others: zsh_source, fish_source.'
+_EPILOG = (
+    'Shell completion in bash: eval "$(_GJRPC_SERVE_COMPLETE=bash_source gjrpc-serve)"; in zsh and fish, use zsh_source or '
+    "fish_source."
+)
 
 
 def _run(target: str | None, **values: Any) -> None:

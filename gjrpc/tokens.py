@@ -22,7 +22,7 @@ main = Command(
     RIGHTS are patterns of method names, and scopes, which begin with @. With scopes but no pattern, the caller may call all
     methods. Without RIGHTS, the server's --permissions file says what the caller may call.
 
-    The token is printed to standard error, only this once. Standard output gets the line for the server's --token-file,
+    The token is printed to standard error, and only this once. Standard output gets the line for the server's --token-file,
     which contains only a hash of the token:
 
     \b

@@ -6,7 +6,7 @@ name.
 
 HINTS = {
     **dict.fromkeys(("--port", "--host", "--address", "--listen", "-b", "-p", "-H"), "use --bind HOST:PORT"),
-    **dict.fromkeys(("--unix-socket", "--uds", "--socket", "--fd"), "use --bind unix:PATH, or a socket of systemd"),
+    **dict.fromkeys(("--unix-socket", "--uds", "--socket", "--fd"), "use --bind unix:PATH, or a socket passed by systemd"),
     **dict.fromkeys(("--umask", "--socket-umask"), "use --socket-mode"),
     **dict.fromkeys(("--reload", "--autoreload"), "use --workers 2 or more, and send SIGHUP to reload the code"),
     **dict.fromkeys(("-w", "--processes", "--worker", "--num-workers"), "use --workers N"),

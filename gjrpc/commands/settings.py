@@ -35,22 +35,24 @@ class Settings:
     cert: str | None = option(None, "TLS certificate: a PEM file with the certificate, then its chain.", "FILE")
     key: str | None = option(None, "Private key of the certificate: a PEM file; default: the --cert file.", "FILE")
     client_ca: str | None = option(
-        None, "Certificate authorities, in a PEM file: authenticate clients by certificates that these have signed.", "FILE"
+        None, "PEM file of certificate authorities: authenticate clients by the certificates that these have signed.", "FILE"
     )
     token_file: str | None = option(
-        None, "File of bearer tokens' hashes; `python -m gjrpc.tokens NAME` makes a token and its line.", "FILE"
+        None, "File with the hashes of bearer tokens; `python -m gjrpc.tokens NAME` makes a token and its line.", "FILE"
     )
     htpasswd: str | None = option(None, "File of user names and password hashes for HTTP Basic, made by `htpasswd -B`.", "FILE")
     permissions: str | None = option(
-        None, "File of what each caller may call, one caller a line, for example: alice ping stats.* @admin.", "FILE"
+        None, "File that lists what each caller may call, one caller a line, for example: alice ping stats.* @admin.", "FILE"
     )
     max_failures: int = option(defaults.MAX_FAILURES, "Failed logins per address before it gets 429 for a minute or two.")
     open: bool = option(False, "Let anyone call every method without credentials, even methods with a scope.")
-    self_signed: bool = option(False, "Serve TLS with a temporary self-signed certificate, for trying out.")
+    self_signed: bool = option(False, "Serve TLS with a temporary self-signed certificate, to try it out.")
     allowed_hosts: tuple[str, ...] | None = option(
-        None, "Host names to accept, * for any; default: the loopback names on a loopback address, otherwise any.", "NAMES"
+        None,
+        "Host names that requests may use, * for any; default: the loopback names on a loopback address, otherwise any.",
+        "NAMES",
     )
-    allowed_origins: tuple[str, ...] = option((), "Origins of web pages that may call, besides the server's own.", "ORIGINS")
+    allowed_origins: tuple[str, ...] = option((), "Origins whose web pages may call, besides the server's own.", "ORIGINS")
     access_log: Literal["off", "common", "json"] = option(
         "off",
         "Format of the access log, which goes to standard output.",
@@ -66,22 +68,26 @@ class Settings:
     proxy_protocol: bool = option(False, "Expect a PROXY protocol header, version 1 or 2, on trusted proxies' connections.")
     log_level: Literal["debug", "info", "warning", "error"] = option(
         "info",
-        "Lowest level of the messages that are logged, on standard error.",
+        "Lowest level of the messages to log; the log goes to standard error.",
         wrong="Use error for fatal or critical, warning for warn.",
     )
-    workers: int = option(1, "Number of processes that serve; from two on, a master process supervises them.")
+    workers: int = option(1, "Number of processes that serve; with two or more, a master process supervises them.")
     worker_timeout: int = option(30, "Seconds a worker's event loop may block before the worker is replaced.")
-    stall_limit: float = option(defaults.STALL_LIMIT, "Seconds a method may hold the event loop before the log names it.")
+    stall_limit: float = option(
+        defaults.STALL_LIMIT, "Seconds a method may block the event loop before the log names the method."
+    )
     offload_stalls: bool = option(False, "Run a method in threads after it has exceeded --stall-limit three times.")
     threads: int = option(defaults.THREADS, "Threads for methods registered as blocking.")
     max_queued: int = option(defaults.MAX_QUEUED, "Blocking calls that may wait for a free thread; further calls get 503.")
     backlog: int = option(defaults.BACKLOG, "Connections that may wait to be accepted; the system may allow fewer.")
-    max_connections: int | None = option(None, "Open connections; default: as many as the limit on open files allows.")
+    max_connections: int | None = option(
+        None, "Connections open at the same time; default: as many as the limit on open files allows."
+    )
     max_calls: int = option(defaults.MAX_CALLS, "Calls in flight, counting those about to start; further calls get 503.")
     max_bodies: int | None = option(
         None,
         f"Total bytes of bodies that arrive in pieces; default: {defaults.BODIES_AT_ONCE} times --max-body; beyond that, the "
-        "slowest are dropped.",
+        "slowest bodies are dropped.",
     )
     max_unsent: int = option(
         defaults.MAX_UNSENT,
@@ -100,16 +106,18 @@ class Settings:
         defaults.MAX_VALUES, "Values in a request's JSON, counting each array, object and member; beyond that, 413."
     )
     max_answer: int = option(
-        defaults.MAX_ANSWER, "Bytes of the answers to a batch; once they are reached, its remaining calls are not run."
+        defaults.MAX_ANSWER, "Bytes of the answers to a batch; beyond that, the batch's remaining calls are not run."
     )
     handshake_timeout: float = option(_timeouts.handshake, "Seconds for a TLS handshake.")
-    head_timeout: float = option(_timeouts.head, "Seconds for a request's head, and from connecting to its first byte.")
+    head_timeout: float = option(
+        _timeouts.head, "Seconds for a request's head to arrive, and for a new connection to send its first byte."
+    )
     body_timeout: float = option(_timeouts.body, "Seconds until a request's body starts; after that, --min-rate applies.")
     idle_timeout: float = option(_timeouts.idle, "Seconds a connection may be idle between two requests.")
     write_timeout: float = option(
-        _timeouts.write, "Seconds a client may stop reading its answer; over each such period it must keep up --min-rate."
+        _timeouts.write, "Seconds a client may pause in reading its answer; over each such period it must keep up --min-rate."
     )
-    min_rate: float = option(_timeouts.rate, "Bytes per second, at least, at which a body must arrive and an answer be read.")
+    min_rate: float = option(_timeouts.rate, "Minimum bytes per second at which a body must arrive and an answer must be read.")
     grace: float = option(_timeouts.grace, "Seconds that calls in flight get to finish when the server stops.")
 
     @property
