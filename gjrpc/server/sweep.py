@@ -78,14 +78,14 @@ class Sweep:
         self._reported = counts
         if new.evicted or new.pauses:
             log.warning(
-                "connection limit (%d) reached: closed idle or unfinished connections: %d, paused accepting: %d times",
+                "connection limit (%d) reached: idle or unfinished connections closed: %d, pauses in accepting: %d",
                 shared.connections.most, new.evicted, new.pauses,
             )  # fmt: skip
         if new.refused or new.given_up:
-            log.warning("%s: refused calls: %d, disconnected slow clients: %d", shared.overload.reason, new.refused, new.given_up)
+            log.warning("%s: calls refused: %d, slow clients disconnected: %d", shared.overload.reason, new.refused, new.given_up)
         if new.dropped:
             most = shared.bodies.most
-            log.warning("limit for request bodies (%d bytes) reached: dropped unfinished bodies: %d", most, new.dropped)
+            log.warning("limit for request bodies (%d bytes) reached: unfinished bodies dropped: %d", most, new.dropped)
 
     def _counts(self) -> _Counts:
         shared = self._shared

@@ -57,14 +57,14 @@ def test_each_limit_that_was_reached_is_one_line(shared, acceptor, caplog):
     sweep._report()
     sweep._report()
     assert caplog.messages == [
-        "connection limit (100) reached: closed idle or unfinished connections: 3, paused accepting: 1 times",
-        "the server has 5 calls in flight, which is its limit: refused calls: 7, disconnected slow clients: 2",
-        "limit for request bodies (1000 bytes) reached: dropped unfinished bodies: 4",
+        "connection limit (100) reached: idle or unfinished connections closed: 3, pauses in accepting: 1",
+        "the server has 5 calls in flight, which is its limit: calls refused: 7, slow clients disconnected: 2",
+        "limit for request bodies (1000 bytes) reached: unfinished bodies dropped: 4",
     ]
     shared.overload.refused = 8
     caplog.clear()
     sweep._report()
-    assert [message.partition(": ")[2] for message in caplog.messages] == ["refused calls: 1, disconnected slow clients: 0"]
+    assert [message.partition(": ")[2] for message in caplog.messages] == ["calls refused: 1, slow clients disconnected: 0"]
 
 
 def test_who_has_timed_out_is_ended(shared, acceptor):
