@@ -5,8 +5,8 @@ import contextlib
 import gevent.event
 import pytest
 from conftest import wait_until
+from gated import Gated
 
-from gjrpc import Application, Registry
 from gjrpc.limits import BODIES_AT_ONCE
 from gjrpc.server.bodies import Bodies
 
@@ -18,20 +18,8 @@ PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
 @pytest.fixture
 def application():
     """An application with a call that waits until the gate is opened."""
-    registry = Registry()
-    registry.register(lambda: "pong", "ping")
-    made = Application(registry)
+    made = Gated(size=len)
     made.gate = gevent.event.Event()
-
-    @registry.method
-    def size(text):
-        return len(text)
-
-    @registry.method
-    def wait(text):
-        made.gate.wait()
-        return len(text)
-
     return made
 
 

@@ -5,8 +5,8 @@ import ssl
 
 import pytest
 from conftest import Wire, wait_until
+from gated import Gated
 
-from gjrpc import Application, Registry
 from gjrpc.http.forwarded import Proxies
 from gjrpc.server.connections import Connections
 from gjrpc.server.tls import server_context
@@ -16,16 +16,8 @@ PING = b"GET /ping HTTP/1.1\r\nHost: a\r\n\r\n"
 
 @pytest.fixture
 def application():
-    """An application that waits in `wait` until the gate is opened."""
-    registry = Registry()
-    registry.register(lambda: "pong", "ping")
-    made = Application(registry)
-
-    @registry.method
-    def wait():
-        made.gate.wait()
-
-    return made
+    """An application with a call that waits until the gate is opened."""
+    return Gated()
 
 
 def gate_of(served, application):

@@ -8,8 +8,8 @@ import subprocess
 import gevent.event
 import pytest
 from conftest import TIMEOUT, Wire, wait_until
+from gated import Gated
 
-from gjrpc import Application, Registry
 from gjrpc.limits import Limits, Timeouts
 from gjrpc.server.tls import server_context
 
@@ -20,18 +20,8 @@ LAST = b"GET /ping HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 @pytest.fixture
 def application():
-    """An application with small and large answers, and a call that waits until the server's gate is opened."""
-    registry = Registry()
-    registry.register(lambda: "pong", "ping")
-    registry.register(lambda: "x" * 10_000, "medium")
-    registry.register(lambda: "x" * 12_000_000, "big")
-    made = Application(registry)
-
-    @registry.method
-    def wait():
-        made.gate.wait()
-
-    return made
+    """An application with small and large answers, and a call that waits until the gate is opened."""
+    return Gated(big=lambda: "x" * 12_000_000, medium=lambda: "x" * 10_000)
 
 
 @pytest.fixture

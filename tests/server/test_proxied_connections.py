@@ -6,8 +6,8 @@ import struct
 import pytest
 import requests
 from conftest import wait_until
+from gated import Gated
 
-from gjrpc import Application, Registry
 from gjrpc.http.forwarded import ForwardedLog, Proxies
 from gjrpc.http.messages import Response
 from gjrpc.http.proxy_protocol import SIGNATURE
@@ -41,9 +41,7 @@ PONG = b'{"ping":"pong"}'
 @pytest.fixture
 def application():
     """An application with `ping`."""
-    registry = Registry()
-    registry.register(lambda: "pong", "ping")
-    return Application(registry)
+    return Gated()
 
 
 @pytest.mark.parametrize("header", [IPV4, b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n"])

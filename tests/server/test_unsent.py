@@ -6,8 +6,8 @@ import socket
 import gevent.event
 import pytest
 from conftest import wait_until
+from gated import Gated
 
-from gjrpc import Application, Registry
 from gjrpc.limits import Timeouts
 from gjrpc.server.unsent import Unsent
 
@@ -19,18 +19,8 @@ WAIT = b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n"
 
 @pytest.fixture
 def application():
-    """An application with a large answer, and a call that waits until the server's gate is opened."""
-    registry = Registry()
-    registry.register(lambda: "pong", "ping")
-    registry.register(lambda: "x" * SIZE, "big")
-    registry.register(lambda: "x" * 50_000, "medium")
-    made = Application(registry)
-
-    @registry.method
-    def wait():
-        made.gate.wait()
-
-    return made
+    """An application with large answers, and a call that waits until the gate is opened."""
+    return Gated(big=lambda: "x" * SIZE, medium=lambda: "x" * 50_000)
 
 
 def reluctant(served, stack, request=BIG):
