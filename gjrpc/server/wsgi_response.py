@@ -48,7 +48,7 @@ class WsgiResponse:
         self._sink = sink
         self._line = ""
         self._start: Start | None = None
-        self._begun = False
+        self._begun = self._ended = False
         self._chunked = False
         self._left: int | None = None  # bytes that the body still needs, where its length is known
 
@@ -105,6 +105,7 @@ class WsgiResponse:
             self._send(b"", 0)
         elif self._left:  # only closing the connection tells the client
             check_length(self.size + self._left, self.size)
+        self._ended = True
         if self._chunked:
             self._sink.send(b"0\r\n\r\n")
 
@@ -115,6 +116,8 @@ class WsgiResponse:
             data: the bytes.
             whole: the length of the whole body, if it is known.
         """
+        if self._ended:  # the client would read it as its next answer
+            raise AnswerError("it called write after the end of its response")
         if data and self.status in _WITHOUT_BODY:
             raise AnswerError(f"The {self.status} response must have no body")
         head = b"" if self._begun else self._head(whole)

@@ -171,3 +171,15 @@ def test_nothing_was_started():
         made, _ = response()
         with pytest.raises(AnswerError, match="did not call start_response"):
             made.write_whole(whole)
+
+
+@pytest.mark.parametrize("headers", [[TEXT], [TEXT, ("Content-Length", "1")]])
+def test_a_write_after_the_end(headers):
+    """Once a response has ended, as where `close` of the iterable writes, nothing more is sent: it would be the next answer."""
+    made, sink = response()
+    write = made.start_response("200 OK", headers)
+    give(made, pieces=[b"a"])
+    before = list(sink.writes)
+    with pytest.raises(AnswerError, match="after the end"):
+        write(b"late")
+    assert sink.writes == before
