@@ -137,7 +137,7 @@ class _Map:
             for helper in self._helpers:  # none comes any more: there is nothing left to do for it
                 helper.get()
         except BaseException:
-            deque(self._todo, 0)  # takes what is left to do, so that nobody begins it
+            deque(self._todo, 0)  # takes what is left to do, so that no greenlet begins it
             gevent.killall(self._helpers, block=False)
             raise
         return self._results

@@ -47,7 +47,7 @@ class Http1:
     Attributes:
         state: what the connection does.
         expires: the server's time at which the client has taken too long; never while the server works for it.
-        partial: the request of which part has come, or None.
+        partial: the request that has come in part, or None.
         reader: the bytes that were read, and the requests in them.
     """
 
@@ -201,8 +201,7 @@ class Http1:
     def _take_turn(self, connection: Connected) -> bool:
         """Answer requests that have waited for their turn; return whether the connection goes on."""
         self.state = State.READING
-        request = self.reader.next()
-        if request is not None:
+        if (request := self.reader.next()) is not None:
             self.state = State.CALLING
             if not self._answer_all(request, connection):
                 return False

@@ -7,7 +7,7 @@ from gjrpc.limits import Timeouts
 
 
 class Partial:
-    """A request of which part has come.
+    """A request that has come in part.
 
     Args:
         now: the time at which its first part came, in seconds.

@@ -54,7 +54,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         ssl_context: turns TLS on.
         limits: what one message may use; an `Application`'s own `max_body` applies too.
         timeouts: how long one client may take.
-        access_log: records each answer, or None.
+        access_log: records each answer.
         max_connections: how many may be open; by default as many as the limit of open files allows. One more closes the one
             with the lowest rank (`gjrpc.server.connections.Rank`); if the server works for all, it waits in the backlog.
         max_calls: how many calls may be in flight, that is, wait in the middle; 503 for further ones.
@@ -65,11 +65,10 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         threads: for methods registered as blocking.
         max_queued: blocking calls that may wait for a thread; 503 for further ones. They do not count towards `max_calls`.
         proxy_protocol: the proxies whose connections begin with a PROXY protocol header, or None.
-        watchdog: logs calls that hold the event loop, or None.
+        watchdog: logs calls that hold the event loop.
         hosts: the `Host` names to answer for if the `Application` was given none; `*` for any. By default loopback names if it
             listens on a loopback address (against DNS rebinding), else any.
-        options: other options of `gevent.pywsgi.WSGIServer` that concern more than a connection: `backlog`, `environ`,
-            `error_log`.
+        options: other options of `gevent.pywsgi.WSGIServer`: `backlog`, `environ`, `error_log`, `handler_class`.
 
     Attributes:
         shared: what its connections share.
@@ -249,7 +248,7 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
             self.handle(sock, address)
 
     def handle(self, sock: Any, address: Any) -> None:
-        """Serve a connection that needs no greeting, or has had it."""
+        """Serve a connection that needs no greeting, or has had one."""
         self.handler_class(sock, address, self).open()
 
     def secure(self, sock: Any) -> Any:
@@ -292,8 +291,7 @@ def _limits(limits: Limits | None, application: Any) -> Limits:
     """Limit the body to what an `Application` accepts, so that one too large is refused before a byte of it is read."""
     if not isinstance(application, Application):
         return limits or Limits()
-    body = min(limits.body, application.max_body) if limits else application.max_body
-    return replace(limits or Limits(), body=body)
+    return replace(limits or Limits(), body=min(limits.body, application.max_body) if limits else application.max_body)
 
 
 def _counted(count: int, noun: str) -> str:

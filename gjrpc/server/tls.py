@@ -1,7 +1,7 @@
 """TLS settings: builds an `ssl.SSLContext` from files, reloads it, and makes throw-away certificates.
 
 Owns which versions, cipher suites and options are offered, and every way in which a certificate, key or CA file can be unusable.
-It knows no socket and no handshake (`server` has those) and must not import gevent: `ssl.SSLContext` is looked up at each call,
+It knows no socket and no handshake (`arrivals` has those) and must not import gevent: it looks `ssl.SSLContext` up at each call,
 so that it is gevent's class where gevent has patched.
 
 The contexts follow Mozilla's "intermediate" profile, version 5.7 (https://ssl-config.mozilla.org/guidelines/5.7.json), but for
@@ -76,11 +76,12 @@ def server_context(cert: StrPath, key: StrPath | None = None, client_ca: StrPath
 
     Args:
         cert: a PEM file with the server's certificate first, then its chain.
-        key: a PEM file with the private key, without a passphrase; None: it stands in `cert`.
-        client_ca: a PEM file with the CAs that sign clients' certificates; turns on mutual TLS (a client without one is refused).
+        key: a PEM file with the private key, without a passphrase; None if the key is in `cert`.
+        client_ca: a PEM file with the CAs that sign clients' certificates; turns on mutual TLS: clients without one are rejected.
 
     Raises:
-        SettingsError: a file that can't be used; it names the file, what is wrong and what to do. Never asks for a passphrase.
+        SettingsError: a file can't be used; the message names the file, what is wrong and what to do. Never prompts for a
+            passphrase.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -94,21 +95,21 @@ def server_context(cert: StrPath, key: StrPath | None = None, client_ca: StrPath
 
 
 def reload(context: ssl.SSLContext, cert: StrPath, key: StrPath | None = None, client_ca: StrPath | None = None) -> None:
-    """Read the files again; from now on new handshakes on `context` use them, connections that stand are left alone.
+    """Read the files again; from now on new handshakes on `context` use them, and open connections stay as they are.
 
     The new files go into a context of their own, to which `context` hands each handshake (`sni_callback`, called also where the
     client names no host). `load_cert_chain` on `context` itself would not do: a certificate of another key type is added there
     beside the old one, which stays in use, and a file that changes between check and use would break the pair that serves.
 
-    A client that resumes a session is not asked for its certificate again: one that only the old `client_ca` trusts may come
-    back for as long as its ticket lasts, two hours in OpenSSL. Restart to lock it out at once.
+    A client that resumes a session does not present its certificate again: one that only the old `client_ca` trusts may return
+    for as long as its ticket lasts, two hours in OpenSSL. Restart the server to lock it out at once.
 
     Args:
         context: what `server_context` built.
         cert, key, client_ca: as there.
 
     Raises:
-        SettingsError: a file that can't be used, or mutual TLS would go on or off; `context` serves on as it was.
+        SettingsError: a file can't be used, or mutual TLS would be turned on or off; `context` stays in use as it was.
     """
     fresh = server_context(cert, key, client_ca)
     if (fresh.verify_mode is ssl.CERT_NONE) != (context.verify_mode is ssl.CERT_NONE):  # a certificate may be wanted, not needed
@@ -122,7 +123,7 @@ def reload(context: ssl.SSLContext, cert: StrPath, key: StrPath | None = None, c
 
 @dataclass(frozen=True)
 class SelfSigned:
-    """A throw-away certificate in use, and what a client needs to trust it. No private key outlives its making on disk.
+    """A throw-away certificate in use, and what a client needs to trust it. No private key stays on disk.
 
     Attributes:
         context: serves the certificate; built by `server_context`.
@@ -154,7 +155,7 @@ def self_signed(hosts: Sequence[str] = ("localhost", "127.0.0.1", "::1")) -> Sel
     """Make a CA and a certificate for `hosts` (names, addresses, `*.` wildcards), for trying TLS out.
 
     Raises:
-        SettingsError: no hosts, one that can't stand in a certificate, or no temporary file can be written.
+        SettingsError: there are no hosts, a certificate can't name one of them, or no temporary file can be written.
     """
     hosts = (hosts,) if isinstance(hosts, str) else hosts  # a str is a sequence too, of letters
     now = datetime.now(timezone.utc)
@@ -212,7 +213,7 @@ def _read(role: str, path: StrPath) -> bytes:
 
 
 def _trouble(cert: StrPath, cert_pem: bytes, key: StrPath, key_pem: bytes) -> str | None:
-    """Find words for a pair that OpenSSL refused: its own error often tells neither the file nor the fault."""
+    """Explain why OpenSSL refused a pair: its own error often names neither the file nor the fault."""
     if missing := _no_certificate("certificate", cert, cert_pem):
         return missing
     block = _PRIVATE_KEY.search(key_pem)
@@ -232,7 +233,7 @@ def _no_certificate(role: str, path: StrPath, pem: bytes) -> str | None:
     begun = pem.count(b"-----BEGIN CERTIFICATE-----")
     try:
         read = len(x509.load_pem_x509_certificates(pem))
-    except ValueError:  # said below, in words that say what to do
+    except ValueError:  # reported below, with what to do
         read = 0
     if read >= max(begun, 1):
         return None
