@@ -101,7 +101,7 @@ def _reload_on_signal(
             _reload_certificate(context, chosen)
         elif not isinstance(guard, Guard):
             log.info("SIGHUP: there is no certificate and no file of credentials to read again")
-        log.info("SIGHUP: a single process can't reload its code; to be able to, start the server with --workers 2 or more")
+        log.info("SIGHUP: a single process can't reload its code; to reload code, start the server with --workers 2 or more")
         notifier.ready()
 
     gevent.signal_handler(signal.SIGHUP, reload)

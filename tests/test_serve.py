@@ -115,6 +115,7 @@ def test_tells_of_itself(launch, option):
         (["app:registry", "--htpasswd", "nope"], "error: --htpasswd: nope"),
         (["app:registry", "--token-file", "/dev/null", "--permissions", "nope"], "error: --permissions: nope"),
         (["app:registry", "--cert", "nope"], "error: --cert: certificate file 'nope'"),
+        (["app:registry", "--cert", "app.py", "--key", "nope"], "error: --key: key file 'nope'"),
         (["app:factory"], "write factory()"),
     ],
 )
@@ -159,7 +160,7 @@ def test_a_reload_of_one_process(run):
     server = run("app:registry")
     server.wait_url()
     server.process.send_signal(signal.SIGHUP)
-    server.wait_for("SIGHUP: a single process can't reload its code; to be able to, start the server with --workers 2 or more")
+    server.wait_for("SIGHUP: a single process can't reload its code; to reload code, start the server with --workers 2 or more")
 
 
 def test_a_refused_origin_and_host_are_logged(run):

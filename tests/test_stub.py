@@ -84,7 +84,7 @@ def test_headers(run, serve):
         (["--token-file", "token"], r"the server's certificate can't be verified .* --ca ca\.pem on the command line"),
         (["--ca", "{ca}"], r"\(HTTP 401\); --token-file names the file"),
         (["--ca", "{ca}", "--token-file", "wrong"], "unknown token .HTTP 401"),
-        (["--ca", "{ca}", "--token-file", "tokens"], "the server's file has only hashes"),
+        (["--ca", "{ca}", "--token-file", "tokens"], "this is the server's file, which has only hashes"),
         (["--ca", "token"], "--ca 'token': expected a PEM file of certificate authorities"),
         (["--ca", "{ca}", "--header", "X-Trace"], "--header 'X-Trace': expected NAME:VALUE"),
     ],

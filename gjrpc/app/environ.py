@@ -121,7 +121,7 @@ def read_body(environ: "WSGIEnvironment", limit: int) -> bytes:
         return b""
     if not (body := _read(environ["wsgi.input"], None, limit)):
         # RFC 9110, 15.5.12. uWSGI hands out a chunked body only through functions of its own.
-        raise errors.InvalidRequest("this server does not pass a chunked body on: send a Content-Length", status=411)
+        raise errors.InvalidRequest("this server does not pass on a chunked body: send a Content-Length", status=411)
     return body
 
 

@@ -37,7 +37,7 @@ def _read_target(target: str) -> Call:
     if not name:
         raise InvalidRequest("the path names no method: GET /NAME calls one, GET /list_methods lists them")
     if semicolon and question:
-        raise InvalidRequest("the arguments are both in ;VALUE and in ?name=value: use only one")
+        raise InvalidRequest("there are arguments both in ;VALUE and in ?name=value: use only one of them")
     arguments: Text = _percent_decoded(value) if semicolon else read_query(query) if query else None
     return Call(_percent_decoded(name), arguments, text=True)
 
@@ -50,7 +50,7 @@ def read_name(target: str) -> Call:
     """
     call = read_target(target)
     if call.arguments is not None:
-        raise InvalidRequest("a POST has its arguments in the body, and this path has some too: remove those in the path")
+        raise InvalidRequest("there are arguments both in the body and in the path: remove those in the path")
     return call
 
 

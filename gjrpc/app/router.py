@@ -120,7 +120,7 @@ class Router:
     def _answer_spelled(self, request: Request, _: Peer | None, call: Call | None = None) -> Response:
         """Answer the call that a path names; by default the one that is noted beside the head."""
         if request.body:
-            error = errors.InvalidRequest("a GET has its arguments in the path, and this one has a body too: send a POST")
+            error = errors.InvalidRequest("a GET can't have a body: put the arguments into the path, or send a POST")
             response = refusal(error)
         else:
             response = self._native.run(request.head.notes.call if call is None else call)

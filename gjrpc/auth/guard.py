@@ -201,6 +201,6 @@ def _check_site(head: Head) -> None:
     """
     if is_cross_origin(head):
         raise Forbidden(
-            "a page of another site may not call with a password or a certificate, because the browser adds them itself; "
+            "a page of another site may not call with a password or certificate that the browser adds by itself; "
             "make the page send a token (Authorization: Bearer TOKEN)"
         )

@@ -51,7 +51,7 @@ class PasswordFile:
             if line.strip() and not line.startswith("#"):
                 name, hashed = _read(where, line.strip())
                 if name in self._hashes:
-                    raise SettingsError(f"{where}: {name!r} has a line already; keep one of them")
+                    raise SettingsError(f"{where}: {name!r} already has a line; keep one of them")
                 self._hashes[name] = hashed
                 self._callers[name] = Caller(name, permissions.of(name))
         exposure.warn("htpasswd file", path)

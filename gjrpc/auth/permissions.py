@@ -43,7 +43,7 @@ def read_permissions(path: str | None) -> Permissions:
     found: dict[str, Rights] = {}
     for where, (name, *words) in read_lines(path):
         if name in found:
-            raise SettingsError(f"{where}: {name!r} has a line already; put all its rights on one line")
+            raise SettingsError(f"{where}: {name!r} already has a line; put all its rights on one line")
         found[name] = read_rights(where, words)
     exposure.warn("permissions file", path, secret=False)
     return Permissions(found)

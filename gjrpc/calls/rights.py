@@ -93,8 +93,8 @@ class Caller:
         """
         if self.name is None:
             return Forbidden(
-                f"no method {quoted(method)} that may be called without credentials{hint}. For methods with a scope, start the "
-                "server with --token-file, --htpasswd or --client-ca, or with --open to let anyone call them"
+                f"no method {quoted(method)} that may be called without credentials{hint} (for methods with a scope, start the "
+                "server with --token-file, --htpasswd or --client-ca, or with --open to let anyone call them)"
             )
         return Forbidden(f"no method {quoted(method)} that {self.name!r} may call{hint}")
 

@@ -129,7 +129,7 @@ class _Answer(HTTPResponse):
         """Read the head; unlike http.client, don't accept a head that was cut off."""
         super().begin()
         if self._received.ended:
-            raise RemoteDisconnected("the server closed the connection within the answer's head")
+            raise RemoteDisconnected("the server closed the connection before the end of the answer's head")
 
 
 class _Bounded(HTTPConnection):

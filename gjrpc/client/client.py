@@ -30,9 +30,9 @@ class Client:
     """Calls a server's methods: `client.add(1, 2)`, `client.stats.cpu()`, `client.call("odd-name", 1)`.
 
     Each attribute is a `RemoteMethod`; reading one sends nothing. Pass arguments by position or by name, not both in one call.
-    `dir(client)`, `help(client.add)` and `inspect.signature(client.add)` ask the server, once. Four attributes are not methods of
-    the server: `call`, `batch`, `notify` and `close`; neither are names that begin with an underscore. Call methods with such
-    names as `client.call("close")`.
+    `dir(client)`, `help(client.add)` and `inspect.signature(client.add)` query the server, once. The attributes `call`, `batch`,
+    `notify` and `close`, and all that begin with an underscore, are not methods of the server; call a method with such a name as
+    `client.call("close")`.
 
     Threads and greenlets may share a client. Processes may not: create a client after a fork. Cookies are not kept. The client
     reads proxies, `NO_PROXY` and `REQUESTS_CA_BUNDLE` from the environment once, when it is created. It never uses a proxy for a

@@ -41,7 +41,7 @@ HOST = "gjrpc.host.methods:registry"
 
 _LOCAL_NAMES = frozenset(LOOPBACK)
 
-_ROLES = {"certificate": "--cert", "private key": "--key", "client CA": "--client-ca"}
+_ROLES = {"certificate": "--cert", "key file": "--key", "client CA": "--client-ca"}
 
 _MOMENT = 0.1  # seconds for which lines of the access log are collected before they are written
 

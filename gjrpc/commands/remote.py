@@ -77,7 +77,9 @@ def _token(path: str) -> str:
     except ValueError:
         text = ""
     if _HASHED.search(text):
-        raise SettingsError(f"--token-file {path!r}: the server's file has only hashes; expected the token that was shown once")
+        raise SettingsError(
+            f"--token-file {path!r}: this is the server's file, which has only hashes; expected a file with the token itself"
+        )
     if not _TOKEN.fullmatch(text):
         raise SettingsError(f"--token-file {path!r}: expected one line with nothing but the token")
     exposure.warn("token file", path)

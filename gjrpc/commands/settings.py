@@ -139,7 +139,7 @@ class Settings:
             SettingsError: an entry is neither an address nor a network, or `--proxy-protocol` lacks proxies to trust.
         """
         if self.proxy_protocol and not self.trusted_proxies:
-            raise SettingsError("--proxy-protocol needs --trusted-proxies: anyone else could forge the header")
+            raise SettingsError("--proxy-protocol needs --trusted-proxies: otherwise anyone could forge the header")
         return Proxies(self.trusted_proxies, self.forwarded_header) if self.trusted_proxies else None
 
     @property

@@ -195,7 +195,7 @@ def _frame(verb: str, target: str, headers: list[Field], version: tuple[int, int
     hosts = framing.pop("host", [])
     length = _body_length(framing, version) if framing else 0
     if len(hosts) > 1 or (not hosts and version == (1, 1)) or (hosts and not _hosts[hosts[0]]):
-        raise BadMessage(f"expected one valid Host header, got {len(hosts)}: {excerpt(', '.join(map(repr, hosts)))}")
+        raise BadMessage(f"expected one valid Host header, got {excerpt(', '.join(map(repr, hosts))) or 'none'}")
     if target[0] != "/" or "#" in target:
         target = _origin_form(verb, target, hosts)
     head = Head(verb, target, tuple(headers), version)
@@ -244,13 +244,13 @@ def _body_length(framing: dict[str, list[str]], version: tuple[int, int]) -> int
     if codings:
         # RFC 9112, 6.1: both "ought to be handled as an error", and an HTTP/1.0 message with it has "faulty framing".
         if lengths or version == (1, 0) or [value.lower() for value in codings] != ["chunked"]:
-            raise BadMessage("the only supported transfer coding is a single chunked, with HTTP/1.1 and without Content-Length")
+            raise BadMessage("the only supported transfer coding is chunked, once, with HTTP/1.1 and without Content-Length")
         return None
     if not lengths:
         return 0
     # RFC 9110, 8.6: Content-Length = 1*DIGIT; a server MAY accept a list of equal values, and this one does not.
     if len(lengths) > 1 or not (lengths[0].isascii() and lengths[0].isdigit()) or len(lengths[0]) > 15:
-        raise BadMessage(f"expected one Content-Length, a number; got {excerpt(', '.join(map(repr, lengths)))}")
+        raise BadMessage(f"expected one Content-Length header with a number, got {excerpt(', '.join(map(repr, lengths)))}")
     return int(lengths[0])
 
 

@@ -78,7 +78,7 @@ class Lines:
 
 def too_large_head(limits: Limits) -> BadMessage:
     """Return the error for a head beyond its limits; 431 (RFC 6585, 5)."""
-    return BadMessage(f"the head is larger than {limits.head} bytes or has over {limits.headers} headers", status=431)
+    return BadMessage(f"the head is larger than {limits.head} bytes or has more than {limits.headers} headers", status=431)
 
 
 def bad_request_line(line: bytes) -> BadMessage:

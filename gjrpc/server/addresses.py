@@ -53,12 +53,12 @@ def parse(text: str) -> Address:
     """
     if text.startswith("unix:"):
         if len(text) == len("unix:"):
-            raise SettingsError(f"bind {text!r}: the path is missing; {_FORM}")
+            raise SettingsError(f"--bind {text!r}: the path is missing; {_FORM}")
         return Address(path=text.removeprefix("unix:"))
     host, colon, port = text.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535 or (":" in host and not bracketed):
-        raise SettingsError(f"bind {text!r}: {_FORM}")
+        raise SettingsError(f"--bind {text!r}: {_FORM}")
     return Address(host[1:-1] if bracketed else host, int(port))
 
 

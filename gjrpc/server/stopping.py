@@ -106,7 +106,7 @@ class _Signals:
             self.give_back()
             os.kill(os.getpid(), number)
         elif self._since is not None and time.monotonic() - self._since > _HELD:
-            os.write(2, b"%b again while a call holds the event loop: exiting at once\n" % signal.Signals(number).name.encode())
+            os.write(2, b"%b again while a call blocks the event loop: exiting at once\n" % signal.Signals(number).name.encode())
             os._exit(128 + number)  # as if the signal had ended the process
         else:
             self._since = self._since or time.monotonic()

@@ -202,14 +202,12 @@ def _read(role: str, path: StrPath) -> bytes:
         mode = os.stat(path).st_mode
         # A named pipe would block here, or be empty when OpenSSL reads it again.
         if not stat.S_ISREG(mode):
-            kind = "a directory" if stat.S_ISDIR(mode) else "no regular file"
+            kind = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
             raise SettingsError(f"{_name(role, path)} is {kind}; name a PEM file")
         return Path(path).read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise SettingsError(
-            f"{_name(role, path)} can't be read ({reason}); check the path and this user's right to read it"
-        ) from error
+        raise SettingsError(f"{_name(role, path)} can't be read ({reason}); check the path and the file's permissions") from error
 
 
 def _trouble(cert: StrPath, cert_pem: bytes, key: StrPath, key_pem: bytes) -> str | None:
@@ -244,7 +242,7 @@ def _no_certificate(role: str, path: StrPath, pem: bytes) -> str | None:
 
 def _refusal(role: str, path: StrPath, error: Exception) -> str:
     reason = getattr(error, "reason", None) or str(error)
-    return f"{_name(role, path)} is refused by OpenSSL ({reason}): {_ADVICE.get(reason, 'make or get another one')}"
+    return f"{_name(role, path)} can't be used by OpenSSL ({reason}): {_ADVICE.get(reason, 'make or get another one')}"
 
 
 def _warn_of_dates(cert: StrPath, pem: bytes) -> None:

@@ -90,13 +90,13 @@ class Watchdog:
         self.stalls[name] += 1
         if self.stalls[name] == 1:
             words = (
-                "%s holds the event loop for more than %g s, and no other call is served meanwhile: register it with "
-                "blocking=True, or make it wait through gevent. It is here:"
+                "%s has blocked the event loop for more than %g s, and no other call can run meanwhile: register it with "
+                "blocking=True, or let it wait through gevent. Its stack:"
             )
             _warn(_stack(call, top), words, name, self.limit)
         elif self._offload and method is not None and method.plain and self.stalls[name] >= _OFTEN:
             call.f_locals["self"].offload(method)
-            log.warning("%s has held the event loop %d times and is run in a thread from now on", name, self.stalls[name])
+            log.warning("%s has blocked the event loop %d times and runs in a thread from now on", name, self.stalls[name])
 
 
 def _warn(stack: str, words: str, *arguments: object) -> None:

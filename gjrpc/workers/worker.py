@@ -101,7 +101,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
         """Log where the worker hangs, and end: the master has seen no sign of life."""
         here = "".join(traceback.format_stack(frame)).rstrip()
         log = self.log.error_log
-        words = "worker %d held the event loop for too long, here:"
+        words = "worker %d blocked the event loop for too long; its stack:"
         log.handle(log.makeRecord(log.name, logging.CRITICAL, __file__, 0, words, (self.pid,), None, sinfo=here))
         super().handle_abort(number, frame)
 

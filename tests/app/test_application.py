@@ -284,7 +284,7 @@ REFUSALS = {
     "a query for nothing": ("POST", "/?a=1", b'{"ping":""}', 400, "POST / accepts no query"),
     "a value and a query": ("GET", "/echo;a?x=b", b"", 400, "use only one"),
     "a value and a body": ("POST", "/echo;a", b'["b"]', 400, "remove those in the path"),
-    "a GET with a body": ("GET", "/echo", b'["b"]', 400, "a GET has its arguments in the path"),
+    "a GET with a body": ("GET", "/echo", b'["b"]', 400, "a GET can't have a body"),
     "a name in latin-1": ("GET", "/gr%F6%DFe", b"", 400, "not percent-encoded UTF-8"),
     # Unknown.
     "an unknown method": ("GET", "/pong", b"", 404, "no method 'pong'; did you mean 'ping'?"),

@@ -177,7 +177,7 @@ def test_memory_is_bounded(read, monkeypatch):
         ("alice:secret", ":1: the hash of 'alice' is not bcrypt's"),
         ("alice:$2y$05$tooshort", ":1: the hash of 'alice' is not bcrypt's"),
         ("alice:$2y$05$" + "z" * 53, ":1: the hash of 'alice' is not bcrypt's"),
-        (f"a:{hashed('x')}\na:{hashed('y')}", ":2: 'a' has a line already"),
+        (f"a:{hashed('x')}\na:{hashed('y')}", ":2: 'a' already has a line"),
     ],
 )
 def test_a_broken_line_is_told(read, text, said):

@@ -53,7 +53,7 @@ def test_without_a_file():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"alice ping\nalice add\n", ":2: 'alice' has a line already"),
+        (b"alice ping\nalice add\n", ":2: 'alice' already has a line"),
         (b"\nalice @\n", ":2: '@': expected a pattern"),
         (b"alice 'ping\n", ":1: no closing quotation"),
         (b"\xff\n", "expected text in UTF-8"),

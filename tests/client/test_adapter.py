@@ -388,6 +388,6 @@ def test_a_head_that_is_cut(hostile):
     server = hostile(whole(HEAD + b"X: y\r\n"))
     with (
         Client(server.url, timeout=TIMEOUT) as client,
-        pytest.raises(WireError, match="closed the connection within the answer's head"),
+        pytest.raises(WireError, match="closed the connection before the end of the answer's head"),
     ):
         client.notify.ping()

@@ -369,7 +369,7 @@ def test_endless_loop(run):
         caller.send(CALL % b"spin")
         server.wait_for("spinning")
         assert b" 500 " in caller.rest()  # the call alone is ended where that helps; the worker then ends in good order
-    server.wait_for(r"(?s)held the event loop for too long, here:.*in spin")
+    server.wait_for(r"(?s)blocked the event loop for too long; its stack:.*in spin")
     assert len(two_answer(server) - before) == 1
     assert f"WORKER TIMEOUT (pid:{stuck})" in server.output
 

@@ -55,7 +55,7 @@ def test_a_token(tmp_path, caplog):
         ("one two", "expected one line with nothing but the token"),
         ("one\ntwo", "expected one line with nothing but the token"),
         ("größe", "expected one line with nothing but the token"),
-        (f"me sha256:{'0' * 64}", "the server's file has only hashes"),
+        (f"me sha256:{'0' * 64}", "this is the server's file, which has only hashes"),
     ],
 )
 def test_unusable_tokens(tmp_path, text, said):

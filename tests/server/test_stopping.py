@@ -107,7 +107,7 @@ def test_a_call_that_holds_the_loop_can_be_ended(program):
         running.process.send_signal(signal.SIGTERM)
         wait_until(lambda: running.process.send_signal(signal.SIGINT) or running.process.poll() is not None, "it ends")
     assert running.wait() == 128 + signal.SIGINT
-    assert "SIGINT again while a call holds the event loop: exiting at once" in running.output
+    assert "SIGINT again while a call blocks the event loop: exiting at once" in running.output
 
 
 def test_signals_end_a_child(program):

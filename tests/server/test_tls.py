@@ -432,7 +432,7 @@ except tls.SettingsError as error:
 def test_pipe(tmp_path: Path) -> None:
     """A named pipe is refused, not waited for."""
     os.mkfifo(tmp_path / "pipe")
-    assert "no regular file; name a PEM file" in run(sys.executable, "-c", LOAD, str(tmp_path / "pipe"))
+    assert "not a regular file; name a PEM file" in run(sys.executable, "-c", LOAD, str(tmp_path / "pipe"))
 
 
 @pytest.mark.parametrize("key", ["pkcs8", "traditional"])

@@ -62,7 +62,7 @@ def test_a_stall_is_named_once_and_counted(serve, registry, watchdog, caplog, na
             assert watchdog.stalls == {f"method {name}": count}
     wait_until(lambda: caplog.records, "the line")
     (record,) = caplog.records
-    assert f"method {name} holds the event loop for more than 0.1 s" in record.message
+    assert f"method {name} has blocked the event loop for more than 0.1 s" in record.message
     assert "blocking=True" in record.message
     assert "in hold_until_noticed" in record.stack_info
     assert "dispatch.py" not in record.message
@@ -97,7 +97,7 @@ def test_a_method_that_stalls_again_and_again_goes_to_a_thread(serve, caplog):
     with served.wire() as wire, served.wire() as other:
         for _ in range(3):
             assert wire.ask(get(b"/stall")).status == 200
-        said = "has held the event loop 3 times and is run in a thread from now on"
+        said = "has blocked the event loop 3 times and runs in a thread from now on"
         wait_until(lambda: said in caplog.text, "the line that says so")
         assert registry.find("stall").options.blocking
         wire.send(get(b"/stall"))
