@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 
 from gjrpc.app.options import Options
 from gjrpc.auth.guard import AnonymousGuard, Guard, Offload
-from gjrpc.auth.origins import Gate, is_probe, preflight
+from gjrpc.auth.origins import OriginPolicy, is_probe, preflight
 from gjrpc.calls import context
 from gjrpc.errors import CallError
 from gjrpc.http.messages import Head, Headers, Request, Response
@@ -33,26 +33,26 @@ class Admission:
         offload: runs a long computation, such as a password check, where it blocks no other request.
 
     Attributes:
-        grants: returns the CORS headers of an answer to a page of an origin, or of none.
+        cors_headers: returns the CORS headers of an answer to a page of an origin, or of none.
     """
 
-    __slots__ = ("_gate", "_guard", "_offload", "_scheme_of", "grants")
+    __slots__ = ("_guard", "_offload", "_policy", "_scheme_of", "cors_headers")
 
     def __init__(self, options: Options, guard: Guard | AnonymousGuard | None, offload: Offload) -> None:
-        self._gate = Gate(options.allowed_hosts, options.allowed_origins)
+        self._policy = OriginPolicy(options.allowed_hosts, options.allowed_origins)
         self._guard = guard
         self._offload = offload
         self._scheme_of = options.scheme_of
-        self.grants: Callable[[str | None], Headers] = self._gate.grants
+        self.cors_headers: Callable[[str | None], Headers] = self._policy.cors_headers
 
     @property
-    def leaves_hosts(self) -> bool:
+    def server_decides_hosts(self) -> bool:
         """Whether the server decides which hosts to answer for."""
-        return self._gate.leaves_hosts
+        return self._policy.server_decides_hosts
 
     def guards_hosts(self, peer: Peer | None) -> bool:
         """Whether requests of this peer for other hosts are refused."""
-        return self._gate.guards_hosts(_server_hosts(peer))
+        return self._policy.guards_hosts(_server_hosts(peer))
 
     def trust(self, scheme_of: Callable[[Peer, Head], str]) -> None:
         """Trust the proxies in front to report a client's scheme, unless the options said how to find it."""
@@ -66,11 +66,11 @@ class Admission:
             Forbidden: it comes from a web page that may not call.
             Refused: its credentials are missing or wrong.
         """
-        head, gate = request.head, self._gate
-        gate.check_host(head, _server_hosts(peer))
+        head, policy = request.head, self._policy
+        policy.check_host(head, _server_hosts(peer))
         if head.origin is not None or head.site is not None:
-            gate.check_page(head, self._scheme(head, peer))
-            if head.origin is not None and gate.lists(head.origin) and (asked := preflight(head)):
+            policy.check_page(head, self._scheme(head, peer))
+            if head.origin is not None and policy.allows(head.origin) and (asked := preflight(head)):
                 return Response(204, headers=asked)
         if self._guard is None or is_probe(head):
             return handle(request, peer)
@@ -94,11 +94,11 @@ class Admission:
 
     def depends_on_page(self, head: Head) -> bool:
         """Whether the answer depends on the web page that caused the request, so that each request must be checked."""
-        return head.origin is not None or head.site is not None or self._gate.has_list
+        return head.origin is not None or head.site is not None or self._policy.has_allowed_origins
 
-    def granted(self, response: Response, head: Head) -> Response:
+    def with_cors_headers(self, response: Response, head: Head) -> Response:
         """Return the response with the headers by which a web page of a listed origin may read it."""
-        return response.with_headers(self.grants(head.origin)) if self._gate.has_list else response
+        return response.with_headers(self.cors_headers(head.origin)) if self._policy.has_allowed_origins else response
 
     def _scheme(self, head: Head, peer: Peer | None) -> str:
         """The client's scheme."""

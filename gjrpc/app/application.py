@@ -113,21 +113,21 @@ class Application:
         return self._dispatcher
 
     @property
-    def leaves_hosts(self) -> bool:
+    def server_decides_hosts(self) -> bool:
         """Whether the server decides which hosts to answer for."""
-        return self._admission.leaves_hosts
+        return self._admission.server_decides_hosts
 
     def trust(self, scheme_of: Callable[[Peer, Head], str]) -> None:
         """Trust the proxies in front to report a client's scheme, unless the option `scheme_of` was given."""
         self._admission.trust(scheme_of)
 
-    def grants(self, origin: str | None) -> Headers:
+    def cors_headers(self, origin: str | None) -> Headers:
         """Return the CORS headers of an answer to a web page of this origin, or of none."""
-        return self._admission.grants(origin)
+        return self._admission.cors_headers(origin)
 
-    def granted(self, response: Response, head: Head) -> Response:
+    def with_cors_headers(self, response: Response, head: Head) -> Response:
         """Return a refusal with the headers by which a web page of a listed origin may read it."""
-        return self._admission.granted(response, head)
+        return self._admission.with_cors_headers(response, head)
 
     def respond(self, request: Request, peer: Peer | None = None) -> Response:
         """Answer one request; raises nothing that the request or a method could cause.
@@ -144,7 +144,7 @@ class Application:
             self._remember(request.head)
         except BaseException as error:  # noqa: BLE001  of a page, a guard or a check; what a method raises is caught in `dispatch`
             response = self._failed(error)
-        return self._admission.granted(response, request.head)
+        return self._admission.with_cors_headers(response, request.head)
 
     def admit(self, head: Head, peer: Peer | None = None) -> Response | None:
         """Answer a request that its head alone is enough to refuse; return None if its body may come.
@@ -157,7 +157,7 @@ class Application:
             response = self._admission.answer(Request(head), peer, self._router.await_body)
         except BaseException as error:  # noqa: BLE001  a guard may be an application's own
             response = self._failed(error)
-        return None if response.status == CONTINUE else self._admission.granted(response, head)
+        return None if response.status == CONTINUE else self._admission.with_cors_headers(response, head)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer the request of an environ (PEP 3333)."""

@@ -31,7 +31,7 @@ class Responder(Protocol):
         """Answer a request."""
         ...
 
-    def granted(self, response: Response, head: Head) -> Response:
+    def with_cors_headers(self, response: Response, head: Head) -> Response:
         """Return a refusal with the headers by which a web page may read it."""
         ...
 
@@ -44,7 +44,7 @@ def answer(application: Responder, environ: "WSGIEnvironment", start_response: "
         try:
             body = read_body(environ, application.max_body)
         except CallError as error:
-            response = application.granted(refusal(error), head)
+            response = application.with_cors_headers(refusal(error), head)
         else:
             response = application.respond(Request(head, body), peer)
     headers = [*response.headers, ("Content-Length", str(len(response.body)))]

@@ -26,7 +26,7 @@ _ELSEWHERE = frozenset({"cross-site", "same-site"})
 _VARY = ("Vary", "Origin")
 
 
-class Gate:
+class OriginPolicy:
     """Accepts or refuses requests by their `Host` and `Origin`.
 
     Args:
@@ -34,16 +34,16 @@ class Gate:
         origins: `scheme://host[:port]`; `*` means any.
 
     Attributes:
-        has_list: whether any origin is allowed, so that answers depend on a request's origin.
+        has_allowed_origins: whether any origin is allowed, so that answers depend on a request's origin.
     """
 
     def __init__(self, hosts: Iterable[str] | None, origins: Iterable[str]) -> None:
         self._hosts = None if hosts is None else hostnames(hosts)
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
-        self.has_list = bool(self._origins)
+        self.has_allowed_origins = bool(self._origins)
 
     @property
-    def leaves_hosts(self) -> bool:
+    def server_decides_hosts(self) -> bool:
         """Whether the server decides which hosts to answer for."""
         return self._hosts is None
 
@@ -68,14 +68,14 @@ class Gate:
         if not hosts or hostname(head.host or "") in hosts or is_probe(head):
             return
         if not head.host:
-            raise _noted(
+            raise _logged(
                 Misdirected("the request names no host, and this server answers only for some hosts: send a Host header")
             )
         refused = Misdirected(
             f"this server does not answer for the host {quoted(head.host)}; to allow the host, start the server with "
             f"--allowed-hosts {excerpt(head.host)} (in Python: Application(registry, allowed_hosts=[...]))"
         )
-        raise _noted(refused)
+        raise _logged(refused)
 
     def check_page(self, head: Head, scheme: str) -> None:
         """Refuse a request that a web page may not send.
@@ -90,18 +90,18 @@ class Gate:
         if (head.origin is None and not foreign) or is_probe(head):
             return
         origin = _single_origin(head)
-        if not (self.lists(origin) or (not foreign and _is_same(origin, head.host, scheme))):
+        if not (self.allows(origin) or (not foreign and _is_same(origin, head.host, scheme))):
             whose = "a page of another origin" if head.origin is None else f"the origin {quoted(head.origin)}"
             refused = Forbidden(
                 f"{whose} may not call {scheme}://{excerpt(head.host or '')}; to allow it, start the server with "
                 "--allowed-origins, or with --trusted-proxies if a proxy in front of it speaks https"
             )
-            raise _noted(refused)
+            raise _logged(refused)
         if head.verb == "POST" and _media_type(head.content_type) != "application/json":
             got = quoted(head.content_type or "none")
-            raise _noted(Forbidden(f"a call from a web page needs Content-Type: application/json, got {got}"))
+            raise _logged(Forbidden(f"a call from a web page needs Content-Type: application/json, got {got}"))
 
-    def grants(self, origin: str | None) -> Headers:
+    def cors_headers(self, origin: str | None) -> Headers:
         """Return the headers that let a page of an allowed origin read the answer; none for other origins and the server's own.
 
         If any origin is allowed, each answer depends on the request's origin, and `Vary` tells caches so (RFC 9110, 12.5.5).
@@ -109,16 +109,16 @@ class Gate:
         `Access-Control-Allow-Credentials` is never among the headers: no other site's page can use what a browser itself sends,
         stored passwords and certificates. A page can send a token in `Authorization`.
         """
-        if not self.has_list:
+        if not self.has_allowed_origins:
             return ()
-        return (("Access-Control-Allow-Origin", origin), _VARY) if origin and self.lists(origin) else (_VARY,)
+        return (("Access-Control-Allow-Origin", origin), _VARY) if origin and self.allows(origin) else (_VARY,)
 
-    def lists(self, origin: str | None) -> bool:
+    def allows(self, origin: str | None) -> bool:
         """Return whether an origin is allowed; a request without one is allowed only if any origin is."""
         return "*" in self._origins or (origin is not None and origin.lower() in self._origins)
 
 
-def _noted(refused: E) -> E:
+def _logged(refused: E) -> E:
     """Log a refusal and return it: usually the operator must allow the page or host, not the caller."""
     log.warning("refused: %s", refused.message)
     return refused

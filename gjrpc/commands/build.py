@@ -112,7 +112,7 @@ def _check_for_application(chosen: Settings, served: Any) -> None:
             "authenticate its callers itself (a gjrpc.Application by guard=); serve a Registry, or leave these options out"
         )
     for name in _FOR_REGISTRIES:
-        if name == "allowed_hosts" and isinstance(served, Application) and served.leaves_hosts:
+        if name == "allowed_hosts" and isinstance(served, Application) and served.server_decides_hosts:
             continue  # it has no list of its own, so the server's applies
         if getattr(chosen, name) != Settings.__dataclass_fields__[name].default:
             log.warning("%s has no effect: the target is an application, which has its own setting", flag(name))

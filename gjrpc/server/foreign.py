@@ -90,8 +90,8 @@ class ForeignResponder:
         """Let every body come: what the callable accepts is its own decision."""
         return None
 
-    def grants(self, origin: str | None) -> Headers:
-        """Grant nothing: which origins the callable trusts is its own decision."""
+    def cors_headers(self, origin: str | None) -> Headers:
+        """Return no header: which origins the callable trusts is its own decision."""
         return ()
 
 

@@ -125,7 +125,7 @@ class Http1:
     def refuse(self, error: CallError, connection: Connected) -> None:
         """Answer with an error that ends the connection, so that the client can read it."""
         origin = self.reader.origin(error.head) if isinstance(error, BadMessage) else self._origin()
-        response = refusal(error).with_headers(self._responder.grants(origin))
+        response = refusal(error).with_headers(self._responder.cors_headers(origin))
         log.info("%s: refused: %s %s", connection.peer, response.status, error.message)
         verb = "HEAD" if isinstance(error, BadMessage) and error.head.startswith(b"HEAD ") else "-"  # RFC 9110, 9.3.2: no body
         self._turn_away(response, Head(verb, "-"), connection)
@@ -146,7 +146,7 @@ class Http1:
         The call has begun, so the answer is 504 and not 503 with `Retry-After`, which would invite a retry.
         """
         if self.state is State.CALLING and self._output.progress is Progress.NONE:
-            response = refusal(DeadlineExceeded(_CUT_OFF)).with_headers(self._responder.grants(self._origin()))
+            response = refusal(DeadlineExceeded(_CUT_OFF)).with_headers(self._responder.cors_headers(self._origin()))
             self._output.send_last(self._shared.writer.write(response, False))
 
     def finish(self, connection: Connected) -> None:
@@ -262,7 +262,7 @@ class Http1:
         if shared.bodies.note(connection, partial.size + min(reader.left, _RECEIVE_BODY)):
             return True
         head = reader.parsed.request.head
-        response = refusal(Overloaded(_NO_ROOM, retry_after=1)).with_headers(self._responder.grants(head.origin))
+        response = refusal(Overloaded(_NO_ROOM, retry_after=1)).with_headers(self._responder.cors_headers(head.origin))
         self._turn_away(response, head, connection)
         return False
 

@@ -49,7 +49,7 @@ class Responder(Protocol):
         """Refuse a request by its head alone, or return None if its body may come."""
         ...
 
-    def grants(self, origin: str | None) -> Headers:
+    def cors_headers(self, origin: str | None) -> Headers:
         """Return the headers with which a page of this origin may read a refusal."""
         ...
 
@@ -86,7 +86,7 @@ class ApplicationResponder:
         self._shared = shared
         self._writer = shared.writer
         self.admit = application.admit
-        self.grants = application.grants
+        self.cors_headers = application.cors_headers
 
     def answer(self, request: Request, keep_alive: bool, connection: Connected) -> bool:
         """Answer through the application."""
@@ -125,7 +125,7 @@ class OverloadResponder:
         self._usual = usual
         self._shared = shared
         self._has_probes = has_probes
-        self.grants = usual.grants
+        self.cors_headers = usual.cors_headers
 
     def answer(self, request: Request, keep_alive: bool, connection: Connected) -> bool:
         """Refuse a call, or answer a probe."""
@@ -141,7 +141,7 @@ class OverloadResponder:
     def admit(self, head: Head, connection: Connected) -> Response:
         """Refuse a request whose body has not come yet."""
         response = refusal(self._shared.overload.refuse())
-        return response.with_headers(self.grants(head.origin))
+        return response.with_headers(self.cors_headers(head.origin))
 
 
 def record(

@@ -30,7 +30,7 @@ class Responder:
         self.bodies.append(request.body)
         return self.response
 
-    def granted(self, response, head):
+    def with_cors_headers(self, response, head):
         """Mark a refusal."""
         return response.with_headers((("Vary", "Origin"),))
 

@@ -6,7 +6,7 @@ import pytest
 from conftest import Wire
 
 from gjrpc.app.application import Application
-from gjrpc.auth.origins import Gate, preflight
+from gjrpc.auth.origins import OriginPolicy, preflight
 from gjrpc.calls.registry import Registry
 from gjrpc.errors import Forbidden, Misdirected
 from gjrpc.http.hosts import LOOPBACK
@@ -14,13 +14,13 @@ from gjrpc.http.messages import Head
 
 
 def head(host="here", origin=None, content_type="application/json", verb="POST", site=None, target="/"):
-    """Return a head with the headers that the gate checks."""
+    """Return a head with the headers that the policy checks."""
     headers = {"host": host, "origin": origin, "content-type": content_type, "sec-fetch-site": site}
     return Head(verb, target, [(name, value) for name, value in headers.items() if value is not None])
 
 
 def refusal(check, *arguments):
-    """Return the class of the error that a gate's check raises; None if it accepts the request."""
+    """Return the class of the error that a policy's check raises; None if it accepts the request."""
     try:
         check(*arguments)
     except (Forbidden, Misdirected) as error:
@@ -47,42 +47,42 @@ def refusal(check, *arguments):
 )
 def test_a_host_on_the_list_is_answered_for(hosts, host):
     """A host is accepted with any port, a final dot and in any case; `*` or an empty list accepts any."""
-    assert refusal(Gate(hosts, []).check_host, head(host)) is None
-    assert refusal(Gate(["other.example"], []).check_host, head(host)) is Misdirected
+    assert refusal(OriginPolicy(hosts, []).check_host, head(host)) is None
+    assert refusal(OriginPolicy(["other.example"], []).check_host, head(host)) is Misdirected
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil", "[::2]:80", "localhost:x"])
 def test_another_host_is_refused_and_told_the_option(host):
     """A host that is not allowed is misdirected, and the error names the option."""
-    gate = Gate(LOOPBACK, [])
-    assert gate.guards_hosts(frozenset())
+    policy = OriginPolicy(LOOPBACK, [])
+    assert policy.guards_hosts(frozenset())
     with pytest.raises(Misdirected, match=f"{host!r}.*--allowed-hosts {host}".replace("[", r"\[")):
-        gate.check_host(head(host))
+        policy.check_host(head(host))
 
 
 @pytest.mark.parametrize("host", ["", None])
 def test_no_host_is_told_plainly(host):
     """The error for a request without a host says so, and what to send."""
     with pytest.raises(Misdirected, match=r"^the request names no host, .*: send a Host header$"):
-        Gate(LOOPBACK, []).check_host(head(host))
+        OriginPolicy(LOOPBACK, []).check_host(head(host))
 
 
 @pytest.mark.parametrize("target", ["/-/healthy", "/-/ready", "/-/ready?verbose"])
 def test_a_probe_needs_neither_host_nor_origin(target):
     """The health probes accept any host and origin; nothing else does."""
-    gate = Gate(LOOPBACK, [])
+    policy = OriginPolicy(LOOPBACK, [])
     for path, *refused in ((target, None, None), ("/ping", Misdirected, Forbidden)):
         other = head("evil.example", "http://evil.example", target=path, site="cross-site", verb="GET")
-        assert refusal(gate.check_host, head(None, target=path, verb="GET")) is refused[0]
-        assert refusal(gate.check_page, other, "http") is refused[1]
+        assert refusal(policy.check_host, head(None, target=path, verb="GET")) is refused[0]
+        assert refusal(policy.check_page, other, "http") is refused[1]
 
 
 @pytest.mark.parametrize(("hosts", "guards"), [(["*"], False), ([], False), (["a"], True), (["a", "*"], False)])
 def test_a_gate_knows_whether_it_guards(hosts, guards):
-    """A gate with its own hosts ignores the server's; a gate without any uses them."""
+    """A policy with its own hosts ignores the server's; a policy without any uses them."""
     for server_hosts in (frozenset(), frozenset({"b"})):
-        assert Gate(hosts, []).guards_hosts(server_hosts) == guards
-        assert Gate(None, []).guards_hosts(server_hosts) == bool(server_hosts)
+        assert OriginPolicy(hosts, []).guards_hosts(server_hosts) == guards
+        assert OriginPolicy(None, []).guards_hosts(server_hosts) == bool(server_hosts)
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_a_gate_knows_whether_it_guards(hosts, guards):
 )
 def test_an_origin_on_the_list_may_call(origins, host, origin):
     """Pages of the same origin and of allowed ones may call; `*` allows any."""
-    assert refusal(Gate(["*"], origins).check_page, head(host, origin), "http") is None
-    assert refusal(Gate(["*"], ["http://other.example"]).check_page, head("here.example", origin), "http") is Forbidden
+    assert refusal(OriginPolicy(["*"], origins).check_page, head(host, origin), "http") is None
+    assert refusal(OriginPolicy(["*"], ["http://other.example"]).check_page, head("here.example", origin), "http") is Forbidden
 
 
 @pytest.mark.parametrize(
@@ -112,17 +112,17 @@ def test_an_origin_on_the_list_may_call(origins, host, origin):
 )
 def test_the_same_origin_has_the_same_scheme(host, origin):
     """A page at https has the same origin only if this server is reached by https."""
-    Gate(["*"], []).check_page(head(host, origin), "https")
+    OriginPolicy(["*"], []).check_page(head(host, origin), "https")
     for other, scheme in ((origin, "http"), (origin.replace("https", "http"), "https")):
         with pytest.raises(Forbidden):
-            Gate(["*"], []).check_page(head(host, other), scheme)
+            OriginPolicy(["*"], []).check_page(head(host, other), scheme)
 
 
 def test_two_origins_are_none():
     """A request with two origins is refused, because a proxy may read the other one."""
     several = Head("GET", "/", [("host", "here"), ("origin", PAGE), ("origin", "http://here")])
     with pytest.raises(Forbidden):
-        Gate(["*"], [PAGE, "http://here"]).check_page(several, "http")
+        OriginPolicy(["*"], [PAGE, "http://here"]).check_page(several, "http")
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "Cross-Site", "none, cross-site"])
@@ -131,24 +131,24 @@ def test_two_origins_are_none():
 def test_what_another_site_causes_is_refused(site, verb, origin):
     """A request that a browser marks as caused by another site needs an allowed origin, whatever else it has."""
     with pytest.raises(Forbidden, match="--allowed-origins"):
-        Gate(["*"], [PAGE]).check_page(head(origin=origin, verb=verb, site=site), "http")
-    Gate(["*"], [PAGE]).check_page(head(origin=PAGE, verb=verb, site=site), "http")
+        OriginPolicy(["*"], [PAGE]).check_page(head(origin=origin, verb=verb, site=site), "http")
+    OriginPolicy(["*"], [PAGE]).check_page(head(origin=PAGE, verb=verb, site=site), "http")
 
 
 @pytest.mark.parametrize("site", ["none", "same-origin", "something-new", ""])
 def test_what_no_other_site_causes_is_let_in(site):
     """The address bar, the server's own pages and an unknown value (fetch metadata, 2.1) are accepted."""
-    assert refusal(Gate(["*"], []).check_page, head(verb="GET", site=site), "http") is None
-    assert refusal(Gate(["*"], []).check_page, head(verb="GET", site="cross-site"), "http") is Forbidden
+    assert refusal(OriginPolicy(["*"], []).check_page, head(verb="GET", site=site), "http") is None
+    assert refusal(OriginPolicy(["*"], []).check_page, head(verb="GET", site="cross-site"), "http") is Forbidden
 
 
 def test_a_link_to_the_console_is_no_call():
     """A link on another site can open the console's page, but a script there can't fetch it."""
-    gate = Gate(["*"], [])
-    gate.check_page(head(verb="GET", target="/-/", site="cross-site"), "http")
+    policy = OriginPolicy(["*"], [])
+    policy.check_page(head(verb="GET", target="/-/", site="cross-site"), "http")
     for verb, origin, target in (("GET", "null", "/-/"), ("POST", None, "/-/"), ("GET", None, "/-/openapi.json")):
         with pytest.raises(Forbidden):
-            gate.check_page(head(verb=verb, origin=origin, target=target, site="cross-site"), "http")
+            policy.check_page(head(verb=verb, origin=origin, target=target, site="cross-site"), "http")
 
 
 @pytest.mark.parametrize(
@@ -177,14 +177,14 @@ def test_a_link_to_the_console_is_no_call():
 def test_another_origin_may_not(origins, host, origin, verb):
     """An origin that is neither the same nor allowed is refused with any verb, and the error names the option."""
     with pytest.raises(Forbidden, match="--allowed-origins"):
-        Gate(["*"], origins).check_page(head(host, origin, verb=verb), "http")
+        OriginPolicy(["*"], origins).check_page(head(host, origin, verb=verb), "http")
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; charset=utf-8", "application/json;"])
 def test_a_web_page_declares_json(content_type):
     """A call with an origin is accepted as application/json, with parameters and in any case."""
-    assert refusal(Gate(["*"], []).check_page, head(origin="http://here", content_type=content_type), "http") is None
-    assert refusal(Gate(["*"], []).check_page, head(origin="http://here", content_type="text/plain"), "http") is Forbidden
+    assert refusal(OriginPolicy(["*"], []).check_page, head(origin="http://here", content_type=content_type), "http") is None
+    assert refusal(OriginPolicy(["*"], []).check_page, head(origin="http://here", content_type="text/plain"), "http") is Forbidden
 
 
 @pytest.mark.parametrize(
@@ -194,27 +194,30 @@ def test_a_web_page_declares_json(content_type):
 def test_a_web_page_that_does_not_declare_json_is_refused(content_type):
     """A POST with an origin and another content type, which a form could send without a preflight, is refused."""
     with pytest.raises(Forbidden, match="needs Content-Type: application/json"):
-        Gate(["*"], ["*"]).check_page(head(origin="http://here", content_type=content_type), "http")
+        OriginPolicy(["*"], ["*"]).check_page(head(origin="http://here", content_type=content_type), "http")
 
 
 @pytest.mark.parametrize("content_type", [None, "application/x-www-form-urlencoded"])
 def test_without_an_origin_any_content_type_will_do(content_type):
     """The content type that `curl -d` sends is accepted, but not from a page."""
-    assert refusal(Gate(["*"], []).check_page, head(content_type=content_type), "http") is None
-    assert refusal(Gate(["*"], []).check_page, head(origin="http://here", content_type=content_type), "http") is Forbidden
+    assert refusal(OriginPolicy(["*"], []).check_page, head(content_type=content_type), "http") is None
+    assert refusal(OriginPolicy(["*"], []).check_page, head(origin="http://here", content_type=content_type), "http") is Forbidden
 
 
 def test_what_has_no_body_declares_none():
     """With an origin a POST needs a content type, and a GET does not."""
     for verb, refused in (("GET", None), ("HEAD", None), ("POST", Forbidden)):
-        assert refusal(Gate(["*"], []).check_page, head(origin="http://here", content_type=None, verb=verb), "http") is refused
+        assert (
+            refusal(OriginPolicy(["*"], []).check_page, head(origin="http://here", content_type=None, verb=verb), "http")
+            is refused
+        )
 
 
 PAGE = "https://page.example"
 
 
 @pytest.mark.parametrize(
-    ("origins", "origin", "granted"),
+    ("origins", "origin", "allowed"),
     [
         ([PAGE], PAGE, True),
         ([PAGE], PAGE.upper(), True),
@@ -226,14 +229,11 @@ PAGE = "https://page.example"
         ([PAGE], None, False),
     ],
 )
-def test_a_listed_origin_is_granted_to_read(origins, origin, granted):
-    """A page of a listed origin is named in the answer; what browsers keep is never allowed along.
-
-    Where there is a list, each answer says that it depends on the origin, also to none and to others.
-    """
+def test_a_page_of_an_allowed_origin_may_read(origins, origin, allowed):
+    """The answer names the page's origin if it is allowed, and `Vary` if any origin is; it never allows credentials."""
     vary = (("Vary", "Origin"),) if origins else ()
-    allowed = (("Access-Control-Allow-Origin", origin),) if granted else ()
-    assert Gate(["*"], origins).grants(origin) == allowed + vary
+    readable = (("Access-Control-Allow-Origin", origin),) if allowed else ()
+    assert OriginPolicy(["*"], origins).cors_headers(origin) == readable + vary
 
 
 def test_a_preflight_is_answered():
