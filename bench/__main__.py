@@ -27,7 +27,7 @@ SECTIONS = {
     "instructions": "instructions per call, counted by callgrind: a figure without noise",
     "dialects": "native calls, JSON-RPC 2.0, and batches of 100",
     "dispatch": "dispatching a message without HTTP, compared with pjrpc and jsonrpcserver",
-    "keepalive": "one call on a kept connection, compared with gevent.pywsgi",
+    "keepalive": "one call on a keep-alive connection, compared with gevent.pywsgi",
 }
 """The sections in the order in which they run; each is the module of that name, with a function `run`."""
 QUICK = ("peers", "tls", "extras")

@@ -31,7 +31,7 @@ _UWSGI = [
     "--need-app",
     "--die-on-term",
 ]
-# uWSGI's own HTTP/1.1 socket breaks kept connections, so its router runs in front of it, on the same core.
+# uWSGI's own HTTP/1.1 socket breaks keep-alive connections, so its router runs in front of it, on the same core.
 
 
 @dataclass(frozen=True)
