@@ -7,11 +7,12 @@ Owns what a page gets and returns, which paths it may have, and which verbs a pa
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from msgspec import Struct
 
 from gjrpc.app.native import read_query
+from gjrpc.app.responses import checked
 from gjrpc.calls import context
 from gjrpc.calls.dispatch import Dispatcher
 from gjrpc.errors import MethodNotFound, SettingsError, VerbNotAllowed
@@ -159,11 +160,8 @@ class Pages:
 
         Raises:
             MethodNotFound, VerbNotAllowed: as `check`.
-            TypeError: the page returned no response.
+            TypeError, ValueError: the page returned no response that can be sent.
         """
         page, below = self.check(request.head)
-        response: Any = page.answer(PageRequest(request, peer, dispatcher, sorted(self._pages), below))
-        if not isinstance(response, Response):
-            name = excerpt(request.head.target)
-            raise TypeError(f"the page {name} returned {type(response).__name__}; expected a Response")
-        return response
+        response = page.answer(PageRequest(request, peer, dispatcher, sorted(self._pages), below))
+        return checked(response, f"the page {excerpt(request.head.target)}")

@@ -12,6 +12,7 @@ from gjrpc.app.admission import Handle
 from gjrpc.app.dialect import Dialect
 from gjrpc.app.native import NativeDialect, read_name, read_target
 from gjrpc.app.pages import ROOT, Pages
+from gjrpc.app.responses import checked
 from gjrpc.calls import exact
 from gjrpc.calls.call import Call
 from gjrpc.calls.dispatch import Dispatcher
@@ -154,15 +155,16 @@ class Router:
         if self._further:
             for dialect in self._further:
                 if (response := dialect.answer(message, request)) is not None:
-                    return response
+                    return checked(response, _source(dialect))
         response = self._jsonrpc.answer(message, request)
         return self._native.answer(message, request) if response is None else response
 
     def _answer_malformed(self, request: Request, error: CallError) -> Response:
-        for dialect in (*self._further, self._jsonrpc):
+        for dialect in self._further:
             if (response := dialect.answer_malformed(request, error)) is not None:
-                return response
-        return self._native.answer_malformed(request, error)
+                return checked(response, _source(dialect))
+        response = self._jsonrpc.answer_malformed(request, error)
+        return self._native.answer_malformed(request, error) if response is None else response
 
     def _keep_digits(self) -> None:
         self._decode = exact.keeping_digits(self._decode, self._registry.find)
@@ -198,3 +200,7 @@ class Router:
             raise errors.InvalidRequest("POST / accepts no query: put the method and its arguments into the body")
         if head.target.startswith(ROOT):
             self._pages.check(head)
+
+
+def _source(dialect: Dialect) -> str:
+    return f"the dialect {type(dialect).__name__}"

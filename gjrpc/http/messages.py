@@ -135,6 +135,13 @@ class Response(Struct, frozen=True, eq=False):
         return f"<Response {self.status}, {len(self.body)} bytes>"
 
 
+WITHOUT_LENGTH = frozenset({204, 304})
+"""Statuses of responses without a body and a Content-Length.
+
+RFC 9110, 8.6: a 204 must not have one, and in a 304 it would be the length of the response that the client already has.
+"""
+
+
 def reason_phrase(status: int) -> str:
     """Return the reason phrase of a status (RFC 9110, section 15)."""
     return _PHRASES.get(status, "Error")

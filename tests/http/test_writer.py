@@ -31,6 +31,7 @@ OLD = Head("GET", "/", version=(1, 0))
         (Response(200, b"{}"), False, OLD, OK + b"Content-Length: 2\r\nConnection: close\r\n" + DATE + b"\r\n{}"),
         (Response(200, b"{}"), True, OLD, OK + b"Content-Length: 2\r\nConnection: keep-alive\r\n" + DATE + b"\r\n{}"),
         (Response(204, headers=()), True, None, b"HTTP/1.1 204 No Content\r\n" + DATE + b"\r\n"),
+        (Response(304, headers=()), True, None, b"HTTP/1.1 304 Not Modified\r\n" + DATE + b"\r\n"),
         (
             Response(204, headers=(("Allow", "GET"),)),
             False,
