@@ -52,7 +52,7 @@ MAX_QUEUED = 1000
 """Calls that may wait for such a thread; further ones get 503."""
 
 STALL_LIMIT = 0.1
-"""Seconds that a method may hold the event loop before the log names it."""
+"""Seconds that a method may block the event loop before the log names it."""
 
 SOCKET_MODE = 0o660
 """Permissions of a Unix socket's file: its owner and its group may connect."""

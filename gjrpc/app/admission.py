@@ -63,7 +63,7 @@ class Admission:
 
         Raises:
             Misdirected: it is for a host that this application does not answer for.
-            Forbidden: it comes from a web page that may not call.
+            Forbidden: a web page that may not call has sent it.
             Refused: its credentials are missing or wrong.
         """
         head, policy = request.head, self._policy

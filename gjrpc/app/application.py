@@ -147,7 +147,7 @@ class Application:
         return self._admission.with_cors_headers(response, request.head)
 
     def admit(self, head: Head, peer: Peer | None = None) -> Response | None:
-        """Answer a request that its head alone is enough to refuse; return None if its body may come.
+        """Refuse a request if its head alone is reason enough; otherwise return None: its body may be read.
 
         Servers call this before they read a body, so that strangers' bodies take no memory.
         """

@@ -24,7 +24,7 @@ class Options:
         max_body: bytes of a request's body; 413 beyond.
         max_depth: levels of nesting in its JSON; 400 beyond.
         max_values: values in its JSON, as `gjrpc.values.codec.Decoder` counts them; 413 beyond.
-        max_batch: entries of a JSON-RPC 2.0 batch; one -32600 beyond.
+        max_batch: entries of a JSON-RPC 2.0 batch; a single -32600 beyond.
         max_answer: bytes of the responses to one batch; beyond that, -32001, and its remaining calls are not run.
         allowed_hosts: the `Host` names to answer for, without port; `*` for any; 421 for others. None leaves it to the server:
             a `gjrpc.Server` on a loopback address answers for loopback names only, every other server for any name.
@@ -35,12 +35,12 @@ class Options:
             run where they are called.
         observers: called with a `gjrpc.calls.dispatch.Finished` after each call.
         guard: authenticates the caller of each request, see `gjrpc.auth.credentials.guard`; 401 without valid credentials.
-        open_to_all: without a guard, let anyone call the methods that have a scope, too.
+        open_to_all: without a guard, let anyone call even the methods that have a scope.
         title: the application's name, for the documents.
         version: the version of its methods, for the documents.
         pages: further pages by their paths below `/-/`, such as `{"/-/metrics": metrics}`; see `gjrpc.app.pages.Page`. Only the
             probes `/-/healthy` and `/-/ready` need no authentication.
-        dialects: further dialects of `POST /`, see `gjrpc.app.dialect.Dialect`; each is a function that makes one of the
+        dialects: further dialects of `POST /`, see `gjrpc.app.dialect.Dialect`; each is a function that makes a dialect for a
             dispatcher.
     """
 

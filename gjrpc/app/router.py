@@ -96,7 +96,7 @@ class Router:
         return self._verbs.get(request.head.verb, self._refuse_verb)(request, peer)
 
     def await_body(self, request: Request, peer: Peer | None) -> Response:
-        """Answer `CONTINUE` if the body may come.
+        """Answer `CONTINUE` if the body may be read.
 
         Raises:
             CallError: the head is reason enough to refuse the request.

@@ -24,7 +24,7 @@ class Responder(Protocol):
         ...
 
     def admit(self, head: Head, peer: Peer | None = None) -> Response | None:
-        """Answer a request that its head alone is enough to refuse; return None if its body may come."""
+        """Refuse a request if its head alone is reason enough; otherwise return None: its body may be read."""
         ...
 
     def respond(self, request: Request, peer: Peer | None = None) -> Response:

@@ -46,7 +46,7 @@ class MethodOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The options of `Registry.register` and `Registry.method`.
 
     Attributes:
-        blocking: run the method in a thread, because it blocks or computes for long; otherwise it would hold up all other calls.
+        blocking: run the method in a thread, because it blocks or computes for long; otherwise it would block all other calls.
         deadline: seconds after which the caller gets an error (HTTP 504) instead of waiting longer. A function that computes and
             never waits can't be interrupted: its caller gets the error when it returns. With `blocking` the error is sent in
             time, and the function goes on in its thread.
@@ -56,7 +56,7 @@ class MethodOptions(msgspec.Struct, frozen=True, kw_only=True):
         description: text for people; None for the docstring.
         examples: pairs of arguments, by the argument convention, and result: `[([1, 2], 3), ({"a": 1}, 11)]`.
         deprecated: True, or a text that says what to use instead; None for what `warnings.deprecated` says.
-        errors: errors that the method can raise, for the documents: subclasses of `CallError`, or instances, whose data then is
+        errors: errors that the method can raise, for the documents: subclasses of `CallError`, or instances, whose data is then
             an example.
 
     Raises:

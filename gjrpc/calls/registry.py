@@ -78,7 +78,8 @@ class Registry:
             options: keyword arguments; `gjrpc.calls.options.MethodOptions` explains each of them.
 
         Raises:
-            RegistrationError: the name is taken, empty or reserved, the signature can't be bound, or an option is wrong.
+            RegistrationError: the name is taken, empty or reserved, a parameter can't be converted from JSON, or an option is
+                wrong.
         """
         if not callable(function):
             raise RegistrationError(f"{function!r} can't be registered: it is not callable")
@@ -96,19 +97,19 @@ class Registry:
     def register_instance(self, instance: object, prefix: str = "", *, blocking: bool = False) -> None:
         """Register the public methods of an instance and, under dotted names, those of its attributes.
 
-        Only objects of classes written in Python are entered, never modules, classes or built-in values, and no name that begins
-        with an underscore, so that nothing is served by accident. Properties are not evaluated.
+        So that nothing is served by accident, it looks only into objects of classes written in Python, never into modules,
+        classes or built-in values, and skips names that begin with an underscore. Properties are not evaluated.
 
         An instance with a `_dispatch(method, params)` gets every call whose name is not registered, as in py-jrpc; its public
-        methods are not registered. It raises `gjrpc.errors.MethodNotFound`, or NameError as there, for a name that it does not
-        know.
+        methods are not registered. For a name that it does not know, its `_dispatch` raises `gjrpc.errors.MethodNotFound` or, as
+        in py-jrpc, NameError.
 
         Args:
             prefix: put before each name, such as `disk.`.
             blocking: run all its methods in threads; see `gjrpc.calls.options.MethodOptions`.
 
         Raises:
-            RegistrationError: the instance has nothing to call; or as `include`.
+            RegistrationError: the instance has nothing to call, or a reason as for `include`.
         """
         if isinstance(instance, type):
             raise RegistrationError(f"{instance.__name__} is a class: register an instance of it")
@@ -150,7 +151,7 @@ class Registry:
             self._methods[method.name] = method
 
     def find_dispatched(self, name: str) -> Method | None:
-        """Return a method that passes `name` to the `_dispatch` of an instance, or None without one."""
+        """Return a method that passes `name` to the `_dispatch` of an instance; None if no instance has one."""
         return None if self._fallback is None else self._fallback.find(name)
 
     def when_exact(self, notify: Callable[[], None]) -> None:

@@ -1,6 +1,6 @@
 """What a server says about its own methods: their names, signatures and help.
 
-Owns when the server is asked (once), and how an answer of any shape becomes a `Signature`. It knows no connection.
+Owns when the server is queried (once), and how an answer of any shape becomes a `Signature`. It knows no connection.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class Introspection:
         self._described: dict[str, tuple[Signature | None, str]] = {}
 
     def attributes(self, prefix: str = "") -> set[str]:
-        """Return the attributes that lead to methods after a prefix; none if the server can't be asked: `dir` must not raise."""
+        """Return the attributes that lead to methods after a prefix; none if the query fails: `dir` must not raise."""
         try:
             names = self._all_names()
         except ClientError:
@@ -45,7 +45,7 @@ class Introspection:
         """Return a method's signature, or None if the server gives none, and its help.
 
         Raises:
-            ClientError: the server can't be asked.
+            ClientError: the query fails.
         """
         if name not in self._described:
             names, text = self._call("method_signature", name), self._call("method_help", name)

@@ -92,7 +92,7 @@ class Acceptor:
             yield accepted
 
     def _has_room(self) -> bool:
-        """Return whether a connection can be closed for a newcomer; one whose first bytes have just arrived is served first."""
+        """Return whether a connection can be closed for a new one; one whose first bytes have just arrived is served first."""
         first = self._connections.first_to_close()
         if first is None:
             self._pause()

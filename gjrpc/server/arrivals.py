@@ -86,7 +86,7 @@ class Arrival:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing has come yet."""
+        """Whether nothing has arrived yet."""
         return not self._begun
 
     @property
@@ -253,10 +253,10 @@ def _begins_with_letter(waiting: Any) -> bool:
 
 
 def _proxy_header(waiting: Any) -> bytes:
-    """Read a PROXY protocol header and not a byte behind it: that is TLS's or the client's.
+    """Read a PROXY protocol header, and no byte after it: those belong to TLS or to the request.
 
     Raises:
-        ProxyHeaderError: what comes is none.
+        ProxyHeaderError: what arrives is not a PROXY protocol header.
         OSError: the connection broke.
     """
     header = b""

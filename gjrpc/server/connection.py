@@ -29,8 +29,8 @@ _IDLE = State.IDLE  # a name of its own: on the path of each call, looking a mem
 class Connection(SocketPeer):
     """One client's connection.
 
-    It is a `gjrpc.server.scheduler.Task`, which is ready when bytes have come; one of `gjrpc.server.connections.Connections`; one
-    of `gjrpc.server.bodies.Bodies` while a body arrives; and the `gjrpc.http.peer.Peer` of its requests.
+    It is a `gjrpc.server.scheduler.Task`, which is ready when bytes have arrived; one of `gjrpc.server.connections.Connections`;
+    one of `gjrpc.server.bodies.Bodies` while a body arrives; and the `gjrpc.http.peer.Peer` of its requests.
 
     Args:
         sock: the connected socket, which does not block.
@@ -101,12 +101,12 @@ class Connection(SocketPeer):
             return True
 
     def open(self) -> None:
-        """Begin to serve: from now on, whatever comes is read and answered in one of the server's greenlets."""
+        """Begin to serve: from now on, whatever arrives is read and answered in one of the server's greenlets."""
         self._shared.connections.add(self)
         self._watch()
 
     def advance(self) -> None:
-        """Read what has come, and answer what is complete of it; never raise what a client can cause."""
+        """Read what has arrived, and answer the complete requests in it; never raise what a client can cause."""
         http = self._http
         if http.state is not _IDLE and http.state not in READABLE:
             self._pause()
@@ -132,7 +132,7 @@ class Connection(SocketPeer):
                 self._watch()
 
     def refuse(self) -> None:
-        """Read what has come, and answer that the server is overloaded."""
+        """Read what has arrived, and answer that the server is overloaded."""
         self._http.overload(True)
         try:
             self.advance()
@@ -204,12 +204,12 @@ class Connection(SocketPeer):
         self._shared.connections.note(self)
 
     def _watch(self) -> None:
-        """Be ready whenever bytes come."""
+        """Be ready whenever bytes arrive."""
         self._paused = False
         self._watcher.start(self._shared.greenlets.ready.append, self)
 
     def _pause(self) -> None:
-        """Leave what comes in the socket."""
+        """Leave what arrives in the socket."""
         if self._watcher is not None:
             self._paused = True
             self._watcher.stop()

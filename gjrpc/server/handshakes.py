@@ -17,13 +17,13 @@ MOST = 500
 """Handshakes in progress at the same time; each takes some 60 KiB. One more ends the oldest."""
 
 PATIENCE = 2.0
-"""Seconds that a client waits for its turn; time in which a call holds the loop does not count."""
+"""Seconds that a client waits for its turn; time in which a call blocks the loop does not count."""
 
 _LONGEST_TURN = 0.1  # seconds that count for one turn of the loop
 
 
 class Client(Protocol):
-    """A client whose first bytes have come."""
+    """A client whose first bytes have arrived."""
 
     def greet(self) -> None:
         """Start its handshake."""

@@ -47,7 +47,7 @@ class Http1:
     Attributes:
         state: what the connection does.
         expires: the server's time at which the client has taken too long; never while the server works for it.
-        partial: the request that has come in part, or None.
+        partial: the request that has arrived in part, or None.
         reader: the bytes that were read, and the requests in them.
     """
 
@@ -84,7 +84,7 @@ class Http1:
         """Read once, or until TLS has no more, and answer what is complete; return whether the connection goes on.
 
         Raises:
-            BadMessage: what has come is malformed or beyond a limit.
+            BadMessage: what has arrived is malformed or beyond a limit.
             GoneError: the client is gone.
         """
         if self.state is _QUEUED:
@@ -250,7 +250,7 @@ class Http1:
         return True
 
     def _take_body(self, size: int, partial: Partial, connection: Connected) -> bool:
-        """Count a piece of a body; return whether more of it may come."""
+        """Count a piece of a body; return whether more of it may be read."""
         reader, shared = self.reader, self._shared
         assert reader.parsed is not None  # noqa: S101  for mypy: a head was read
         if not partial.has_body:

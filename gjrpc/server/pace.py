@@ -1,6 +1,6 @@
 """How fast a client takes an answer that it did not take at once.
 
-Owns the comparison with the minimum rate. It knows neither sockets nor timeouts: a function tells how many bytes are still on
+Owns the comparison with the minimum rate. It knows neither sockets nor timeouts: a function returns how many bytes are still on
 their way.
 """
 

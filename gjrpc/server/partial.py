@@ -1,4 +1,4 @@
-"""A request that comes in pieces: how long it may take, and what it has cost so far.
+"""A request that arrives in pieces: how long it may take, and what it has cost so far.
 
 Owns the time limits of one partial request. It knows neither sockets nor syntax.
 """
@@ -7,14 +7,14 @@ from gjrpc.limits import Timeouts
 
 
 class Partial:
-    """A request that has come in part.
+    """A request that has arrived in part.
 
     Args:
         now: the time at which its first part came, in seconds.
 
     Attributes:
-        has_body: whether part of its body has come, or is awaited.
-        size: bytes of the body that have come.
+        has_body: whether part of its body has arrived, or is awaited.
+        size: bytes of the body that have arrived.
     """
 
     __slots__ = ("_body_since", "_since", "has_body", "size")
@@ -25,7 +25,7 @@ class Partial:
         self._since = self._body_since = now
 
     def begin_body(self, now: float) -> None:
-        """Note that the head is complete, and the body may come."""
+        """Note that the head is complete, and the body may be read."""
         self.has_body = True
         self._body_since = now
 
@@ -34,7 +34,7 @@ class Partial:
         self.size += size
 
     def expires(self, timeouts: Timeouts) -> float:
-        """Return the time until which the rest of the head, or the next piece of the body, must have come."""
+        """Return the time until which the rest of the head, or the next piece of the body, must have arrived."""
         if self.has_body:
             return self._body_since + timeouts.body + self.size / timeouts.rate
         return self._since + timeouts.head

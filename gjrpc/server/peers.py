@@ -1,4 +1,4 @@
-"""The client at the other end of a socket, as far as the connection itself tells.
+"""The client at the other end of a socket, as far as the connection itself shows.
 
 Owns the `gjrpc.http.peer.Peer` that requests of this server have. It knows no request.
 """

@@ -46,7 +46,7 @@ class Responder(Protocol):
         ...
 
     def admit(self, head: Head, connection: Connected) -> Response | None:
-        """Refuse a request by its head alone, or return None if its body may come."""
+        """Refuse a request if its head alone is reason enough; otherwise return None: its body may be read."""
         ...
 
     def cors_headers(self, origin: str | None) -> Headers:
@@ -139,7 +139,7 @@ class OverloadResponder:
         return keep_alive
 
     def admit(self, head: Head, connection: Connected) -> Response:
-        """Refuse a request whose body has not come yet."""
+        """Refuse a request whose body has not arrived yet."""
         response = refusal(self._shared.overload.refuse())
         return response.with_headers(self.cors_headers(head.origin))
 

@@ -55,19 +55,20 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         limits: what one message may use; an `Application`'s own `max_body` applies too.
         timeouts: how long one client may take.
         access_log: records each answer.
-        max_connections: how many may be open; by default as many as the limit of open files allows. One more closes the one
-            with the lowest rank (`gjrpc.server.connections.Rank`); if the server works for all, it waits in the backlog.
-        max_calls: how many calls may be in flight, that is, wait in the middle; 503 for further ones.
-        max_bodies: bytes of bodies that arrive in pieces, in all; beyond that, the server drops the bodies that have held the
-            most bytes for longest, and if all belong to calls, a new one gets 503. By default 64 bodies of the largest size.
-        max_unsent: bytes of answers that may wait for their clients, in all; beyond that, further calls get 503, and the server
+        max_connections: how many connections may be open; by default as many as the limit on open files allows. A further one
+            closes the connection with the lowest rank (`gjrpc.server.connections.Rank`); if the server works for all of them, the
+            new one waits in the backlog.
+        max_calls: how many calls may be in flight; further ones get 503.
+        max_bodies: total bytes of bodies that arrive in pieces; beyond that, the server drops the bodies that have held the most
+            bytes for longest. If all of them belong to calls, a new one gets 503. By default 64 bodies of the largest size.
+        max_unsent: total bytes of answers that may wait for their clients; beyond that, further calls get 503, and the server
             disconnects the slowest clients.
-        threads: for methods registered as blocking.
-        max_queued: blocking calls that may wait for a thread; 503 for further ones. They do not count towards `max_calls`.
+        threads: how many threads run methods registered as blocking.
+        max_queued: blocking calls that may wait for a thread; further ones get 503. They do not count towards `max_calls`.
         proxy_protocol: the proxies whose connections begin with a PROXY protocol header, or None.
-        watchdog: logs calls that hold the event loop.
-        hosts: the `Host` names to answer for if the `Application` was given none; `*` for any. By default loopback names if it
-            listens on a loopback address (against DNS rebinding), else any.
+        watchdog: logs calls that block the event loop.
+        hosts: the `Host` names to answer for if the `Application` has no list of its own; `*` for any. By default, a server on a
+            loopback address answers only for loopback names (against DNS rebinding), and any other server for all names.
         options: other options of `gevent.pywsgi.WSGIServer`: `backlog`, `environ`, `error_log`, `handler_class`.
 
     Attributes:

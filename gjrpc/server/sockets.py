@@ -1,4 +1,4 @@
-"""What a connected socket tells about its client, and reads that answer nothing.
+"""What a connected socket shows about its client, and reads whose bytes are discarded.
 
 Owns system calls on sockets that have no place in Python's `socket`. It knows neither HTTP nor connections.
 """

@@ -54,7 +54,7 @@ def on_signals(server: Stoppable, stopping: Callable[[], object] = nothing) -> I
     """In this block, let SIGINT and SIGTERM stop a server.
 
     It leaves a signal alone that the application handles by `signal.signal` or ignores, and both signals outside of the main
-    thread, where Python gets no signals. If a call holds the event loop, so that the server can't drain, a second signal ends
+    thread, where Python gets no signals. If a call blocks the event loop, so that the server can't drain, a second signal ends
     the process.
 
     Args:
@@ -76,7 +76,7 @@ def on_signals(server: Stoppable, stopping: Callable[[], object] = nothing) -> I
 
 
 class _Signals:
-    """Python handlers for the two signals: the event loop's own would not run while a call holds the loop."""
+    """Python handlers for the two signals: the event loop's own would not run while a call blocks the loop."""
 
     def __init__(self) -> None:
         self._before: dict[signal.Signals, Any] = {}

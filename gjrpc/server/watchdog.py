@@ -1,7 +1,7 @@
-"""Notices a method that holds the event loop, so that no other call is served, and logs its name.
+"""Notices a method that blocks the event loop, so that no other call is served, and logs its name.
 
-Owns the thread that watches, its counts, and what it does about a method that holds it again and again. A call pays nothing for
-it: the thread looks at the stack of the loop's thread from outside, a few times in each span of the limit.
+Owns the thread that watches, its counts, and what it does about a method that blocks the loop again and again. A call pays
+nothing for it: the thread looks at the stack of the loop's thread from outside, a few times in each span of the limit.
 """
 
 import itertools
@@ -30,18 +30,18 @@ _sleep = monkey.get_original("time", "sleep")
 _CALL = Dispatcher._run.__code__
 _FOREIGN = foreign.run.__code__
 _OFTEN = 3
-"""Stalls after which a method is run in a thread, where that is asked for."""
+"""Stalls after which a method runs in a thread, if offloading is on."""
 
 
 class Watchdog:
     """Watches one event loop.
 
     Args:
-        limit: seconds that a call may hold the loop.
-        offload: whether a method that has held it three times runs in a thread from then on, as if it were `blocking`.
+        limit: seconds that a call may block the loop.
+        offload: whether a method that has blocked it three times runs in a thread from then on, as if it were `blocking`.
 
     Attributes:
-        stalls: how often each method held the loop for longer than that.
+        stalls: how often each method blocked the loop for longer than that.
     """
 
     def __init__(self, limit: float = STALL_LIMIT, *, offload: bool = False) -> None:

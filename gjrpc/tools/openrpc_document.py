@@ -1,4 +1,4 @@
-"""OpenRPC documents that somebody else wrote.
+"""OpenRPC documents from other programs.
 
 Owns what of OpenRPC 1.3 the tools read, with its references resolved (https://spec.open-rpc.org); the classes have the names of
 the specification's objects. It knows neither where a document comes from nor what the tools do with it.
