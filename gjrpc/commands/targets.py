@@ -82,7 +82,7 @@ def _remedy(found: Any, signature: inspect.Signature, module: Any) -> str:
     registry = next((known for known, value in _registries(module) if name in {method.name for method in value}), None)
     if registry is not None:
         return f"it is a function that is registered in {registry!r}: serve {module.__name__}:{registry}"
-    factory = f"; if it returns one, write {name}()" if _takes(signature) else ""
+    factory = f"; if it returns a Registry or a WSGI callable, write {name}()" if _takes(signature) else ""
     return f"it is {kind} with the arguments {signature}; {_EXPECTED}; {_REGISTER.format(name)}{factory}"
 
 

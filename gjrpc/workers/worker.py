@@ -73,9 +73,11 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
         unset = type(cfg)().settings  # defaults as `get` returns them; the declared ones differ
         for name in (name for name in _WITHOUT_EFFECT if name in unset):  # not every version has them all
             if cfg.settings[name].get() != unset[name].get():
-                log.warning("%s has no effect on %s", name, cls.__name__)
+                log.warning("the setting %s has no effect on %s", name, cls.__name__)
         if cfg.preload_app:
-            log.warning("preload_app loads the application before gevent patches the standard library: its calls may block")
+            log.warning(
+                "preload_app loads the application before gevent patches the standard library: its calls may block the worker; turn it off"
+            )
 
     def init_process(self) -> None:
         """Patch the standard library before anything of the application is imported, then load and serve."""
@@ -98,7 +100,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
         signal.signal(signal.SIGABRT, self.handle_abort)  # not on the event loop, which may be blocked
 
     def handle_abort(self, number: int, frame: Any) -> None:
-        """Log where the worker hangs, and end: the master has seen no sign of life."""
+        """Log where the worker hangs, and end: the master has received no sign of life."""
         here = "".join(traceback.format_stack(frame)).rstrip()
         log = self.log.error_log
         words = "worker %d blocked the event loop for too long; its stack:"

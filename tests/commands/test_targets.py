@@ -138,7 +138,7 @@ def test_applications(folder, name):
         ("named", "expected a Registry, or a WSGI callable"),
         ("too_partial", "expected a Registry, or a WSGI callable"),
         ("add", "it is a function that is registered in 'registry': serve good_target:registry"),
-        ("factory", "if it returns one, write factory()"),
+        ("factory", "if it returns a Registry or a WSGI callable, write factory()"),
         ("nothing()", "it is None; did its factory forget to return it?"),
         ("Registry", "it is a class; name an instance"),
         ("Box", "it is a class"),
