@@ -76,7 +76,7 @@ class Worker(BaseWorker):  # type: ignore[misc]  # gunicorn has no types
                 log.warning("the setting %s has no effect on %s", name, cls.__name__)
         if cfg.preload_app:
             log.warning(
-                "preload_app loads the application before gevent patches the standard library: its calls may block the worker; turn it off"
+                "preload_app loads the application before gevent patches the standard library: its calls may block; turn it off"
             )
 
     def init_process(self) -> None:
