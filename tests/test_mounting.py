@@ -246,7 +246,7 @@ def test_each_server_answers_the_same(mounted):
 
 
 def test_a_chunked_body(mounted):
-    """A chunked body is read to its end, at most to the limit; under uWSGI, which withholds it, the client is told so."""
+    """A chunked body is read to its end, at most to the limit; under uWSGI, which withholds it, the client gets 411."""
     if mounted.name == "uwsgi":
         answer = mounted.ask(CHUNKED)
         assert (answer.status, "Content-Length" in answer.json()["detail"]) == (411, True)

@@ -38,7 +38,7 @@ def get(application, target, token=None):
 
 
 def test_the_first_example_comes_after_the_install():
-    """Nothing but the install command stands between the introduction and the first example."""
+    """Only the install command is between the introduction and the first example."""
     sections = re.findall(r"^## (.*)$", README, re.MULTILINE)
     assert sections[:2] == ["Install", "First example"]
 

@@ -57,7 +57,7 @@ class Sweep:
             gevent.sleep(_TICK)
             shared.tick()
             shared.unsent.look(shared.now)
-            # A connection's time may be a tick behind, and nobody is cut off early.
+            # A connection's time may be a tick behind, and no client may be cut off early.
             before = shared.now - _TICK
             self._expire(shared.connections.overdue(before), before)
             self._report()

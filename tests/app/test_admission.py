@@ -49,7 +49,7 @@ def answer(checks, headers=(), verb="GET", target="/ping", peer=None):
 
 
 def test_host_then_origin_then_caller():
-    """The checks come in this order, and what fails the first of them is told about that one."""
+    """The checks run in this order, and the error is that of the first check that fails."""
     guard = Guard()
     guard.open = False
     checks = admission(guard, allowed_hosts=["a"])
@@ -77,7 +77,7 @@ def test_a_caller_is_known_for_the_time_of_the_request():
 
 @pytest.mark.parametrize(("headers", "verb", "target"), [(PREFLIGHT, "OPTIONS", "/ping"), ([("host", "x")], "GET", "/-/ready")])
 def test_what_needs_no_credentials(headers, verb, target):
-    """Neither a preflight of a listed origin nor a probe is asked for credentials."""
+    """Neither a preflight of a listed origin nor a probe needs credentials."""
     guard = Guard()
     checks = admission(guard, allowed_hosts=["a"], allowed_origins=["http://b"])
     assert answer(checks, headers, verb, target).caller is None

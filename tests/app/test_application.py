@@ -474,7 +474,7 @@ def test_a_web_page_needs_an_origin_and_json(registry, headers, status):
 
 @pytest.mark.parametrize("target", ["/-/healthy", "/-/ready"])
 def test_a_probe_of_http_1_0_needs_no_host(serve, registry, target):
-    """A probe of HTTP/1.0 without Host is answered; any other such request is told what is missing."""
+    """A probe of HTTP/1.0 without Host is answered; the error for any other such request names what is missing."""
     served = serve(Application(registry, allowed_hosts=["localhost"]))
     assert served.exchange(f"GET {target} HTTP/1.0\r\n\r\n".encode()).startswith(b"HTTP/1.1 200 ")
     refused = served.exchange(b"GET /ping HTTP/1.0\r\n\r\n")
@@ -825,7 +825,7 @@ def test_no_more_is_read_than_was_announced(limited):
 
 
 def test_a_chunked_body_that_the_server_keeps():
-    """If the WSGI server passes no chunked body on, as uWSGI, the client gets 411 and is told to send a length."""
+    """If the WSGI server does not pass on a chunked body, like uWSGI, the client gets 411, which says to send a length."""
     environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/ping", "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": io.BytesIO()}
     told = []
     registry = Registry()

@@ -157,7 +157,7 @@ def test_the_same_response_twice():
 
 
 def test_an_unknown_page_names_the_others():
-    """A page that is not there is not found, and those that are there are named; what was asked is shown cut."""
+    """A page that does not exist gets 404, which lists the existing pages and shows a cut form of the path."""
     pages = Pages({"/-/a": Page(lambda _: OK)}, {})
     for verb in ("GET", "POST"):
         with pytest.raises(MethodNotFound, match=r"no page '/-/x+…'; there are /-/a"):

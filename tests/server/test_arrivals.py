@@ -1,4 +1,4 @@
-"""What a client is told that comes to a port which speaks TLS, and does not speak it."""
+"""What a client gets that speaks plain HTTP to a TLS port."""
 
 import contextlib
 import logging

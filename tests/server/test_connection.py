@@ -118,7 +118,7 @@ def test_a_connection_is_kept(serve, application, door):
 
 
 def test_an_old_client(serve, application, door):
-    """HTTP/1.0 ends its connection with the answer unless the client asked to keep it."""
+    """HTTP/1.0 ends its connection with the answer unless the client requested keep-alive."""
     served = serve(door(application))
     with served.wire() as wire:
         answer = wire.ask(b"GET /ping HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
@@ -320,7 +320,7 @@ STRANGERS = {
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize(("lines", "status"), STRANGERS.values(), ids=STRANGERS)
 def test_a_stranger_is_refused_before_the_body(serve, guarded, body, lines, status):
-    """Who may not call is told so by the head alone: no byte of the body is awaited, and no 100 Continue is said."""
+    """A caller without rights is refused by the head alone: no byte of the body is awaited, and no 100 Continue is sent."""
     application, token = guarded
     with serve(application).wire() as wire:
         answer = wire.ask(b"POST /length HTTP/1.1\r\nHost: a\r\n%b%b\r\n" % (lines.replace(b"TOKEN", token), body))
@@ -341,7 +341,7 @@ def test_what_no_body_can_save_is_refused_before_it(serve, guarded, verb, target
 
 
 def test_a_caller_s_body_is_awaited(serve, guarded):
-    """Who may call is asked for the body, and the connection goes on; a password is checked once."""
+    """A caller with rights gets 100 Continue, and the connection stays open; a password is checked once."""
     application, token = guarded
     with serve(application).wire() as wire:
         for lines in (token, basic("right"), token):
@@ -585,7 +585,7 @@ def test_a_body_that_drips(serve, application, head):
 
 
 def test_a_body_at_the_least_rate(serve, application):
-    """A body that comes as fast as is asked for may take longer than its first time limit."""
+    """A body that arrives at the minimum rate may take longer than its first time limit."""
     served = serve(application, timeouts=timed(body=1, rate=10_000))
     body = b'["' + b"x" * 30_000 + b'"]'
     with served.wire() as wire:
@@ -662,7 +662,7 @@ def test_a_client_that_stops_reading_later(serve, application):
 
 
 def test_a_client_that_reads_slowly(serve, application):
-    """A client that takes its answer as fast as is asked for gets all of it, also beyond the time limit of a write."""
+    """A client that reads its answer at the minimum rate gets all of it, even beyond the time limit of a write."""
     served = serve(application, timeouts=timed(rate=5_000_000, idle=60))
     with served.wire(narrow=True) as wire:
         wire.send(BIG)
@@ -1181,7 +1181,7 @@ def test_after_a_call_that_waited_answers_go_out_at_once(serve, application, gat
 
 
 def test_what_is_told_at_the_end_of_the_grace_period_comes_in_order(serve, application, gate):
-    """A call cut off at a stop is told so behind the answers of those before it."""
+    """A call cut off at a stop gets its error after the answers of the calls before it."""
     served = serve(application, timeouts=Timeouts(grace=0.5))
     with served.wire() as wire:
         wire.send(b"GET /held HTTP/1.1\r\n" + HOST + b"\r\n" + PING + b"GET /hold HTTP/1.1\r\n" + HOST + b"\r\n")

@@ -85,7 +85,7 @@ def test_without_an_idle_connection_a_new_one_waits(serve, application):
 
 
 def test_beyond_the_calls_in_flight_there_is_503(serve, application):
-    """A call beyond the limit is told to come back later, on a connection that stays open, and is welcome afterwards."""
+    """A call beyond the limit gets 503 on a connection that stays open, and is served when there is room again."""
     served = serve(application, max_calls=2)
     gate = gate_of(served, application)
     with contextlib.ExitStack() as stack:
@@ -182,7 +182,7 @@ def test_a_body_that_goes_on_stays(serve, application):
 
 
 def test_clients_that_take_no_answer_make_room(serve, application):
-    """Answers that nobody takes lock nobody out: after a second such a client goes before those that keep a connection."""
+    """Answers that are not read lock no client out: after a second, such a client is closed before idle keep-alive clients."""
     served = serve(application, max_connections=3)
     application.dispatcher.registry.register(lambda: "x" * 20_000_000, "big")
     with contextlib.ExitStack() as stack:
@@ -198,7 +198,7 @@ def test_clients_that_take_no_answer_make_room(serve, application):
 
 
 def test_refused_clients_that_stay_make_room(serve, application):
-    """Clients that were refused, and keep the connection open nevertheless, lock nobody out."""
+    """Clients that were refused, and keep the connection open nevertheless, lock no other client out."""
     served = serve(application, max_connections=2)
     with contextlib.ExitStack() as stack:
         for _ in range(6):

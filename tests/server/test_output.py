@@ -126,7 +126,7 @@ def test_an_answer_that_was_cut_off_has_no_good_end(tls, foreign, version):
 
 @VERSIONS
 def test_an_answer_that_nobody_takes_has_no_good_end(tls, application, version):
-    """An answer that is given up in the middle ends without close_notify, and the end waits for nobody."""
+    """An answer that is given up in the middle ends without close_notify, and the end waits for no client."""
     served = tls(application)
     with served.secured(version, narrow=True) as wire:
         wire.send(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -149,7 +149,7 @@ def test_small_answers_that_are_taken_late(tls, application, version):
 
 @pytest.mark.needs("openssl")
 def test_openssl_sees_the_end(tls, application):
-    """OpenSSL's own client is told of the end by an alert."""
+    """OpenSSL's own client gets an alert at the end of the connection."""
     served = tls(application)
     command = ["openssl", "s_client", "-connect", "{}:{}".format(*served.address[:2]), "-msg", "-ign_eof"]
     done = subprocess.run(command, input=LAST, capture_output=True, timeout=TIMEOUT, check=False)

@@ -22,7 +22,7 @@ def test_a_plain_client(shared):
 
 
 def test_a_client_with_a_certificate(shared):
-    """Over TLS the scheme is https, and the certificate is asked for once; an empty one is none."""
+    """Over TLS the scheme is https, and the certificate is read once; an empty one counts as none."""
     shared.secured = True
     asked = []
     sock = SimpleNamespace(getpeercert=lambda: asked.append(1) or {"subject": ()})

@@ -70,7 +70,7 @@ def test_tasks_run_in_order_in_one_greenlet(pool):
 
 
 def test_a_task_that_waits_holds_nobody_up(pool):
-    """Where one task waits, it is told so in the hub, and the next one runs in another greenlet."""
+    """If one task waits, its `wait` runs in the hub, and the next one runs in another greenlet."""
     notes, greenlets, gate = [], pool(), gevent.event.Event()
     greenlets.ready.extend([Noted("slow", notes, gate), Noted("quick", notes)])
     turn()
@@ -100,7 +100,7 @@ def test_no_more_than_so_many_wait(pool):
 
 
 def test_idle_greenlets_are_kept_up_to_a_number(pool):
-    """After a crowd, no more greenlets are kept than asked for."""
+    """After a crowd, no more greenlets are kept than configured."""
     notes, greenlets, gate = [], pool(keep=3), gevent.event.Event()
     greenlets.ready.extend(Noted(str(number), notes, gate) for number in range(10))
     turn()

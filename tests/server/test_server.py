@@ -197,14 +197,14 @@ def test_on_loopback_only_loopback_names_are_answered_for(serve, registry, bound
 
 @pytest.mark.parametrize("allowed", [["*"], ["rpc.example"], []])
 def test_hosts_that_an_application_was_given_hold(serve, registry, allowed):
-    """An application that was told its hosts, any too, answers for these on a loopback address as elsewhere."""
+    """An application with its own list of hosts, even `*`, answers for these on a loopback address as elsewhere."""
     served = serve(Application(registry, allowed_hosts=allowed), hosts=None)
     assert asked_for(served, b"rpc.example") == 200
     assert asked_for(served, b"localhost") == (421 if "rpc.example" in allowed else 200)
 
 
 def test_a_server_may_be_told_its_hosts(serve, registry):
-    """The hosts that a server was told hold for an application that was told none."""
+    """The server's list of hosts applies to an application without a list of its own."""
     application = Application(registry)
     assert asked_for(serve(application, hosts=["*"]), b"rpc.example") == 200
     named = serve(application, hosts=["rpc.example"])
@@ -306,7 +306,7 @@ def test_a_batch_runs_side_by_side(serve, application, gate):
 
 @pytest.mark.parametrize("name", ["held", "blocked"])
 def test_a_deadline(serve, application, gate, name):
-    """A call beyond its deadline is told so, as a greenlet and in a thread, and the connection goes on."""
+    """A call beyond its deadline gets 504, as a greenlet and in a thread, and the connection stays open."""
     served = serve(application)
     with served.wire() as wire:
         answer = wire.ask(get(name))
@@ -372,7 +372,7 @@ def test_an_entry_of_a_batch_raises_anything(serve, application, name):
 
 @pytest.mark.parametrize("name", RAISED)
 def test_a_foreign_application_raises_anything(serve, name):
-    """Whatever a foreign application raises, also in its answer, the client is told, and the server goes on."""
+    """Whatever a foreign application raises, also in its answer, the client gets an error and the server keeps running."""
 
     def broken(environ, start_response):
         if environ["PATH_INFO"] == "/late":
@@ -402,7 +402,7 @@ def test_a_timeout_that_a_method_leaves_running(serve, registry, caplog):
 
 
 def test_a_method_whose_greenlet_is_killed(serve, registry):
-    """A call whose greenlet somebody else ends is answered all the same, its connection ends, and no other."""
+    """A call whose greenlet is killed from elsewhere is answered all the same; its connection ends, and no other."""
     running = []
 
     @registry.method
@@ -456,7 +456,7 @@ def test_calls_in_flight_are_answered(serve, application, gate):
 
 
 def test_requests_that_have_come_are_answered(serve, application):
-    """A request that came before the stop is answered, although nobody had begun to read it."""
+    """A request that arrived before the stop is answered, although the server had not begun to read it."""
     served = serve(application)
     wires = [served.wire() for _ in range(50)]
     for wire in wires:

@@ -98,7 +98,7 @@ def test_a_second_signal_ends_at_once(program):
 
 
 def test_a_call_that_holds_the_loop_can_be_ended(program):
-    """Where a call holds the event loop for ever, the second signal ends the process."""
+    """If a call blocks the event loop forever, the second signal ends the process."""
     before = "def spin():\n    begun()\n    while True: pass\nwait = spin"
     running = program(before=before)
     with wire(running) as busy:

@@ -407,7 +407,7 @@ def test_bad_files(files: dict[str, Any], given: tuple[str | None, ...], role: s
 
 
 def test_unreadable(files: dict[str, Any]) -> None:
-    """A file that this user may not read is told so."""
+    """The error for a file that this user may not read says so."""
     files["key"].chmod(0)
     user = os.geteuid()
     try:

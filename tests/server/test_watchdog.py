@@ -24,7 +24,7 @@ def hold(ends, pause=lambda: None):
 
 
 def hold_until_noticed(watchdog, name, pause=lambda: None):
-    """Hold the loop until the watchdog has counted that it is held."""
+    """Block the loop until the watchdog has counted it."""
     count = watchdog.stalls[name]
     return hold(lambda: watchdog.stalls[name] > count, pause)
 
@@ -80,7 +80,7 @@ def test_what_waits_or_is_quick_is_no_stall(serve, registry, watchdog):
 
 
 def test_a_method_that_stalls_again_and_again_goes_to_a_thread(serve, caplog):
-    """Where it is asked for, a method that has held the loop three times is run in a thread, and the log says so."""
+    """With `offload`, a method that has blocked the loop three times runs in a thread, and the log says so."""
     watchdog = Watchdog(LIMIT, offload=True)
     begun, released = threading.Event(), threading.Event()
 
