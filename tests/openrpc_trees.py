@@ -4,7 +4,7 @@ INTEGER, NUMBER, STRING = ({"type": kind} for kind in ("integer", "number", "str
 
 
 def parameter(name, schema=INTEGER, **more):
-    """A parameter, required unless told otherwise."""
+    """A parameter, required by default."""
     return {"name": name, "schema": schema, "required": True, **more}
 
 

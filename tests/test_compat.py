@@ -276,7 +276,7 @@ def test_threads_run_at_the_same_time(run):
 
 
 def test_life():
-    """A server binds at once or later, has a descriptor, stops when told to, and closes as a context manager."""
+    """A server binds at once or later, has a descriptor, stops on `shutdown`, and closes as a context manager."""
     with SimpleTCPServer(("127.0.0.1", 0), SimpleTCPRequestHandler, bind_and_activate=False, logging=False) as server:
         assert server.socket is None
         running = threading.Thread(target=server.serve_forever, daemon=True)

@@ -253,7 +253,7 @@ def test_stop(run, number):
 
 
 def test_a_method_is_no_signal(run):
-    """A method that raises KeyboardInterrupt gets 500, in a worker too, and the server goes on until a SIGINT."""
+    """A method that raises KeyboardInterrupt gets 500, in a worker too, and the server keeps running until a SIGINT."""
     for workers in ("1", "2"):
         server = run("app:registry", "--workers", workers)
         url = server.wait_url()

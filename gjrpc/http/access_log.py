@@ -152,5 +152,5 @@ class AccessLog:
         try:
             self._stream.write("".join(lines))
             self._stream.flush()
-        except OSError as error:  # for example a full disk, or a pipe without a reader: the server goes on
+        except OSError as error:  # for example a full disk, or a pipe without a reader: the server keeps running
             log.warning("can't write the access log: %s; lines lost: %d", error, len(lines))

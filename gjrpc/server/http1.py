@@ -81,7 +81,7 @@ class Http1:
         self.expires = shared.now + (HURRY if shared.draining else shared.timeouts.head)
 
     def read(self, connection: Connected) -> bool:
-        """Read once, or until TLS has no more, and answer what is complete; return whether the connection goes on.
+        """Read once, or until TLS has no more, and answer what is complete; return whether the connection stays open.
 
         Raises:
             BadMessage: what has arrived is malformed or beyond a limit.
@@ -189,7 +189,7 @@ class Http1:
             self.state, self.expires = self._before
 
     def _read_nothing(self, error: OSError) -> bool:
-        """Return whether the connection goes on where nothing could be read."""
+        """Return whether the connection stays open where nothing could be read."""
         if isinstance(error, (BlockingIOError, ssl.SSLWantReadError)):
             return not (self.reader.between and self._shared.draining)
         raise GoneError(error) from error
@@ -199,7 +199,7 @@ class Http1:
         return self.state is not State.QUEUED and bool(self._socket.pending())
 
     def _take_turn(self, connection: Connected) -> bool:
-        """Answer requests that have waited for their turn; return whether the connection goes on."""
+        """Answer requests that have waited for their turn; return whether the connection stays open."""
         self.state = State.READING
         if (request := self.reader.next()) is not None:
             self.state = State.CALLING
@@ -231,7 +231,7 @@ class Http1:
         return True
 
     def _await_rest(self, size: int, connection: Connected) -> bool:
-        """Set the time for what comes next, where more has come than was answered; return whether the connection goes on."""
+        """Set the time for what comes next, where more has come than was answered; return whether the connection stays open."""
         shared = self._shared
         if self.state is State.QUEUED:  # only now, when all is sent
             shared.greenlets.run_later(connection)

@@ -33,7 +33,7 @@ class Responder(Protocol):
     """Answers the requests of all connections of a server."""
 
     def answer(self, request: Request, keep_alive: bool, connection: Connected) -> bool:
-        """Answer one request; return whether the connection goes on.
+        """Answer one request; return whether the connection stays open.
 
         Args:
             request: the whole request.

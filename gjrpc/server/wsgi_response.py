@@ -34,7 +34,7 @@ class WsgiResponse:
         sink: where the bytes go.
 
     Attributes:
-        keep_alive: whether the connection goes on after this response.
+        keep_alive: whether the connection stays open after this response.
         status: the status, 0 before `start_response`.
         size: bytes of the body that were sent, without chunked coding.
     """
@@ -146,7 +146,7 @@ class WsgiResponse:
         return data, excess
 
     def _head(self, whole: int | None) -> bytes:
-        """Return the head, which says how the body ends and whether the connection goes on."""
+        """Return the head, which says how the body ends and whether the connection stays open."""
         start = self._started()
         fields = [*start.headers, *self._framing(start, whole)]
         self.keep_alive = self.keep_alive and not start.closes and not self._shared.draining

@@ -1,4 +1,4 @@
-"""What a WSGI server tells of who is at the other end; how it tells a request is tested with the application."""
+"""What a WSGI server reports about the client; how it passes on a request is tested with the application."""
 
 import pytest
 

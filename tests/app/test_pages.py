@@ -84,7 +84,7 @@ def test_the_verbs_of_a_page(verbs, allow):
 
 
 def test_a_page_for_all_paths_below():
-    """A path that ends in `/*` stands for what is below it, the longest such path first; other paths come before it."""
+    """A path that ends in `/*` matches what is below it, the longest such path first; other paths take precedence."""
     pages = {
         "/-/watch/*": lambda asked: Response(200, b"watch " + asked.below.encode()),
         "/-/watch/a/*": lambda asked: Response(200, b"a " + asked.below.encode()),

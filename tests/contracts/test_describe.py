@@ -1,4 +1,4 @@
-"""What is said of a method: words from its docstring, schemas from its annotations."""
+"""The description of a method: words from its docstring, schemas from its annotations."""
 
 from inspect import Parameter
 

@@ -259,7 +259,7 @@ def test_a_closed_descriptor(tmp_path, number):
 
 
 def test_a_reader_that_has_gone(deaf):
-    """A server goes on after the reader of its output has closed the pipe."""
+    """A server keeps running after the reader of its output has closed the pipe."""
     process, port = deaf(*OURS)
     process.stdout.close()
     with Wire(socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)) as caller:

@@ -179,7 +179,7 @@ def test_empty_lines_between_requests(serve, application):
 
 
 def test_head_has_no_body(serve, application, door):
-    """HEAD is answered as GET without the body, with the length that it would have, and the connection goes on."""
+    """HEAD is answered as GET without the body, with the length that it would have, and the connection stays open."""
     served = serve(door(application))
     with served.wire() as wire:
         for target, status in ((b"/ping", 200), (b"/nope", 404)):
@@ -499,7 +499,7 @@ def test_a_connection_that_ends_between_requests(serve, application, door):
 
 @pytest.mark.parametrize("announced", [True, False], ids=["with its length", "chunked"])
 def test_a_refused_upload_can_read_its_answer(serve, application, announced):
-    """A client that goes on to send a body that was refused can read why."""
+    """A client that keeps sending a refused body can read why it was refused."""
     served = serve(application, limits=LIMITS)
     piece = b"x" * 4000
     head = post(piece)[:-4000] if announced else PING[:-2] + b"Transfer-Encoding: chunked\r\n\r\nfa0\r\n"
@@ -675,7 +675,7 @@ def test_a_client_that_reads_slowly(serve, application):
 
 
 def test_a_deadline(serve, application, gate):
-    """A call beyond its method's deadline is answered with 504, and the connection goes on."""
+    """A call beyond its method's deadline is answered with 504, and the connection stays open."""
     served = serve(application)
     with served.wire() as wire:
         answer = wire.ask(b"GET /held HTTP/1.1\r\n" + HOST + b"\r\n")
@@ -1020,7 +1020,7 @@ def test_an_application_that_fails_in_its_answer(serve, foreign, sent):
 
 @pytest.mark.parametrize("kind", [SystemExit, gevent.Timeout, BaseException, OSError, EOFError, BrokenPipeError])
 def test_an_application_that_raises_anything(serve, kind):
-    """Whatever an application raises, it is answered with 500, and the server goes on."""
+    """Whatever an application raises, it is answered with 500, and the server keeps running."""
 
     def app(environ, start_response):
         raise kind("a secret") if kind is not gevent.Timeout else TimedOut()

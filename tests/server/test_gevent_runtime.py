@@ -79,7 +79,7 @@ def test_blocking_methods_have_asyncio_loops_of_their_own():
 )
 @pytest.mark.parametrize("options", [{}, {"blocking": True}, {"deadline": 5}, {"blocking": True, "deadline": 5}], ids=str)
 def test_what_a_method_raises_comes_through(error, options, capfd):
-    """Whatever a method raises is raised in its caller, the same object, and printed by nobody."""
+    """Whatever a method raises is raised in its caller, the same object, and is not printed."""
 
     def fail():
         raise error
@@ -119,7 +119,7 @@ def test_a_batch_without_context_variables():
 
 
 def test_a_few_functions_run_apart():
-    """Functions that compute run in threads, a few at a time, while the loop goes on; what they raise comes through."""
+    """Functions that compute run in threads, a few at a time, while the loop runs; what they raise reaches the caller."""
     green, opened, running, most = Green(), threading.Event(), [], []
 
     def compute():
@@ -240,7 +240,7 @@ def test_an_outer_timeout_is_not_the_deadline():
 
 
 def test_a_deadline_inside_another():
-    """Of two deadlines the one that has passed is told, each by its own call."""
+    """Of two deadlines, the error names the one that has passed, in each call its own."""
 
     def outer():
         with pytest.raises(DeadlineExceeded, match=r"0\.05 s"):

@@ -120,7 +120,7 @@ def test_a_draining_server_ends_it_with_the_answer(server, connected):
 
 
 def test_an_overloaded_server_refuses(server, connected):
-    """Under overload a call gets 503 and is counted, the connection goes on, and the next call is answered as usual."""
+    """Under overload a call gets 503 and is counted, the connection stays open, and the next call is answered as usual."""
     connection, client = connected
     client.sendall(PING)
     connection.refuse()

@@ -1,4 +1,4 @@
-"""What a connection tells an application about its client."""
+"""What a connection shows an application about its client."""
 
 import socket
 from types import SimpleNamespace

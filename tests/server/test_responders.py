@@ -29,7 +29,7 @@ def door(request):
 @pytest.mark.parametrize("keep", [True, False], ids=["kept", "closed"])
 @pytest.mark.parametrize(("name", "size"), [("ping", 15), ("much", 100_011)])
 def test_an_answer_of_any_size_comes_whole(serve, application, door, name, size, keep):
-    """A small answer and a large one come whole, whether the connection goes on or not."""
+    """A small answer and a large one arrive whole, whether the connection stays open or not."""
     asked = PING.replace(b"ping", name.encode())
     with serve(door(application)).wire() as wire:
         answer = wire.ask(asked if keep else asked[:-2] + b"Connection: close\r\n\r\n")
@@ -41,7 +41,7 @@ def test_an_answer_of_any_size_comes_whole(serve, application, door, name, size,
 
 
 class Noted:
-    """An access log that keeps what it is told."""
+    """An access log that keeps its records."""
 
     def __init__(self):
         self.lines = []

@@ -85,7 +85,7 @@ def test_a_task_that_waits_holds_nobody_up(pool):
 
 
 def test_no_more_than_so_many_wait(pool):
-    """Beyond the limit tasks are refused, and are welcome again once one has ended."""
+    """Beyond the limit tasks are refused, and accepted again once one has ended."""
     notes, greenlets, gate = [], pool(most=2), gevent.event.Event()
     greenlets.ready.extend(Noted(name, notes, gate) for name in "abcd")
     turn()

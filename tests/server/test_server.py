@@ -129,7 +129,7 @@ def test_a_port_of_the_kernel_s_choice(serve, application):
 
 
 def test_ipv6(serve, application):
-    """An IPv6 address is served, and stands in brackets in the URL."""
+    """An IPv6 address is served, and is in brackets in the URL."""
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
@@ -317,7 +317,7 @@ def test_a_deadline(serve, application, gate, name):
 
 @pytest.mark.parametrize("name", [*RAISED, *(f"{name}.thread" for name in RAISED)])
 def test_a_method_that_raises_what_is_no_exception(serve, application, name):
-    """A method that raises SystemExit, a stray timeout or anything else is answered with 500 and a ref; the server goes on."""
+    """A method that raises SystemExit, a stray timeout or anything else gets 500 and a ref; the server keeps running."""
     served = serve(application)
     with served.wire() as wire:
         for _ in range(2):
@@ -385,7 +385,7 @@ def test_a_foreign_application_raises_anything(serve, name):
 
 
 def test_a_timeout_that_a_method_leaves_running(serve, registry, caplog):
-    """A timeout that a method left running ends no answer that is not begun: the call that it hits is told of a failure."""
+    """A timeout that a method left running ends no answer that has not begun: the call that it hits gets an error."""
 
     @registry.method
     def leave():
@@ -704,7 +704,7 @@ BAD_HANDSHAKES = [silent, plain_http, garbage, leaving, half_way, distrusting]
 
 @pytest.mark.parametrize("client", BAD_HANDSHAKES)
 def test_a_bad_handshake_is_one_line(tls, certificate, caplog, client):
-    """A client that does not shake hands costs one line in the log and no traceback, and the server goes on."""
+    """A client that does not shake hands costs one line in the log and no traceback, and the server keeps running."""
     client(tls, certificate)
     wait_until(lambda: "handshake failed" in caplog.text, "the line")
     with secured(tls, certificate) as wire:

@@ -1,4 +1,4 @@
-"""What a socket tells about its client, on real sockets."""
+"""What a socket shows about its client, on real sockets."""
 
 import os
 import socket

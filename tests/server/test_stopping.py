@@ -63,7 +63,7 @@ def wire(running):
 @pytest.mark.parametrize("compat", [False, True], ids=["Server", "SimpleTCPServer"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_a_signal_loses_no_call(program, number, compat):
-    """The first signal lets the calls in flight end; `serve_forever` returns, and where it served and that it stops is said."""
+    """The first signal lets calls in flight end; `serve_forever` returns, and the log says where it served and that it stops."""
     running = program(compat=compat)
     with wire(running) as busy:
         busy.send(WAIT)
@@ -111,7 +111,7 @@ def test_a_call_that_holds_the_loop_can_be_ended(program):
 
 
 def test_signals_end_a_child(program):
-    """A child that a method forks is no server: SIGTERM ends it, and the server goes on."""
+    """A child that a method forks is no server: SIGTERM ends it, and the server keeps running."""
     before = (
         "import time\n"
         "def wait():\n"
@@ -159,7 +159,7 @@ def test_the_application_s_own_handlers_stay(program, before):
 
 
 def test_the_log_is_used_where_there_is_one(program):
-    """Where the application has set up logging, the same is said there, and nothing else is printed."""
+    """If the application has set up logging, these lines go there, and nothing else is printed."""
     running = program(before='logging.basicConfig(level="INFO", format="%(name)s: %(message)s")')
     running.wait_for(r"gjrpc\.server: serving on http")
     running.process.send_signal(signal.SIGTERM)

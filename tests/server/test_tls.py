@@ -43,7 +43,7 @@ PATIENCE = 20
 """Seconds after which anything that waits gives up."""
 
 REFUSED = r"(?i)alert|closed|reset|broken pipe|eof occurred"
-"""How a client sees a refusal: TLS 1.3 tells it only at its first read, and the connection may break before that."""
+"""How a client sees a refusal: TLS 1.3 reports it only at its first read, and the connection may break before that."""
 
 DEVIATIONS = {
     "tls_curves": "ssl before Python 3.15 can't choose groups: P-521 and X448 stay beside the profile's",
@@ -472,7 +472,7 @@ def test_dates(
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("kinds", [KINDS[:1] * 2, KINDS, KINDS[::-1]])
 def test_reload(authority: Authority, serve: Any, version: ssl.TLSVersion, kinds: list[trustme.KeyType]) -> None:
-    """After a reload each new handshake gets the new certificate, of any key type, and an open connection goes on."""
+    """After a reload each new handshake gets the new certificate, of any key type, and an open connection stays open."""
     pair, client = authority.issue("server", kinds[0]), authority.client(version=version)
     context = tls.server_context(pair.cert, pair.key)
     port = serve(context).port

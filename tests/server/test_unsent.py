@@ -31,7 +31,7 @@ def reluctant(served, stack, request=BIG):
 
 
 def test_beyond_the_bound_calls_are_refused(serve, application):
-    """While more bytes wait than may, calls get 503 and probes their answer; once they are taken, calls are welcome again."""
+    """While too many bytes wait, calls get 503 and probes their answer; once the bytes are read, calls are accepted again."""
     served = serve(application, max_unsent=SIZE * 3 // 2)
     unsent = served.server.unsent
     with contextlib.ExitStack() as stack:
@@ -162,7 +162,7 @@ class Sender:
 
 
 def test_the_count():
-    """Bytes are counted by sender, a change of fullness is told once, and the slowest are given up until half is free."""
+    """Bytes are counted by sender, a change of fullness is reported once, and the slowest are given up until half is free."""
     told = []
     unsent = Unsent(100, told.append)
     senders = [Sender(rate) for rate in (5.0, None, 1.0, 3.0)]

@@ -1,4 +1,4 @@
-"""Whether the values of one schema fit another: each rule, and that nothing is said to fit which does not."""
+"""Whether the values of one schema fit another: each rule, and that no schema is accepted whose values do not fit."""
 
 import itertools
 from random import Random
@@ -150,7 +150,7 @@ DOES_NOT = [
 
 @pytest.mark.parametrize(("part", "whole"), FITS, ids=str)
 def test_fits(part, whole):
-    """A schema whose values all fit is said to fit."""
+    """A schema whose values all fit is accepted."""
     assert doubt(part, whole) is None
 
 
