@@ -6,6 +6,8 @@ the child this module closes the sockets silently, replaces the server's event l
 that forked continue, until it ends. This module knows servers only as `Serving`.
 """
 
+import concurrent.futures.thread  # noqa: F401  its locks are taken before each fork: see the end of this module
+import logging  # noqa: F401  the same
 import os
 import signal
 import sys
@@ -21,9 +23,12 @@ from greenlet import greenlet  # the base class of gevent's greenlets
 
 _set_signal = monkey.get_original("signal", "signal")
 _get_signal = monkey.get_original("signal", "getsignal")
+_sleep = monkey.get_original("time", "sleep")
+_new_lock = monkey.get_original("_thread", "allocate_lock")
 _close = monkey.get_original("os", "close")  # gevent's version waits for the event loop
 
 
+_PAUSE = 0.001  # seconds between two looks whether another thread still forks
 _SIGNALS_SEEN = 0.1  # seconds until a child that only waits sees a signal
 
 
@@ -38,13 +43,14 @@ class Serving(Protocol):
 
 
 class _Held(monkey.get_original("_thread", "_local")):  # type: ignore[misc]  # gevent has no types
-    """The signals that a thread had blocked before it forked, and how many of its greenlets are forking."""
+    """What this thread undoes after each fork that it has begun: the signal mask from before, and whether it has the turn."""
 
-    mask: Any = None
-    forks = 0
+    def __init__(self) -> None:
+        self.before: list[tuple[Any, bool]] = []
 
 
 _held = _Held()
+_turn = _new_lock()
 _serving: WeakSet[Serving] = WeakSet()
 _strayed = False
 
@@ -75,25 +81,48 @@ def end_if_strayed() -> None:
         _end()
 
 
-def _hold_signals() -> None:
-    """Block signals until the child has handlers of its own: the event loop's handlers would swallow them."""
-    if not _held.forks:
-        _held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    _held.forks += 1  # another greenlet of this thread may fork while this one waits for a lock of the next hook
+def _prepare() -> None:
+    """Wait for the turn, then block signals until the child has its own handlers: the event loop's would take them, unseen."""
+    has_turn = False
+    try:
+        has_turn = _take_turn()
+    finally:  # also if the greenlet is killed meanwhile: Python forks all the same
+        _held.before.append((signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()), has_turn))
 
 
-def _release_signals() -> None:
-    _held.forks -= 1
-    if not _held.forks:
-        signal.pthread_sigmask(signal.SIG_SETMASK, _held.mask)
+def _take_turn() -> bool:
+    """Wait until no other thread or greenlet forks; return False in a callback of the loop, which can't wait.
+
+    The standard library takes locks before a fork (`logging`, `concurrent.futures`). gevent has replaced them, and two threads
+    that fork at the same time could both wait for such a lock for ever.
+    """
+    hub = _hub_local.get_hub_if_exists()
+    while not _turn.acquire(False):
+        if hub is None:
+            _sleep(_PAUSE)
+        elif gevent.getcurrent() is hub:
+            return False
+        else:
+            gevent.sleep(_PAUSE)
+    return True
+
+
+def _in_parent() -> None:
+    mask, has_turn = _held.before.pop()
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    if has_turn:
+        _turn.release()
 
 
 def _in_child() -> None:
+    global _turn  # noqa: PLW0603  the parent's is taken
+    _turn = _new_lock()
     try:
         _leave_server()
     finally:
-        _held.forks = 1
-        _release_signals()
+        mask, _ = _held.before[-1]
+        _held.before.clear()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _leave_server() -> None:
@@ -175,4 +204,5 @@ def _end(_: object = None, status: int = 0) -> None:
     os._exit(status)
 
 
-os.register_at_fork(before=_hold_signals, after_in_parent=_release_signals, after_in_child=_in_child)
+# The hooks before a fork run in reverse order: these come first, as the modules with locks have been imported.
+os.register_at_fork(before=_prepare, after_in_parent=_in_parent, after_in_child=_in_child)
