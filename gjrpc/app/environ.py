@@ -23,7 +23,7 @@ _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 class EnvironPeer:
     """The client, as the WSGI server describes it; that server is always ready, and its hosts are its own to check."""
 
-    __slots__ = ("_environ", "client_address", "peer", "scheme")
+    __slots__ = ("_environ", "client_address", "client_host", "scheme")
     server_hosts: frozenset[str] = frozenset()
     server_ready = True
     pid: int | None = None
@@ -31,7 +31,7 @@ class EnvironPeer:
     def __init__(self, environ: "WSGIEnvironment") -> None:
         self._environ = environ
         address = environ.get("REMOTE_ADDR")
-        self.peer: str = address or "unix"
+        self.client_host: str = address or "unix"
         self.client_address: Any = (address, 0) if address else ""
         self.scheme: str = environ.get("wsgi.url_scheme", "http")
 

@@ -152,7 +152,7 @@ class Guard:
     def _address(self, peer: Peer | None, head: Head) -> str:
         if peer is None:
             return "unknown"
-        return peer.peer if self._client_of is None else self._client_of(peer.client_address, head)
+        return peer.client_host if self._client_of is None else self._client_of(peer.client_address, head)
 
     def _failed(self, authenticators: Authenticators, address: str, reason: str) -> Unauthorized:
         """Count a failed login and return its error."""

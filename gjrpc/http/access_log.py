@@ -14,7 +14,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from gjrpc.http.messages import Head
-from gjrpc.http.peer import peer_name
+from gjrpc.http.peer import host_of
 from gjrpc.values import codec
 
 log = logging.getLogger("gjrpc.http")
@@ -46,7 +46,7 @@ class Answered(Struct, frozen=True):
 
 def _common(at: str, answered: Answered) -> str:
     """Return a line in the Common Log Format, as Apache defined it, with the seconds and the method added at its end."""
-    peer, head, caller, method = peer_name(answered.address), answered.head, answered.caller, answered.method
+    peer, head, caller, method = host_of(answered.address), answered.head, answered.caller, answered.method
     # A blank would split the field.
     user = "-" if caller is None else quote(caller, safe="@")
     target = head.target
@@ -61,7 +61,7 @@ def _common(at: str, answered: Answered) -> str:
 def _json(at: str, answered: Answered) -> str:
     line = {
         "time": at,
-        "peer": peer_name(answered.address),
+        "peer": host_of(answered.address),
         "caller": answered.caller,
         "verb": answered.head.verb,
         "target": answered.head.target,

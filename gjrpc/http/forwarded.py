@@ -16,7 +16,7 @@ from gjrpc.errors import SettingsError
 from gjrpc.http.access_log import Answered, AnswerLog
 from gjrpc.http.hosts import is_port, parse_ip
 from gjrpc.http.messages import Head
-from gjrpc.http.peer import Peer, peer_name
+from gjrpc.http.peer import Peer, host_of
 from gjrpc.http.proxy_protocol import Unnamed
 
 LOCAL = "unix"
@@ -64,8 +64,8 @@ class Proxies:
         return self._walk(address, head)[0]
 
     def name(self, address: Any, head: Head) -> str:
-        """Return the name of the client, as `peer_name` returns it."""
-        return peer_name(self.client(address, head))
+        """Return the name of the client, as `host_of` returns it."""
+        return host_of(self.client(address, head))
 
     def scheme(self, peer: Peer, head: Head) -> str:
         """Return the scheme, `http` or `https`, by which the client reached the first trusted proxy; without one, the peer's own.
@@ -173,4 +173,4 @@ def _network(text: str) -> IPv4Network | IPv6Network:
         ) from error
 
 
-assert peer_name("") == LOCAL  # noqa: S101  the access log has the same word
+assert host_of("") == LOCAL  # noqa: S101  the access log has the same word

@@ -11,8 +11,8 @@ class Peer(Protocol):
     """The client at the other end of a connection."""
 
     @property
-    def peer(self) -> str:
-        """Its address without the port."""
+    def client_host(self) -> str:
+        """Its address without the port, or `unix` for a Unix socket."""
         ...
 
     @property
@@ -46,6 +46,6 @@ class Peer(Protocol):
         ...
 
 
-def peer_name(address: Any) -> str:
+def host_of(address: Any) -> str:
     """Return the host of a socket address, or `unix` for a Unix socket's."""
     return str(address[0]) if isinstance(address, tuple) else "unix"

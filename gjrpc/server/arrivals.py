@@ -17,7 +17,7 @@ import gevent.ssl
 
 from gjrpc.errors import BadMessage, SettingsError
 from gjrpc.http.messages import Head
-from gjrpc.http.peer import peer_name
+from gjrpc.http.peer import host_of
 from gjrpc.http.problems import refusal
 from gjrpc.http.proxy_protocol import MAX_HEADER, ProxyHeaderError, Unnamed, header_end, source
 from gjrpc.process import forks
@@ -51,11 +51,11 @@ class Greeter(Protocol):
 
 
 class Arrival:
-    """A connection that is to be greeted; one of `gjrpc.server.connections.Connections` until it is.
+    """A connection before its greeting is complete; until then, one of `gjrpc.server.connections.Connections`.
 
     Args:
         sock: the connected socket, which does not block.
-        address: its peer's address.
+        address: the client's socket address.
         server: the server.
         has_header: whether it begins with a PROXY protocol header.
 
@@ -77,12 +77,12 @@ class Arrival:
         self._watcher = shared.loop.io(sock.fileno(), 1)
 
     def __repr__(self) -> str:
-        return f"<Arrival of {self.peer}, {'idle' if self.idle else 'in its greeting'}>"
+        return f"<Arrival of {self.client_host}, {'idle' if self.idle else 'in its greeting'}>"
 
     @property
-    def peer(self) -> str:
-        """The client's address for people and logs."""
-        return peer_name(self.client_address)
+    def client_host(self) -> str:
+        """The client's address without the port, or `unix`, for logs."""
+        return host_of(self.client_address)
 
     @property
     def idle(self) -> bool:
@@ -179,7 +179,7 @@ class Arrival:
         """Read the PROXY protocol header; return whether the connection is served now."""
         waiting = gevent.socket.socket(fileno=self._socket.detach())
         self._socket = waiting
-        unnamed = Unnamed(self.client_address if isinstance(self.client_address, tuple) else (self.peer, 0))
+        unnamed = Unnamed(self.client_address if isinstance(self.client_address, tuple) else (self.client_host, 0))
         self.client_address = source(_proxy_header(waiting)) or unnamed
         plain = _socket.socket(fileno=waiting.detach())
         plain.setblocking(False)
@@ -210,7 +210,7 @@ class Arrival:
 
     def _turn_away(self, plain: Any) -> None:
         """Answer a client that speaks plain HTTP in plain HTTP that this port speaks TLS."""
-        log.warning("%s: %s: the client sent plain HTTP to a TLS port; it must use https://", self.peer, self._fault)
+        log.warning("%s: %s: the client sent plain HTTP to a TLS port; it must use https://", self.client_host, self._fault)
         answer = self._shared.writer.write(refusal(BadMessage(_SPEAK_TLS)), False, Head("-", "-"))
         try:
             plain.sendall(answer)
@@ -218,11 +218,11 @@ class Arrival:
             plain.settimeout(HURRY)
             discard(plain)
         except OSError as gone:
-            log.debug("%s went away: %s", self.peer, gone)
+            log.debug("%s went away: %s", self.client_host, gone)
         self.close()
 
     def _fail(self, error: Exception) -> None:
-        log.warning("%s: %s: %s", self.peer, self._fault, getattr(error, "reason", None) or error)
+        log.warning("%s: %s: %s", self.client_host, self._fault, getattr(error, "reason", None) or error)
         self.close()
 
     def _forget(self) -> None:

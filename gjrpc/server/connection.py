@@ -50,7 +50,7 @@ class Connection(SocketPeer):
         self._paused = False  # whether the watcher is stopped: what has come stays in the socket until the request is answered
 
     def __repr__(self) -> str:
-        return f"<Connection of {self.peer}, {self.state.value}>"
+        return f"<Connection of {self.client_host}, {self.state.value}>"
 
     @property
     def state(self) -> State:
@@ -97,7 +97,7 @@ class Connection(SocketPeer):
         try:
             return not has_bytes(self._socket)
         except OSError as gone:
-            log.debug("%s went away: %s", self.peer, gone)
+            log.debug("%s went away: %s", self.client_host, gone)
             return True
 
     def open(self) -> None:
@@ -119,7 +119,7 @@ class Connection(SocketPeer):
         except BadMessage as error:
             http.refuse(error, self)
         except GoneError as error:
-            log.debug("%s went away: %s", self.peer, error)
+            log.debug("%s went away: %s", self.client_host, error)
         except BaseException as error:
             if passes(error):
                 self.abandon()

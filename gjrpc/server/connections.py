@@ -29,8 +29,8 @@ class Open(Protocol):
         ...
 
     @property
-    def peer(self) -> str:
-        """The client's address for people and logs."""
+    def client_host(self) -> str:
+        """The client's address without the port, or `unix`, for logs."""
         ...
 
     @property

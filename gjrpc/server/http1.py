@@ -126,7 +126,7 @@ class Http1:
         """Answer with an error that ends the connection, so that the client can read it."""
         origin = self.reader.origin(error.head) if isinstance(error, BadMessage) else self._origin()
         response = refusal(error).with_headers(self._responder.cors_headers(origin))
-        log.info("%s: refused: %s %s", connection.peer, response.status, error.message)
+        log.info("%s: refused: %s %s", connection.client_host, response.status, error.message)
         verb = "HEAD" if isinstance(error, BadMessage) and error.head.startswith(b"HEAD ") else "-"  # RFC 9110, 9.3.2: no body
         self._turn_away(response, Head(verb, "-"), connection)
 
@@ -289,7 +289,7 @@ class Http1:
             self._output.respond(response, False, head)
             self._linger(connection)
         except GoneError as gone:
-            log.debug("%s went away: %s", connection.peer, gone)
+            log.debug("%s went away: %s", connection.client_host, gone)
         record(self._shared, connection, head, response)
 
     def _linger(self, connection: Connected) -> None:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
-from gjrpc.http.peer import peer_name
+from gjrpc.http.peer import host_of
 from gjrpc.server.shared import Shared
 from gjrpc.server.sockets import has_left, peer_pid
 
@@ -30,9 +30,9 @@ class SocketPeer:
         self._shared = shared
 
     @property
-    def peer(self) -> str:
-        """The client's address for people and logs."""
-        return peer_name(self.client_address)
+    def client_host(self) -> str:
+        """The client's address without the port, or `unix`, for logs."""
+        return host_of(self.client_address)
 
     @property
     def pid(self) -> int | None:
@@ -51,7 +51,7 @@ class SocketPeer:
 
     @property
     def server_hosts(self) -> frozenset[str]:
-        """The hosts that the server answers for if its application does not say."""
+        """The hosts that the server answers for if the application lets the server decide."""
         return self._shared.hosts
 
     @property

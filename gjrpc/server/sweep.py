@@ -66,7 +66,7 @@ class Sweep:
         """End connections that have timed out, few at a time, so that slow clients do not delay the others."""
         for number, connection in enumerate(overdue, 1):
             if connection.expires < now:  # it may have gone on meanwhile
-                log.info("%s: timed out: %r", connection.peer, connection)
+                log.info("%s: timed out: %r", connection.client_host, connection)
                 connection.expire()
             if number % _AT_A_TIME == 0:
                 gevent.sleep(0.001)

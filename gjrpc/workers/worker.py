@@ -30,7 +30,7 @@ from gunicorn.workers.base import Worker as BaseWorker
 from gjrpc.app.application import Application
 from gjrpc.http.access_log import Answered, AnswerLog, common_time
 from gjrpc.http.forwarded import LOCAL, Proxies
-from gjrpc.http.peer import peer_name
+from gjrpc.http.peer import host_of
 from gjrpc.limits import Limits, Timeouts
 from gjrpc.process import logs
 from gjrpc.server.watchdog import Watchdog
@@ -211,7 +211,7 @@ class _GunicornLog:
         head = answered.head
         path, _, query = head.target.partition("?")
         environ = {
-            "REMOTE_ADDR": peer_name(answered.address),
+            "REMOTE_ADDR": host_of(answered.address),
             "REMOTE_USER": answered.caller or "-",
             "REQUEST_METHOD": head.verb,
             "RAW_URI": head.target,

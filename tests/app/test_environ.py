@@ -17,11 +17,11 @@ class Socket:
 
 
 @pytest.mark.parametrize(
-    ("environ", "peer"), [({"REMOTE_ADDR": "192.0.2.1"}, "192.0.2.1"), ({"REMOTE_ADDR": ""}, "unix"), ({}, "unix")]
+    ("environ", "host"), [({"REMOTE_ADDR": "192.0.2.1"}, "192.0.2.1"), ({"REMOTE_ADDR": ""}, "unix"), ({}, "unix")]
 )
-def test_the_address(environ, peer):
+def test_the_address(environ, host):
     """The peer's address is the server's REMOTE_ADDR; without one it is a Unix socket."""
-    assert EnvironPeer(environ).peer == peer
+    assert EnvironPeer(environ).client_host == host
 
 
 @pytest.mark.parametrize(("environ", "scheme"), [({"wsgi.url_scheme": "https"}, "https"), ({}, "http")])

@@ -20,9 +20,9 @@ CERTIFICATE = {"subject": ((("commonName", "probe"),),)}
 class Peer:
     """A client without TLS."""
 
-    def __init__(self, peer="192.0.2.1", certificate=None):
-        self.peer = peer
-        self.client_address = (peer, 4711)
+    def __init__(self, host="192.0.2.1", certificate=None):
+        self.client_host = host
+        self.client_address = (host, 4711)
         self.scheme = "http"
         self.server_hosts = frozenset()
         self.server_ready = True

@@ -12,7 +12,7 @@ import pytest
 import gjrpc
 from gjrpc.http.access_log import FORMATS, AccessLog, Answered, common_time
 from gjrpc.http.messages import Head
-from gjrpc.http.peer import peer_name
+from gjrpc.http.peer import host_of
 
 NOW = 1577934245.5
 PEER = ("192.0.2.1", 5000)
@@ -105,7 +105,7 @@ def test_a_peer_on_a_unix_socket_has_a_name(style):
 )
 def test_a_peer_is_named_by_its_host(address, name):
     """The name of a socket address is its host, or unix if it is not an internet address."""
-    assert peer_name(address) == name
+    assert host_of(address) == name
 
 
 def test_lines_may_go_out_together():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gjrpc.http.peer import peer_name
+from gjrpc.http.peer import host_of
 
 
 @pytest.mark.parametrize(
@@ -18,4 +18,4 @@ from gjrpc.http.peer import peer_name
 )
 def test_a_peer_has_a_name(address, name):
     """A peer's name is its host without the port, and `unix` on a Unix socket."""
-    assert peer_name(address) == name
+    assert host_of(address) == name

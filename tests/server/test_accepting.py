@@ -45,7 +45,7 @@ class Server:
 class Open:
     """An open connection, whose client is idle or not."""
 
-    expires, peer = 0.0, "test"
+    expires, client_host = 0.0, "test"
 
     def __init__(self, connections, rank):
         self.rank, self.connections = rank, connections

@@ -248,7 +248,7 @@ class Client:
     """A connection with a standing, which counts how often it is looked at."""
 
     looked = 0
-    peer = "test"
+    client_host = "test"
 
     def __init__(self, connections, owes, expires):
         self.connections, self.owes, self.expires = connections, owes, expires

@@ -17,7 +17,7 @@ def shared():
 def test_a_plain_client(shared):
     """A client without TLS has the scheme http, no certificate, and its host as its name."""
     peer = SocketPeer(SimpleNamespace(family=socket.AF_INET), ("192.0.2.1", 5), shared)
-    assert (peer.peer, peer.scheme, peer.certificate, peer.pid) == ("192.0.2.1", "http", None, None)
+    assert (peer.client_host, peer.scheme, peer.certificate, peer.pid) == ("192.0.2.1", "http", None, None)
     assert peer.server_hosts == {"a"}
 
 
@@ -35,6 +35,6 @@ def test_a_client_with_a_certificate(shared):
 def test_a_server_that_stops_is_not_ready(shared):
     """The peer knows that the server which received the request has begun to stop."""
     peer = SocketPeer(None, "", shared)
-    assert (peer.server_ready, peer.peer) == (True, "unix")
+    assert (peer.server_ready, peer.client_host) == (True, "unix")
     shared.draining = True
     assert not peer.server_ready

@@ -13,7 +13,7 @@ from gjrpc.server.sweep import Sweep
 class Late:
     """A connection that has timed out, or gets more time by the end of another."""
 
-    peer = "test"
+    client_host = "test"
 
     def __init__(self, expires, others=()):
         self.expires, self.others, self.expired = expires, others, 0
