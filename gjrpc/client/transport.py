@@ -24,6 +24,7 @@ from gjrpc.client.proxies import proxies_for
 from gjrpc.client.urls import parse_url, redacted
 from gjrpc.errors import MisuseError, WireError
 
+_FRAMING = frozenset({"content-length", "transfer-encoding"})  # other values would announce a different body
 _DOUBT = "; the method may have run (if it may run twice, name it in Client(idempotent=…))"
 
 
@@ -189,6 +190,8 @@ def _prepare(session: requests.Session, target: str, headers: Mapping[str, str] 
     session.headers.update({"User-Agent": f"gjrpc/{__version__}", "Accept": "application/json, application/problem+json"})
     session.headers.update({"Accept-Encoding": "gzip", "Content-Type": "application/json"})
     try:
+        if own := [name for name in headers or () if str(name).lower() in _FRAMING]:
+            raise ValueError(f"the client itself sets {own[0]}")
         session.headers.update(headers or {})
         prepared = session.prepare_request(requests.Request("POST", target, auth=auth))
         for name, value in prepared.headers.items():

@@ -251,6 +251,13 @@ def test_a_signature_sees_the_query(server):
     assert urls == [server.url + "/rpc?x=1"]
 
 
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding"])
+def test_headers_that_frame_the_body(name):
+    """The headers that say where a body ends are the client's own: with others, the server would wait for more of it."""
+    with pytest.raises(MisuseError, match=f"can't be sent: the client itself sets {name}"):
+        Client("http://localhost", headers={name: "5"}).call("ping")
+
+
 def test_headers_and_credentials(server):
     """The caller's headers replace the client's, Basic credentials are UTF-8, a callable signs, and cookies are not kept."""
     server.script = [answer(200, b'{"ping":1}', Set_Cookie="a=b")]
