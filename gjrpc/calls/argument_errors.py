@@ -56,7 +56,7 @@ def invalid_arguments(faults: Sequence[Fault]) -> InvalidArguments:
 
 def too_many(count: int, most: int, listing: str) -> Fault:
     """There are more positional arguments than parameters."""
-    return Fault(f"too many arguments: got {count}, expected at most {most} by position ({listing})")
+    return Fault(f"too many arguments: got {count}, expected {f'at most {most}' if most else 'none'} by position ({listing})")
 
 
 def only_named(name: str) -> Fault:

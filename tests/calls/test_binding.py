@@ -196,7 +196,7 @@ REFUSED = {
     "too few": (plain, [], "missing argument 'a' (expected a, b)"),
     "two too few": (lambda a, b, c: 0, [1], "missing arguments 'b' and 'c' (expected a, b, c)"),
     "too many": (plain, [1, 2, 3], "too many arguments: got 3, expected at most 2 by position (a, b)"),
-    "one where none is taken": (nothing, 0, "too many arguments: got 1, expected at most 0 by position (no arguments)"),
+    "one where none is taken": (nothing, 0, "too many arguments: got 1, expected none by position (no arguments)"),
     "a missing name": (plain, {"b": 1}, "missing argument 'a' (expected a, b)"),
     "an unknown name": (plain, {"a": 1, "x": 2}, "unknown argument 'x' (expected a, b)"),
     "a name where none is taken": (nothing, {"x": 2}, "unknown argument 'x' (expected no arguments)"),

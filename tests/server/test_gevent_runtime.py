@@ -240,7 +240,7 @@ def test_an_outer_timeout_is_not_the_deadline():
 
 
 def test_a_deadline_inside_another():
-    """Of two deadlines, the error names the one that has passed, in each call its own."""
+    """If two deadlines are nested, each error names the one that has passed."""
 
     def outer():
         with pytest.raises(DeadlineExceeded, match=r"0\.05 s"):
