@@ -274,8 +274,8 @@ class RemoteError(ClientError):
         code: int | None = None,
     ) -> None:
         known, more = f"{method[:_MOST_SHOWN]}: " if method else "", "…" if len(detail) > _MOST_SHOWN else ""
-        told = f", ref {ref[:_MOST_SHOWN]}" if ref else ""
-        super().__init__(f"{known}{detail[:_MOST_SHOWN]}{more} (HTTP {status}{told})")
+        reference = f", ref {ref[:_MOST_SHOWN]}" if ref else ""
+        super().__init__(f"{known}{detail[:_MOST_SHOWN]}{more} (HTTP {status}{reference})")
         self.status, self.detail, self.method, self.ref, self.data, self.code = status, detail, method, ref, data, code
 
 

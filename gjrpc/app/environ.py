@@ -63,13 +63,13 @@ def _target(environ: "WSGIEnvironment") -> str:
     decode to the same path: middleware may have changed PATH_INFO.
     """
     path, query = environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
-    told = f"?{query}" if query else ""
+    suffix = f"?{query}" if query else ""
     for name in ("RAW_URI", "REQUEST_URI"):
         raw_path, question, raw_query = _origin_form(environ.get(name) or "").partition("?")
         for mount in (environ.get("SCRIPT_NAME", ""), ""):  # "": a proxy in front removed the mount
             if _decoded(raw_path) == mount + path:
-                return (_below(len(mount), raw_path) or "/") + (question + raw_query if raw_query == query else told)
-    return (quote(path.encode("latin-1"), safe=_SAFE) or "/") + told
+                return (_below(len(mount), raw_path) or "/") + (question + raw_query if raw_query == query else suffix)
+    return (quote(path.encode("latin-1"), safe=_SAFE) or "/") + suffix
 
 
 def _origin_form(target: str) -> str:

@@ -111,12 +111,12 @@ class JSONRPCDialect:
 
 def write_error(error: CallError, request_id: bytes = _NULL) -> bytes:
     """Write a response object with an error (section 5.1); `request_id` is JSON already."""
-    told = sendable_parts(error)
-    fields: dict[str, Any] = {"code": told.code, "message": told.message}
-    if told.ref is not None:
-        fields["data"] = {"ref": told.ref}
-    elif told.data is not None:
-        fields["data"] = told.data
+    parts = sendable_parts(error)
+    fields: dict[str, Any] = {"code": parts.code, "message": parts.message}
+    if parts.ref is not None:
+        fields["data"] = {"ref": parts.ref}
+    elif parts.data is not None:
+        fields["data"] = parts.data
     return b'{"jsonrpc":"2.0","error":%b,"id":%b}' % (codec.encode(fields), request_id)
 
 

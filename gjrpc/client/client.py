@@ -1,7 +1,8 @@
 """The Python client: a server's methods are its attributes.
 
-Owns what a caller uses: methods by name, and which calls may be retried. `dialects` writes calls and reads answers, `transport`
-sends them, and `introspection` queries the server about its methods. It does not know gevent, and works under gevent's patches.
+Owns what a caller uses: methods by name, and which of them may run twice. `dialects` writes calls and reads answers, `transport`
+sends and retries them, and `introspection` queries the server about its methods. It does not know gevent, and works under
+gevent's patches.
 """
 
 import fnmatch

@@ -54,8 +54,8 @@ class Value(NamedTuple):
 
     def words(self) -> dict[str, Any]:
         """Return what both documents have beside the schema, in the same keywords, without empty ones."""
-        told = {"description": self.description, "required": self.required}
-        return {key: value for key, value in told.items() if value}
+        keywords = {"description": self.description, "required": self.required}
+        return {key: value for key, value in keywords.items() if value}
 
 
 class Described(NamedTuple):

@@ -1,7 +1,7 @@
 """Accepts connections: as many as there is room for, and those that wait in the backlog when the server stops.
 
-Owns the count of pauses, and what happens without room: an idle or unfinished connection is closed, or accepting pauses. What an
-accepted connection does is not known here.
+Owns the count of pauses, and what happens without room: an idle or unfinished connection is closed, or accepting pauses. It does
+not know what an accepted connection does.
 """
 
 import _socket

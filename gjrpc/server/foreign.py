@@ -1,6 +1,6 @@
 """Any WSGI callable that is not an `Application`: what it is given (PEP 3333), and how it is run.
 
-Owns the environ and the run of the callable. `wsgi_response` has its response, `connection` the order of requests.
+Owns the environ and the run of the callable. `wsgi_response` has its response, and `http1` the order of requests.
 """
 
 import time

@@ -1,8 +1,8 @@
 """HTTP/1.1 on one connection: requests are read in order, and each is answered before the next.
 
-Owns the connection's state, and the time at which its client has taken too long. A responder answers one request, `output` sends
-the answer; syntax is `gjrpc.http`'s. When the socket is readable, and what becomes of the connection among others, is
-`connection`'s.
+Owns the connection's state, and the time at which its client has taken too long. A responder answers one request, and
+`output` sends the answer. It knows neither syntax (`gjrpc.http` has that) nor when the socket is readable and when the connection
+is closed (`connection` decides that).
 """
 
 import logging

@@ -28,7 +28,7 @@ class Pace:
         self.sent = 0
         self._least = least
         self._unacknowledged = unacknowledged
-        self._first = self._checked = self._taken()
+        self._first = self._checked = self._acknowledged()
         self._begun = now
         self._on_time = now, self._first  # when the client last kept to the minimum rate, and what it had taken by then
 
@@ -38,7 +38,7 @@ class Pace:
         So what the systems' buffers take at once buys no time.
         """
         since, before = self._on_time
-        taken = self._taken()
+        taken = self._acknowledged()
         if taken > before and taken - before >= self._least * (now - since):
             self._on_time = now, taken
 
@@ -49,13 +49,13 @@ class Pace:
     def rate(self, now: float) -> float | None:
         """Return the bytes per second that the client has taken; None in its first second."""
         seconds = now - self._begun
-        return (self._taken() - self._first) / seconds if seconds >= HURRY else None
+        return (self._acknowledged() - self._first) / seconds if seconds >= HURRY else None
 
     def keeps_up(self, seconds: float) -> bool:
         """Return whether the client has kept to the minimum rate since the last check, which was so many seconds ago."""
-        taken, before = self._taken(), self._checked
+        taken, before = self._acknowledged(), self._checked
         self._checked = taken
         return taken - before >= self._least * seconds
 
-    def _taken(self) -> int:
+    def _acknowledged(self) -> int:
         return self.sent - self._unacknowledged()

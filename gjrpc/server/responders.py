@@ -1,7 +1,7 @@
 """How one request is answered: by an `Application`, with a record in the access log or without one, or with 503 under overload.
 
-Owns the ways to an answer for an `Application`; `foreign` has the one for any other WSGI callable. When a request is read and
-answered is `connection`'s, and how bytes leave is `output`'s.
+Owns how a request becomes an answer of an `Application`; `foreign` does that for any other WSGI callable. `http1` reads requests
+and calls a responder, and `output` sends the bytes. It knows no timeouts.
 """
 
 import time

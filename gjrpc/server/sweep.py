@@ -1,6 +1,6 @@
 """Checks all connections four times a second: one timer for all, and none on the path of a call.
 
-Owns when timeouts are enforced, and the log's lines about overload. How a connection ends is not known here.
+Owns when timeouts are enforced, and the log's lines about overload. It does not know how a connection ends.
 """
 
 import logging

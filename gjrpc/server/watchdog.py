@@ -69,7 +69,7 @@ class Watchdog:
     def _look_again_and_again(self, loop: Any, thread: int) -> None:
         pause = self.limit / 3
         held: FrameType | None = None
-        turn, since, told, last = -1, 0.0, False, time.monotonic()
+        turn, since, noted, last = -1, 0.0, False, time.monotonic()
         while True:
             _sleep(pause)
             if not self._alive:
@@ -79,9 +79,9 @@ class Watchdog:
             # The same call in the same turn of the loop: it has not come back since. If this thread did not get to look for
             # long, the process may have been stopped, and the call is not to blame.
             if frame is None or frame is not held or loop.iteration != turn or now - last > 2 * self.limit:
-                held, turn, since, told = frame, loop.iteration, now, False
-            elif not told and now - since >= self.limit - pause:
-                told = True
+                held, turn, since, noted = frame, loop.iteration, now, False
+            elif not noted and now - since >= self.limit - pause:
+                noted = True
                 self._note(frame, sys._current_frames()[thread])
             last = now
 
