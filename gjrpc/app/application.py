@@ -14,6 +14,7 @@ from gjrpc import errors
 from gjrpc.app import wsgi
 from gjrpc.app.admission import Admission, Handle
 from gjrpc.app.builtin_pages import builtin_pages
+from gjrpc.app.dialect import Dialect, DialectFactory
 from gjrpc.app.jsonrpc import JSONRPCDialect
 from gjrpc.app.native import NativeDialect
 from gjrpc.app.options import Options
@@ -81,10 +82,9 @@ class Application:
         )
         self._admission = Admission(options, self._guard, dispatcher.apart)
         pages = Pages(builtin_pages(registry, contracts, self._admission.guards_hosts), options.pages)
-        limits = {"max_batch": options.max_batch, "max_answer": options.max_answer}
-        jsonrpc = JSONRPCDialect(dispatcher.run, dispatcher.each, **limits)
+        jsonrpc = JSONRPCDialect(dispatcher.run, dispatcher.each, max_batch=options.max_batch, max_answer=options.max_answer)
         decode = codec.Decoder(options.max_depth, options.max_values).decode
-        further = tuple(make(dispatcher) for make in options.dialects)
+        further = tuple(_make_dialect(make, dispatcher) for make in options.dialects)
         self._router = Router(dispatcher, decode, NativeDialect(dispatcher, decode), jsonrpc, further, pages)
 
     @property
@@ -187,3 +187,17 @@ class Application:
         if self._dispatcher.runtime.passes(error):
             raise error
         return refusal(internal_error(SERVER_FAILED, error, pointer=DETAILS))
+
+
+def _make_dialect(make: DialectFactory, dispatcher: Dispatcher) -> Dialect:
+    """Make a dialect.
+
+    Raises:
+        SettingsError: it is not a function, or what it returns is not a dialect.
+    """
+    if not callable(make):
+        raise errors.SettingsError(f"dialects: {make!r}; expected a function that makes a dialect for a dispatcher")
+    dialect = make(dispatcher)
+    if not isinstance(dialect, Dialect):
+        raise errors.SettingsError(f"dialects: {make!r} made {dialect!r}; expected the methods `answer` and `answer_malformed`")
+    return dialect

@@ -4,13 +4,14 @@ Owns what a dialect must do. Protocols with a path of their own are pages (`page
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from gjrpc.calls.dispatch import Dispatcher
 from gjrpc.errors import CallError
 from gjrpc.http.messages import Request, Response
 
 
+@runtime_checkable
 class Dialect(Protocol):
     """Recognizes the messages of one protocol, and answers them.
 

@@ -6,7 +6,7 @@ import pytest
 
 from gjrpc import Application, Registry
 from gjrpc.calls.call import Call
-from gjrpc.errors import CallError
+from gjrpc.errors import CallError, SettingsError
 from gjrpc.http.messages import Head, Request, Response
 
 
@@ -72,3 +72,10 @@ def test_a_dialect_s_calls_are_guarded():
     registry.register(lambda: 1, "secret", scope="admin")
     assert post(Application(registry, dialects=[Tuples]), b'["call","secret",[]]').body == b"error"
     assert post(Application(registry, dialects=[Tuples], open_to_all=True), b'["call","secret",[]]').body == b"1"
+
+
+@pytest.mark.parametrize("make", [5, lambda dispatcher: None, lambda dispatcher: object()])
+def test_what_makes_no_dialect_is_refused(make):
+    """An application refuses a dialect that can't be made, and says what it expected."""
+    with pytest.raises(SettingsError, match=r"^dialects: .*; expected "):
+        Application(Registry(), dialects=[make])
