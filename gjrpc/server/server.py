@@ -32,7 +32,7 @@ from gjrpc.server.overload import Overload
 from gjrpc.server.responders import ApplicationResponder, OverloadResponder, RecordingResponder, Responder
 from gjrpc.server.scheduler import Greenlets
 from gjrpc.server.shared import Shared
-from gjrpc.server.stopping import on_signals, say
+from gjrpc.server.stopping import leave_signals, on_signals, say
 from gjrpc.server.sweep import Sweep
 from gjrpc.server.unsent import Unsent
 from gjrpc.server.watchdog import Watchdog
@@ -204,11 +204,12 @@ class Server(WSGIServer):  # type: ignore[misc]  # gevent has no types
         self._end()
 
     def disown(self) -> None:
-        """Close all sockets in a forked child, without a word to any client."""
+        """Close all sockets in a forked child, without a word to any client, and leave signals to it."""
         for connection in self.connections:
             connection.disown()
         forks.close(self.socket)
         self.greenlets.disown()
+        leave_signals(self)
 
     def serve_forever(self, stop_timeout: float | None = None) -> None:
         """Serve until another greenlet calls `stop`, or SIGINT or SIGTERM arrives; then drain and return.

@@ -70,9 +70,14 @@ def on_signals(server: Stoppable, stopping: Callable[[], object] = nothing) -> I
     try:
         yield
     finally:
-        del _heard[server]
-        if not _heard:
-            _signals.give_back()
+        leave_signals(server)
+
+
+def leave_signals(server: Stoppable) -> None:
+    """Stop a server no longer at a signal; also called in a forked child, which is no server."""
+    _heard.pop(server, None)
+    if not _heard:
+        _signals.give_back()
 
 
 class _Signals:
