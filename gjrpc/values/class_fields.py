@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import inspect
 
-_LONG = 10.0  # seconds for which Python lets one thread run while others wait: long enough on a busy system
+_LONG = 1.0  # seconds for which one thread runs while others wait; rarely, another thread waits for all of it
 _one = allocate_lock()  # for threads of the system, also under gevent
 _DATACLASS = ("__dataclass_fields__", "__post_init__")
 _ATTRS = ("__attrs_attrs__", "__attrs_post_init__")

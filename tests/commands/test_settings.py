@@ -7,6 +7,7 @@ from dataclasses import fields
 import click
 import pytest
 from click.testing import CliRunner
+from conftest import untraced
 
 from gjrpc.commands import settings
 from gjrpc.commands.options import Mode
@@ -118,5 +119,7 @@ print(*{name.partition(".")[0] for name in sys.modules} & {"gevent", "requests",
 
 def test_the_settings_load_no_event_loop():
     """Importing the options loads neither gevent nor what must be imported after its patches."""
-    done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, timeout=60, check=True)
+    command = [sys.executable, "-c", LOADED]
+    # Coverage would load gevent by itself.
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=untraced())
     assert done.stdout.strip() == ""
