@@ -6,7 +6,7 @@ page gives itself, would make the client read a different response. It does not 
 
 from typing import Any
 
-from gjrpc.http.messages import WITHOUT_LENGTH, Response
+from gjrpc.http.messages import WITHOUT_BODY, Response
 from gjrpc.http.wsgi_answers import AnswerError, check_fields
 
 _SERVERS_OWN = frozenset({"connection", "content-length", "date"})
@@ -30,7 +30,7 @@ def checked(response: Any, source: str) -> Response:
         raise ValueError(f"{source} returned the status {status!r}; expected a number from 200 to 599")
     if not isinstance(body, bytes):
         raise TypeError(f"{source} returned a body of type {type(body).__name__}; expected bytes")
-    if body and status in WITHOUT_LENGTH:  # RFC 9112, 6.3: the client takes the body for the next response
+    if body and status in WITHOUT_BODY:  # RFC 9112, 6.3: the client takes the body for the next response
         raise ValueError(f"{source} returned the status {status} with a body; expected none")
     try:
         fields = check_fields(response.headers)

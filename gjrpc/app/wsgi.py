@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gjrpc.app.environ import EnvironPeer, may_have_body, read_body, read_head
 from gjrpc.errors import CallError
-from gjrpc.http.messages import WITHOUT_LENGTH, Head, Request, Response, reason_phrase
+from gjrpc.http.messages import WITHOUT_BODY, Head, Request, Response, reason_phrase
 from gjrpc.http.peer import Peer
 from gjrpc.http.problems import refusal
 
@@ -48,7 +48,7 @@ def answer(application: Responder, environ: "WSGIEnvironment", start_response: "
         else:
             response = application.respond(Request(head, body), peer)
     headers = list(response.headers)
-    if response.status not in WITHOUT_LENGTH:
+    if response.status not in WITHOUT_BODY:
         headers.append(("Content-Length", str(len(response.body))))
     start_response(f"{response.status} {reason_phrase(response.status)}", headers)
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]

@@ -135,9 +135,10 @@ class Response(Struct, frozen=True, eq=False):
         return f"<Response {self.status}, {len(self.body)} bytes>"
 
 
-WITHOUT_LENGTH = frozenset({204, 304})
+WITHOUT_BODY = frozenset({204, 304})
 """Statuses of responses without a body and a Content-Length.
 
+RFC 9112, 6.3: such a response "is always terminated by the first empty line".
 RFC 9110, 8.6: a 204 must not have one, and in a 304 it would be the length of the response that the client already has.
 """
 

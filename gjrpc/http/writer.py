@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from email.utils import formatdate
 
-from gjrpc.http.messages import JSON, WITHOUT_LENGTH, Head, Response, reason_phrase
+from gjrpc.http.messages import JSON, WITHOUT_BODY, Head, Response, reason_phrase
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 """RFC 9110, section 15.2.1."""
@@ -56,7 +56,7 @@ class Writer:
         """Return the head of a response: everything before its body."""
         lines = [f"HTTP/1.1 {response.status} {reason_phrase(response.status)}"]
         lines += [f"{name}: {value}" for name, value in response.headers]
-        if response.status not in WITHOUT_LENGTH:
+        if response.status not in WITHOUT_BODY:
             lines.append(f"Content-Length: {len(response.body)}")
         if not keep_alive:
             lines.append("Connection: close")

@@ -106,7 +106,7 @@ class Http1:
                 if reader.pending:
                     goes_on = self._answer_all(request, connection)
                 else:
-                    goes_on = self._responder.answer(request, reader.parsed.keep_alive, connection)  # type: ignore[union-attr]
+                    goes_on = self._responder.answer(request, reader.parsed.keep_alive, connection)  # type: ignore[union-attr]  # read
                 if not goes_on:
                     return False
             if reader.pending or reader.in_body:

@@ -6,12 +6,10 @@ many follows. `gjrpc.http.wsgi_answers` has the rules for status and headers. It
 
 from typing import Any, Protocol
 
-from gjrpc.http.messages import Head
+from gjrpc.http.messages import WITHOUT_BODY, Head
 from gjrpc.http.wsgi_answers import AnswerError, Start, check_length, read_start
 from gjrpc.server.output import LARGE, Progress
 from gjrpc.server.shared import Shared
-
-_WITHOUT_BODY = frozenset({204, 304})  # RFC 9112, 6.3: such a response "is always terminated by the first empty line"
 
 
 class Sink(Protocol):
@@ -118,7 +116,7 @@ class WsgiResponse:
         """
         if self._ended:  # the client would read it as its next answer
             raise AnswerError("it called write after the end of its response")
-        if data and self.status in _WITHOUT_BODY:
+        if data and self.status in WITHOUT_BODY:
             raise AnswerError(f"The {self.status} response must have no body")
         head = b"" if self._begun else self._head(whole)
         data, excess = self._measured(data)
@@ -154,7 +152,7 @@ class WsgiResponse:
             fields.append(("Connection", "close"))
         elif self._request.version == (1, 0):
             fields.append(("Connection", "keep-alive"))
-        if self.status in _WITHOUT_BODY:  # RFC 9110, 8.6: a 204 "MUST NOT" have a Content-Length; of a 304 it says nothing
+        if self.status in WITHOUT_BODY:  # RFC 9110, 8.6: a 204 "MUST NOT" have a Content-Length; of a 304 it says nothing
             fields = [field for field in fields if field[0].lower() != "content-length"]
         lines = [f"HTTP/1.1 {self._line}", *(f"{name}: {value}" for name, value in fields)]
         date = b"" if any(name.lower() == "date" for name, _ in start.headers) else self._shared.writer.date
@@ -162,7 +160,7 @@ class WsgiResponse:
 
     def _framing(self, start: Start, whole: int | None) -> list[tuple[str, str]]:
         """Decide how the body ends: by its length, by a last chunk, or by the end of the connection."""
-        if self.status in _WITHOUT_BODY:
+        if self.status in WITHOUT_BODY:
             return []
         is_head = self._request.verb == "HEAD"
         announced = _content_length(start)
@@ -181,7 +179,7 @@ class WsgiResponse:
     def _announced(self) -> int | None:
         """Return the Content-Length that the body must have; None if any will do."""
         start = self._started()
-        return None if self._request.verb == "HEAD" or self.status in _WITHOUT_BODY else _content_length(start)
+        return None if self._request.verb == "HEAD" or self.status in WITHOUT_BODY else _content_length(start)
 
     def _started(self) -> Start:
         if self._start is None:
